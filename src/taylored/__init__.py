@@ -1,0 +1,45 @@
+"""Losses tailored to your task and data.
+
+Drop-in `nn.Module`s and functions for classification on imbalanced and long-tailed data, in one
+vocabulary and from one small algebra; `taylored.lab` and the `taylored` command compare them on
+your own data.
+"""
+
+from taylored import catalog as catalog
+from taylored.catalog import get as get
+from taylored.core import terms as terms
+from taylored.core.checks import debug as debug
+from taylored.core.series import Series as Series
+from taylored.core.series import terms_needed as terms_needed
+from taylored.core.term import Term as Term
+from taylored.core.weights import balance_alpha as balance_alpha
+from taylored.core.weights import counts as counts
+from taylored.core.weights import effective_number_weights as effective_number_weights
+from taylored.core.weights import inverse_frequency_weights as inverse_frequency_weights
+from taylored.losses.balanced_cross_entropy import (
+    BalancedCrossEntropyLoss as BalancedCrossEntropyLoss,
+)
+from taylored.losses.balanced_cross_entropy import (
+    balanced_cross_entropy_loss as balanced_cross_entropy_loss,
+)
+from taylored.losses.binary_cross_entropy import BinaryCrossEntropyLoss as BinaryCrossEntropyLoss
+from taylored.losses.binary_cross_entropy import (
+    binary_cross_entropy_loss as binary_cross_entropy_loss,
+)
+from taylored.losses.class_balanced import ClassBalancedLoss as ClassBalancedLoss
+from taylored.losses.class_balanced import class_balanced as class_balanced
+from taylored.losses.cross_entropy import CrossEntropyLoss as CrossEntropyLoss
+from taylored.losses.cross_entropy import cross_entropy_loss as cross_entropy_loss
+from taylored.losses.focal import FocalLoss as FocalLoss
+from taylored.losses.focal import focal_loss as focal_loss
+from taylored.losses.poly import PolyLoss as PolyLoss
+from taylored.losses.poly import poly_loss as poly_loss
+from taylored.losses.series import SeriesLoss as SeriesLoss
+from taylored.losses.series import series_loss as series_loss
+from taylored.losses.taylor import TaylorLoss as TaylorLoss
+from taylored.losses.taylor import taylor_loss as taylor_loss
+from taylored.losses.term import TermLoss as TermLoss
+from taylored.losses.term import term_loss as term_loss
+from taylored.losses.views import series as series
+
+__version__ = "0.1.0"

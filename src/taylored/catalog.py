@@ -1,0 +1,194 @@
+"""The explicit table of losses, and the strings that name them.
+
+`get("class_balanced(focal(gamma=2), beta=0.999)")` builds a loss from a string. Strings are parsed
+and never evaluated: only calls of the names in this table, with numbers, strings, None and lists of
+them as arguments. The repr of a loss is such a string.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from taylored.losses import (
+    balanced_cross_entropy,
+    binary_cross_entropy,
+    class_balanced,
+    cross_entropy,
+    focal,
+    poly,
+    series,
+    taylor,
+)
+from taylored.spec import Spec
+
+SPECS: dict[str, Spec] = {
+    spec.name: spec
+    for spec in (
+        cross_entropy.SPEC,
+        binary_cross_entropy.SPEC,
+        balanced_cross_entropy.SPEC,
+        focal.SPEC,
+        poly.SPEC,
+        taylor.SPEC,
+        series.SPEC,
+        class_balanced.SPEC,
+    )
+}
+
+
+class LossNameError(ValueError):
+    """A string that does not name a loss; the message says where and what was probably meant."""
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A parsed call: `arguments` holds numbers, strings, None, tuples and, first, a loss."""
+
+    spec: Spec
+    inner: _Call | None
+    arguments: dict[str, object]
+
+    def needs(self) -> frozenset[str]:
+        inner = self.inner.needs() if self.inner else frozenset()
+        return inner | (self.spec.needs - self.arguments.keys())
+
+
+def names(family: str | None = None) -> tuple[str, ...]:
+    """Names of the catalogue, of one family if asked.
+
+    Example:
+        >>> names()[:3]
+        ('cross_entropy', 'binary_cross_entropy', 'balanced_cross_entropy')
+    """
+    return tuple(name for name, spec in SPECS.items() if family in (None, spec.family))
+
+
+def spec(text: str) -> Spec:
+    """The SPEC of the (outermost) loss that a string names.
+
+    Example:
+        >>> spec("poly(epsilon=2)").reference.venue
+        'ICLR 2022'
+    """
+    return _parse(text).spec
+
+
+def search(word: str) -> tuple[str, ...]:
+    """Names of losses whose description mentions a word.
+
+    Example:
+        >>> search("effective number")
+        ('class_balanced',)
+    """
+    word = word.lower()
+    texts = ((s, " ".join((s.name, s.summary, s.reference.title))) for s in SPECS.values())
+    return tuple(s.name for s, text in texts if word in text.lower())
+
+
+def needs(text: str) -> frozenset[str]:
+    """What `get` has to be told about the data for this loss.
+
+    Example:
+        >>> needs("class_balanced(cross_entropy)")
+        frozenset({'counts'})
+    """
+    return _parse(text).needs()
+
+
+def get(text: str, *, counts: Tensor | Sequence[float] | None = None) -> nn.Module:
+    """The loss that a string names.
+
+    Args:
+        text: e.g. "focal(gamma=2)"; parentheses may be left out where there are no arguments.
+        counts: training samples per class, for losses that need them.
+
+    Returns:
+        The loss module; its repr is a string that rebuilds it.
+
+    Raises:
+        LossNameError: for anything but a call of a known loss with known, plain arguments.
+        ValueError: for a parameter out of its domain.
+
+    Example:
+        >>> get("class_balanced(focal(gamma=2), beta=0.99)", counts=[90, 10])
+        class_balanced(focal(gamma=2), beta=0.99, counts=[90, 10])
+    """
+    call = _parse(text)
+    if "counts" in call.needs() and counts is None:
+        raise LossNameError(
+            f"`{call.spec.name}` needs the number of training samples per class. "
+            "Fix: get(..., counts=taylored.counts(train_targets)), or counts=[...] in the string"
+        )
+    return _build(call, counts)
+
+
+def _build(call: _Call, counts: Tensor | Sequence[float] | None) -> nn.Module:
+    arguments = dict(call.arguments)
+    if "counts" in call.spec.needs:
+        arguments.setdefault("counts", counts)
+    inner = [] if call.inner is None else [_build(call.inner, counts)]
+    return call.spec.module(*inner, **arguments)
+
+
+def _parse(text: str) -> _Call:
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError) as error:
+        raise LossNameError(
+            f"cannot read the loss {text!r}. Fix: write it like 'focal(gamma=2)'; "
+            "quote it in a shell"
+        ) from error
+    return _call(tree, text)
+
+
+def _call(node: ast.expr, text: str) -> _Call:
+    function = node.func if isinstance(node, ast.Call) else node
+    if not isinstance(function, ast.Name):
+        raise LossNameError(f"cannot read {text!r}. Fix: write a loss like 'focal(gamma=2)'")
+    found = SPECS.get(function.id)
+    if found is None:
+        raise LossNameError(
+            f"no loss is called {function.id!r}.{_nearest(function.id, SPECS)} "
+            f"Known: {', '.join(SPECS)}"
+        )
+    arguments = node if isinstance(node, ast.Call) else ast.Call(function, [], [])
+    if len(arguments.args) != int(found.wraps):
+        expected = f"one loss first, '{found.name}(focal(gamma=2), ...)'"
+        expected = expected if found.wraps else "named arguments only, 'name=value'"
+        raise LossNameError(f"{found.name} in {text!r} takes {expected}")
+    allowed = {parameter.name: parameter for parameter in found.accepted}
+    values: dict[str, object] = {}
+    for keyword in arguments.keywords:
+        if keyword.arg not in allowed:
+            raise LossNameError(
+                f"{found.name} has no parameter {keyword.arg!r}."
+                f"{_nearest(keyword.arg or '', allowed)} Known: {', '.join(allowed)}"
+            )
+        values[keyword.arg] = _value(keyword.value, text)
+    inner = _call(arguments.args[0], text) if found.wraps else None
+    return _Call(found, inner, values)
+
+
+def _value(node: ast.expr, text: str) -> object:
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float, str, type(None))):
+        return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
+        number = _value(node.operand, text)
+        if isinstance(number, (int, float)):
+            return -number if isinstance(node.op, ast.USub) else number
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [_value(item, text) for item in node.elts]
+    raise LossNameError(
+        f"{ast.unparse(node)!r} in {text!r} is not a plain value. "
+        "Fix: use numbers, strings, None or lists of numbers"
+    )
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,1 @@
+"""The algebra and the engine. Needs torch and nothing else."""

@@ -1,0 +1,76 @@
+"""One pass: forward computes the loss and the gradient on the logits, backward only scales it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from taylored.core.executors import Whole, choose
+from taylored.core.plan import Plan
+from taylored.core.prepare import Options, prepare
+from taylored.core.term import Term
+
+_COMPOSED = Whole()
+
+
+class _OnePass(torch.autograd.Function):
+    """(logits, plan) -> (loss, gradient of the summed loss on the logits)."""
+
+    @staticmethod
+    def forward(logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
+        return choose(logits, plan).value_and_gradient(logits, plan)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        logits, plan = inputs
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(logits, plan.target, output[1])
+        ctx.plan = plan
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+        logits, target, gradient = ctx.saved_tensors
+        grad_loss = grad_outputs[0]
+        if torch.is_grad_enabled():  # double backward: differentiate the composed reference
+            loss = _COMPOSED.value(logits, replace(ctx.plan, target=target))
+            (grad,) = torch.autograd.grad(loss, logits, grad_loss, create_graph=True)
+            return grad, None
+        if grad_loss.dim() < gradient.dim() and grad_loss.dim() > 0:
+            grad_loss = grad_loss.unsqueeze(1)
+        return (gradient * grad_loss).to(logits.dtype), None
+
+
+def _needs_composition(logits: Tensor, plan: Plan) -> bool:
+    """Whether something other than the logits' first derivative could be asked for."""
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in plan.tensors()):
+        return True
+    if torch.compiler.is_compiling():
+        return False
+    if torch._C._are_functorch_transforms_active():
+        return True
+    return forward_ad.unpack_dual(logits).tangent is not None
+
+
+def run(logits: Tensor, plan: Plan) -> Tensor:
+    """The loss of canonical logits, by the cheapest way that gives every derivative needed."""
+    if _needs_composition(logits, plan):
+        return _COMPOSED.value(logits, plan)
+    if torch.is_grad_enabled() and logits.requires_grad:
+        loss: Tensor = _OnePass.apply(logits, plan)[0]
+        return loss
+    return choose(logits, plan).value(logits, plan)
+
+
+def p_t_loss(input: Tensor, target: Tensor, term: Term, options: Options) -> Tensor:
+    """The loss of a term in the p_t family with every slot of the shared vocabulary."""
+    logits, plan = prepare(input, target, term, options)
+    loss = run(logits, plan)
+    if plan.output == "sum":
+        return loss
+    if options.link == "sigmoid":
+        return loss.reshape(input.shape)
+    return loss.reshape(input.shape[:1] + input.shape[2:] if input.dim() > 1 else ())

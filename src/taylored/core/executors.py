@@ -1,0 +1,166 @@
+"""Who runs the single sweep. The engine asks each executor in turn and takes the first willing.
+
+An executor turns logits and a plan into the loss (a sum, or each value) and the gradient of the sum
+on the logits. `whole` is one expression over everything: right everywhere, and what a compiler
+fuses. `blocked` walks over pieces small enough that the temporaries stay in the CPU's cache.
+Optional kernels add themselves with `register`; this module never names one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from taylored.core import sigmoid, softmax
+from taylored.core.plan import Block, Plan, computing_dtype
+
+LINKS = {"softmax": softmax, "sigmoid": sigmoid}
+
+BLOCK_ELEMENTS = 1 << 16
+"""Logits per block: with about six float32 temporaries this stays inside 2 MB of cache."""
+
+
+class Executor(Protocol):
+    """One way to run a plan."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in benchmarks and error messages."""
+
+    def accepts(self, logits: Tensor, plan: Plan) -> bool:
+        """Whether this executor is right and worth it here. Never called while compiling."""
+
+    def value(self, logits: Tensor, plan: Plan) -> Tensor:
+        """The loss alone; no gradient is recorded."""
+
+    def value_and_gradient(self, logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
+        """The loss, and the gradient of its sum in the storage dtype of `gradient_dtype`."""
+
+
+def gradient_dtype(logits: Tensor) -> torch.dtype:
+    """The logits' own dtype, but float32 for float16.
+
+    The loss scale of mixed precision is applied after this gradient is stored: entries divided by
+    the batch size would already have underflowed in float16.
+    """
+    return torch.float32 if logits.dtype == torch.float16 else logits.dtype
+
+
+def _finish(values: Tensor, plan: Plan) -> Tensor:
+    return values if plan.output == "each" else values.sum()
+
+
+@dataclass(frozen=True)
+class Whole:
+    """One expression over the whole batch."""
+
+    name: str = "whole"
+
+    def accepts(self, logits: Tensor, plan: Plan) -> bool:
+        """Always."""
+        return True
+
+    def value(self, logits: Tensor, plan: Plan) -> Tensor:
+        """The loss alone. Differentiable in every slot and mode: this is the reference."""
+        return _finish(LINKS[plan.link].value(Block(logits, plan.target, plan.rows), plan), plan)
+
+    def value_and_gradient(self, logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
+        """Loss and gradient."""
+        block = Block(logits, plan.target, plan.rows)
+        values, gradient = LINKS[plan.link].value_and_gradient(block, plan)
+        return _finish(values, plan), gradient.to(gradient_dtype(logits))
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """Piece by piece, on the CPU."""
+
+    name: str = "blocked"
+
+    def accepts(self, logits: Tensor, plan: Plan) -> bool:
+        """On the CPU, for more than one block."""
+        return logits.device.type == "cpu" and logits.numel() > BLOCK_ELEMENTS
+
+    def value(self, logits: Tensor, plan: Plan) -> Tensor:
+        """The loss alone."""
+        collected = _Collector(logits, plan)
+        for place in _places(logits):
+            block = _cut(logits, plan, place)
+            collected.add(place, LINKS[plan.link].value(block, plan))
+        return collected.loss()
+
+    def value_and_gradient(self, logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
+        """Loss and gradient."""
+        collected = _Collector(logits, plan)
+        gradient = torch.empty_like(logits, dtype=gradient_dtype(logits))
+        for place in _places(logits):
+            block = _cut(logits, plan, place)
+            values, piece = LINKS[plan.link].value_and_gradient(block, plan)
+            gradient[place].copy_(piece)
+            collected.add(place, values)
+        return collected.loss(), gradient
+
+
+Place = tuple[slice, ...]
+
+
+def _places(logits: Tensor) -> Iterator[Place]:
+    """Slices that cover the logits, each a whole class axis of at most about BLOCK_ELEMENTS."""
+    count, classes = logits.shape[:2]
+    inner = logits.shape[2] if logits.dim() == 3 else 1
+    step = max(1, BLOCK_ELEMENTS // (classes * inner))
+    inner_step = inner if step > 1 else max(1, BLOCK_ELEMENTS // classes)
+    for start in range(0, count, step):
+        samples = slice(start, min(start + step, count))
+        if logits.dim() == 2:
+            yield (samples, slice(None))
+            continue
+        for begin in range(0, inner, inner_step):
+            yield (samples, slice(None), slice(begin, min(begin + inner_step, inner)))
+
+
+def _cut(logits: Tensor, plan: Plan, place: Place) -> Block:
+    target_place = place if plan.target_kind == "dense" else place[:1] + place[2:]
+    return Block(logits[place], plan.target[target_place], plan.rows[place])
+
+
+class _Collector:
+    """Gathers the losses of the blocks: each value in its place, or their sum."""
+
+    def __init__(self, logits: Tensor, plan: Plan) -> None:
+        self._sums: list[Tensor] = []
+        self._each: Tensor | None = None
+        self._by_element = plan.link == "sigmoid"
+        if plan.output == "each":
+            shape = logits.shape if self._by_element else logits.shape[:1] + logits.shape[2:]
+            self._each = logits.new_empty(shape, dtype=computing_dtype(logits))
+
+    def add(self, place: Place, values: Tensor) -> None:
+        """Take the losses of one block."""
+        if self._each is None:
+            self._sums.append(values.sum())
+        else:
+            self._each[place if self._by_element else place[:1] + place[2:]] = values
+
+    def loss(self) -> Tensor:
+        """The result in the form the plan asks for."""
+        return torch.stack(self._sums).sum() if self._each is None else self._each
+
+
+_EXECUTORS: list[Executor] = [Blocked(), Whole()]
+
+
+def register(executor: Executor) -> None:
+    """Put an executor before those already there."""
+    _EXECUTORS.insert(0, executor)
+
+
+def choose(logits: Tensor, plan: Plan) -> Executor:
+    """The first executor that accepts; a compiler gets the whole expression."""
+    if torch.compiler.is_compiling():
+        return _EXECUTORS[-1]
+    return next(executor for executor in _EXECUTORS if executor.accepts(logits, plan))

@@ -1,0 +1,81 @@
+"""A loss as a power series in q = 1 - p_t."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from taylored.core.checks import in_range
+
+
+@dataclass(frozen=True)
+class Series:
+    """Coefficients of a loss in powers of q = 1 - p_t, lowest power first.
+
+    Exponents need not be whole numbers: focal loss with gamma = 0.5 starts at q^1.5.
+    """
+
+    exponents: tuple[float, ...]
+    coefficients: tuple[float, ...]
+
+    def __call__(self, p: float) -> float:
+        """Sum of the kept terms at the probability p."""
+        pairs = zip(self.exponents, self.coefficients, strict=True)
+        return math.fsum(c * (1.0 - p) ** e for e, c in pairs)
+
+    def __len__(self) -> int:
+        return len(self.exponents)
+
+    def __repr__(self) -> str:
+        pairs = zip(self.exponents, self.coefficients, strict=True)
+        return " + ".join(f"{c:.4g}*q^{e:g}" for e, c in pairs) or "0"
+
+
+def collect(pairs: Iterable[tuple[float, float]], order: int) -> Series:
+    """Add up equal powers and keep the `order` lowest ones."""
+    total: dict[float, float] = {}
+    for exponent, coefficient in pairs:
+        # Rounding makes 0.1 + 0.2 and 0.3 the same power.
+        key = round(exponent, 9)
+        total[key] = total.get(key, 0.0) + coefficient
+    kept = sorted(total)[:order]
+    return Series(tuple(kept), tuple(total[e] for e in kept))
+
+
+def pairs_of(series: Series) -> list[tuple[float, float]]:
+    """(exponent, coefficient) pairs."""
+    return list(zip(series.exponents, series.coefficients, strict=True))
+
+
+def terms_needed(p: float, error: float) -> int:
+    r"""How many terms of the cross-entropy series are enough for every p_t in [p, 1].
+
+    Cross-entropy is :math:`\sum_j q^j / j`. After N terms the rest :math:`R_N` and its derivative
+    stay below `error` on [p, 1] if :math:`N > \log_{1-p}(p \cdot error)`, because
+    :math:`|R_N'| = q^N / p_t` and :math:`|R_N| \le q^{N+1} / ((N+1) p_t)`. This is a guarantee,
+    not the smallest N for the value alone.
+
+    Args:
+        p: smallest probability of the truth that has to be covered, in (0, 1). Lowering it raises
+            the number of terms roughly like 1 / p.
+        error: largest allowed error of the value and of the derivative, in (0, 1). Lowering it
+            raises the number of terms logarithmically.
+
+    Returns:
+        The smallest whole N that satisfies the bound.
+
+    Raises:
+        ValueError: if `p` or `error` is outside (0, 1).
+
+    Example:
+        >>> terms_needed(0.01, 0.1)
+        688
+
+    Reference:
+        Leng et al., PolyLoss, ICLR 2022, theorem 1 (there the condition is garbled in secondary
+        texts; this is the version the proof gives).
+    """
+    in_range("p", p, 0.0, 1.0, "give a probability strictly between 0 and 1", interval="()")
+    in_range("error", error, 0.0, 1.0, "give an error strictly between 0 and 1", interval="()")
+    return math.floor(math.log(p * error) / math.log1p(-p)) + 1

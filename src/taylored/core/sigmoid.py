@@ -1,0 +1,98 @@
+"""The sigmoid link: every element is a yes / no question of its own.
+
+The truth of an element is a distribution over two outcomes, (y, 1 - y), and its loss
+a y phi(sigmoid(x)) + b (1 - y) phi(sigmoid(-x)), with a and b the coefficients of the two outcomes.
+For hard targets only one of the two is evaluated, at the signed logit.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from taylored.core.plan import Block, Plan, adjusted, along_classes
+from taylored.core.point import Point
+from taylored.core.term import Term
+
+
+def value(block: Block, plan: Plan) -> Tensor:
+    """Loss of each element, differentiable in any mode and in every slot."""
+    x = adjusted(block, plan)
+    term = _bound(block, plan)
+    truth = _hard_truth(block, plan)
+    if truth is not None:
+        at = Point(torch.where(truth, x, -x))
+        return _hard_coefficient(block, plan, truth) * term.evaluate(at)
+    yes, no = _soft_coefficients(block, plan, x)
+    at = Point(x)
+    return yes * term.evaluate(at) + no * term.evaluate(at.complement())
+
+
+def value_and_gradient(block: Block, plan: Plan) -> tuple[Tensor, Tensor]:
+    """Loss of each element, and the gradient of their sum on the logits."""
+    x = adjusted(block, plan)
+    term = _bound(block, plan)
+    truth = _hard_truth(block, plan)
+    if truth is not None:
+        values, slopes = term.evaluate_with_slope(Point(torch.where(truth, x, -x)))
+        coefficient = _hard_coefficient(block, plan, truth)
+        pull = coefficient * slopes
+        total, gradient = coefficient * values, torch.where(truth, -pull, pull)
+    else:
+        yes, no = _soft_coefficients(block, plan, x)
+        at = Point(x)
+        yes_values, yes_slopes = term.evaluate_with_slope(at)
+        no_values, no_slopes = term.evaluate_with_slope(at.complement())
+        total = yes * yes_values + no * no_values
+        gradient = no * no_slopes - yes * yes_slopes
+    return total, gradient if plan.temperature == 1.0 else gradient / plan.temperature
+
+
+def _bound(block: Block, plan: Plan) -> Term:
+    return plan.term.bind(lambda values: along_classes(values, block.logits))
+
+
+def _one_hot(block: Block) -> Tensor:
+    """Class indices as a mask over axis 1; an index outside the columns marks no class."""
+    classes = torch.arange(block.logits.shape[1], device=block.logits.device)
+    classes = classes if block.logits.dim() == 2 else classes.unsqueeze(1)
+    return classes == block.target.unsqueeze(1)
+
+
+def _hard_truth(block: Block, plan: Plan) -> Tensor | None:
+    """The truth as a mask, if the type of the target says that it is hard."""
+    if plan.smoothing:
+        return None
+    if plan.target_kind == "index":
+        return _one_hot(block)
+    if not block.target.is_floating_point():
+        return block.target > 0
+    return None
+
+
+def _coefficient(values: Tensor | None, block: Block) -> Tensor | float:
+    return 1.0 if values is None else along_classes(values, block.logits)
+
+
+def _kept_rows(block: Block, plan: Plan) -> Tensor:
+    """The coefficient of each element, zero where the element itself is ignored."""
+    return block.rows if plan.ignore is None else block.rows * (block.target != plan.ignore)
+
+
+def _hard_coefficient(block: Block, plan: Plan, truth: Tensor) -> Tensor:
+    rows = _kept_rows(block, plan)
+    if plan.positive is None and plan.negative is None:
+        return rows
+    yes, no = _coefficient(plan.positive, block), _coefficient(plan.negative, block)
+    return rows * torch.where(truth, yes, no)
+
+
+def _soft_coefficients(block: Block, plan: Plan, x: Tensor) -> tuple[Tensor, Tensor]:
+    y = (_one_hot(block) if plan.target_kind == "index" else block.target).to(x.dtype)
+    if plan.ignore is not None:
+        y = torch.where(block.target == plan.ignore, 0.0, y)
+    if plan.smoothing:
+        y = y * (1.0 - plan.smoothing) + 0.5 * plan.smoothing
+    rows = _kept_rows(block, plan)
+    yes, no = _coefficient(plan.positive, block), _coefficient(plan.negative, block)
+    return rows * yes * y, rows * no * (1.0 - y)

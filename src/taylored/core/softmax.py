@@ -1,0 +1,137 @@
+"""The softmax link: one truth among C classes per position.
+
+With a single true class t, p_t = sigmoid(x) for the margin x = z_t - logsumexp(the other logits),
+so that the loss is a function of x alone; its gradient is -h on the true logit, and h shared out
+among the others by the softmax *over the others*. Neither form subtracts nearly equal numbers,
+which is what keeps focal-like terms exact at confident predictions. A target distribution y sums
+this over the classes; only the largest class can have q < 1/2, and only it needs the masked form.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from taylored.core.plan import Block, Plan, adjusted, along_classes
+from taylored.core.point import Point
+from taylored.core.term import Term
+
+
+def value(block: Block, plan: Plan) -> Tensor:
+    """Loss of each position, differentiable in any mode and in every slot."""
+    z = adjusted(block, plan)
+    if _single_truth(plan):
+        chosen, others = _split(z, block.target.unsqueeze(1))
+        margin = _cap(chosen - _log_sum(others), z)
+        values = _bound_to_target(block, plan).evaluate(Point(margin))
+        return (values * block.rows).squeeze(1)
+    values = _bound_to_axis(block, plan).evaluate(Point(_margins(z)))
+    return (_mass(block, plan, z) * values).sum(dim=1) * block.rows.squeeze(1)
+
+
+def value_and_gradient(block: Block, plan: Plan) -> tuple[Tensor, Tensor]:
+    """Loss of each position, and the gradient of their sum on the logits."""
+    z = adjusted(block, plan)
+    if _single_truth(plan):
+        values, gradient = _single(block, plan, z)
+    else:
+        values, gradient = _distribution(block, plan, z)
+    return values, gradient if plan.temperature == 1.0 else gradient / plan.temperature
+
+
+def _single(block: Block, plan: Plan, z: Tensor) -> tuple[Tensor, Tensor]:
+    hot = block.target.unsqueeze(1)
+    chosen, others = _split(z, hot)
+    shares, log_sum = _softmax(others)
+    margin = _cap(chosen - log_sum, z)
+    values, slopes = _bound_to_target(block, plan).evaluate_with_slope(Point(margin))
+    slopes = slopes * block.rows
+    gradient = (shares * slopes).scatter(1, hot, -slopes)
+    return (values * block.rows).squeeze(1), gradient
+
+
+def _distribution(block: Block, plan: Plan, z: Tensor) -> tuple[Tensor, Tensor]:
+    top = z.argmax(dim=1, keepdim=True)
+    chosen, others = _split(z, top)
+    shares, log_sum = _softmax(others)
+    top_margin = _cap(chosen - log_sum, z)
+    q_top = torch.sigmoid(-top_margin)
+    # Of the classes below the top none has p > 1/2, so log(1 - p) is exact without a mask.
+    log_p = others - log_sum + F.logsigmoid(-top_margin)
+    margins = (log_p - torch.log1p(-torch.exp(log_p))).scatter(1, top, top_margin)
+    at = Point(margins)
+    values, slopes = _bound_to_axis(block, plan).evaluate_with_slope(at)
+    mass = _mass(block, plan, z) * block.rows
+    pulls = mass * slopes
+    top_pull = pulls.gather(1, top)
+    gains = (pulls / at.q).scatter(1, top, 0.0)
+    total = gains.sum(dim=1, keepdim=True)
+    gradient = shares * (q_top * (total - gains) + top_pull) - pulls
+    gradient = gradient.scatter_add(1, top, torch.sigmoid(top_margin) * total)
+    return (mass * values).sum(dim=1), gradient
+
+
+def _single_truth(plan: Plan) -> bool:
+    return plan.target_kind == "index" and plan.smoothing == 0.0
+
+
+def _split(z: Tensor, hot: Tensor) -> tuple[Tensor, Tensor]:
+    """The chosen logit of each position, and the logits with the chosen one taken out."""
+    return z.gather(1, hot), z.scatter(1, hot, -torch.inf)
+
+
+def _softmax(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Softmax over axis 1 and its log-sum-exp, finite also where every logit is -inf."""
+    lowest = torch.finfo(z.dtype).min
+    top = z.amax(dim=1, keepdim=True).clamp_min(lowest)
+    weights = torch.exp(z - top)
+    total = weights.sum(dim=1, keepdim=True)
+    return weights / total.clamp_min(torch.finfo(z.dtype).tiny), top + torch.log(total)
+
+
+def _log_sum(z: Tensor) -> Tensor:
+    """Differentiable log-sum-exp over axis 1, with zero gradient where every logit is -inf."""
+    alone = (z == -torch.inf).all(dim=1, keepdim=True)
+    total = torch.logsumexp(torch.where(alone, 0.0, z), dim=1, keepdim=True)
+    return torch.where(alone, -torch.inf, total)
+
+
+def _cap(margin: Tensor, z: Tensor) -> Tensor:
+    """Keep the margin of a class without rivals (C = 1) finite: 0 * inf must not happen later."""
+    return margin.clamp_max(torch.finfo(z.dtype).max ** 0.5)
+
+
+def _margins(z: Tensor) -> Tensor:
+    """log(p / (1 - p)) of every class, differentiable."""
+    top = z.argmax(dim=1, keepdim=True)
+    chosen, others = _split(z, top)
+    top_margin = _cap(chosen - _log_sum(others), z)
+    is_top = torch.zeros_like(z, dtype=torch.bool).scatter(1, top, True)
+    # The branch that `where` drops must be finite too, or its derivative poisons the kept one.
+    log_p = torch.where(is_top, -1.0, z - torch.logsumexp(z, dim=1, keepdim=True))
+    return torch.where(is_top, top_margin, log_p - torch.log1p(-torch.exp(log_p)))
+
+
+def _mass(block: Block, plan: Plan, z: Tensor) -> Tensor:
+    """Weighted target mass of every class."""
+    even = plan.smoothing / z.shape[1]
+    if plan.target_kind == "index":
+        full = 1.0 - plan.smoothing + even
+        mass = torch.full_like(z, even).scatter(1, block.target.unsqueeze(1), full)
+    else:
+        mass = block.target.to(z.dtype)
+        if plan.smoothing:
+            mass = mass * (1.0 - plan.smoothing) + even
+    return mass if plan.positive is None else mass * along_classes(plan.positive, block.logits)
+
+
+def _bound_to_target(block: Block, plan: Plan) -> Term:
+    def pick(values: Tensor) -> Tensor:
+        return along_classes(values, block.logits).reshape(-1)[block.target].unsqueeze(1)
+
+    return plan.term.bind(pick)
+
+
+def _bound_to_axis(block: Block, plan: Plan) -> Term:
+    return plan.term.bind(lambda values: along_classes(values, block.logits))

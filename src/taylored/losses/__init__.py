@@ -1,0 +1,1 @@
+"""One file per loss: the maths, a function, a module, a SPEC."""
