@@ -69,13 +69,14 @@ def names(family: str | None = None) -> tuple[str, ...]:
 
 
 def spec(text: str) -> Spec:
-    """The SPEC of the (outermost) loss that a string names.
+    """The SPEC of the (outermost) loss that a string names; a bare name is enough.
 
     Example:
         >>> spec("poly(epsilon=2)").reference.venue
         'ICLR 2022'
     """
-    return _parse(text).spec
+    name = text.strip()
+    return SPECS[name] if name in SPECS else _parse(text).spec
 
 
 def search(word: str) -> tuple[str, ...]:

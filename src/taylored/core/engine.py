@@ -27,21 +27,35 @@ class _OnePass(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
         logits, plan = inputs
+        # The gradient is an output only to be saved; zeros must not be made up for its own.
+        ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(output[1])
         ctx.save_for_backward(logits, plan.target, output[1])
         ctx.plan = plan
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Tensor | None, None]:
         logits, target, gradient = ctx.saved_tensors
         grad_loss = grad_outputs[0]
+        if grad_loss is None:
+            return None, None
         if torch.is_grad_enabled():  # double backward: differentiate the composed reference
             loss = _COMPOSED.value(logits, replace(ctx.plan, target=target))
             (grad,) = torch.autograd.grad(loss, logits, grad_loss, create_graph=True)
             return grad, None
+        if _is_one(grad_loss) and gradient.dtype == logits.dtype:
+            # The saved buffer itself. Writing to it and using it again is an error of autograd.
+            return gradient, None
         if grad_loss.dim() < gradient.dim() and grad_loss.dim() > 0:
             grad_loss = grad_loss.unsqueeze(1)
         return (gradient * grad_loss).to(logits.dtype), None
+
+
+def _is_one(grad_loss: Tensor) -> bool:
+    """Whether backward has nothing to scale, where looking costs no device sync."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return False
+    return grad_loss.dim() == 0 and grad_loss.device.type == "cpu" and grad_loss.item() == 1.0
 
 
 def _needs_composition(logits: Tensor, plan: Plan) -> bool:

@@ -72,7 +72,8 @@ class Power(Term):
         return collect([(_single(self.exponent), 1.0)], order)
 
     def __repr__(self) -> str:
-        return "(1-p)" if self.exponent == 1.0 else f"(1-p)^{_number(self.exponent)}"
+        written = _number(self.exponent)
+        return "(1-p)" if written == "1" else f"(1-p)^{written}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from taylored.core.checks import fail, in_range, one_of, per_class
 from taylored.core.plan import LinkName, Plan, Reduction, computing_dtype
-from taylored.core.reduce import check_reduction, scale
+from taylored.core.reduce import check_reduction, divided
 from taylored.core.targets import (
     check_indices,
     check_input,
@@ -97,27 +97,26 @@ def _softmax_plan(
     mean: Tensor | int = positions.numel()
     kept: Tensor | int = mean
     if kind == "index":
-        check_indices(target, logits.shape[1], options.ignore_index)
         target = target.reshape(positions).long()
-        rows = torch.ones_like(target, dtype=dtype)
-        if options.ignore_index is not None:
+        if options.ignore_index is None:
+            rows = torch.ones_like(target, dtype=dtype)
+        else:
             keep = target != options.ignore_index
             # An ignored position still has to name a column.
             target, rows = torch.where(keep, target, 0), keep.to(dtype)
-        kept = rows.sum()
+        check_indices(target, logits.shape[1], options.ignore_index)
+        mean = kept = rows.sum()
         class_weight = rows
         if positive is not None:
             class_weight = rows * positive.to(rows).reshape(-1).expand(logits.shape[1])[target]
-        mean = class_weight.sum()
+            mean = class_weight.sum()
         if options.label_smoothing == 0.0:
             # One true class: its weight is a number per position, not one per class.
             rows, positive = class_weight, None
     else:
         check_probabilities(target, None, axis=1)
         target = target.reshape(logits.shape)
-    rows = rows * scale(
-        options.reduction, options.normalizer, mean=mean, batch_mean=kept, like=rows
-    )
+    rows = divided(rows, options.reduction, options.normalizer, mean=mean, batch_mean=kept)
     if options.sample_weight is not None:
         rows = rows * _per_position(options.sample_weight, input, positions).to(rows)
     rows = rows.expand(positions).unsqueeze(1)
@@ -139,12 +138,13 @@ def _sigmoid_plan(
     mean: Tensor | int = logits.numel()
     ignore: int | None = None
     if kind == "index":
-        check_indices(target, num_classes, options.ignore_index)
         target = target.reshape(positions).long()
         if options.ignore_index is not None:
-            keep = (target != options.ignore_index).unsqueeze(1)
+            keep = target != options.ignore_index
+            target = torch.where(keep, target, 0)
             kept = keep.sum()
-            mean, rows = kept * num_classes, keep.to(rows.dtype)
+            mean, rows = kept * num_classes, keep.unsqueeze(1).to(rows.dtype)
+        check_indices(target, num_classes, options.ignore_index)
     else:
         check_probabilities(target, options.ignore_index, axis=None)
         target = target.reshape(logits.shape)
@@ -154,9 +154,7 @@ def _sigmoid_plan(
                 mean = _count_kept(target, ignore)
             if options.reduction == "batch_mean":
                 kept = (target != ignore).any(dim=1).sum()
-    rows = rows * scale(
-        options.reduction, options.normalizer, mean=mean, batch_mean=kept, like=rows
-    )
+    rows = divided(rows, options.reduction, options.normalizer, mean=mean, batch_mean=kept)
     if options.sample_weight is not None:
         rows = rows * _per_element(options.sample_weight, input, logits).to(rows)
     width = rows.shape[1] if rows.dim() > 1 else 1

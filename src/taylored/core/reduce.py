@@ -30,18 +30,20 @@ def check_reduction(reduction: str, normalizer: float | Tensor | None) -> None:
         fail("normalizer", "a number > 0", normalizer, "use max(1, count)")
 
 
-def scale(
+def divided(
+    rows: Tensor,
     reduction: Reduction,
     normalizer: float | Tensor | None,
     *,
     mean: Tensor | int,
     batch_mean: Tensor | int,
-    like: Tensor,
 ) -> Tensor:
-    """One over the denominator; a denominator of zero counts as one, so that nothing left is 0."""
+    """The coefficients over the denominator; one of zero counts as one: nothing left gives 0."""
     if reduction in ("none", "sum"):
-        return torch.ones((), dtype=like.dtype, device=like.device)
+        return rows
     counted = mean if reduction == "mean" else batch_mean
     denominator = counted if normalizer is None else normalizer
-    amount = torch.as_tensor(denominator, device=like.device).to(like.dtype).reshape(())
-    return 1.0 / torch.where(amount == 0, torch.ones_like(amount), amount)
+    if not isinstance(denominator, Tensor):
+        return rows / (denominator or 1.0)
+    amount = denominator.to(rows).reshape(())
+    return rows / torch.where(amount == 0, 1.0, amount)

@@ -60,7 +60,7 @@ def _one_hot(block: Block) -> Tensor:
 
 
 def _hard_truth(block: Block, plan: Plan) -> Tensor | None:
-    """The truth as a mask, if the type of the target says that it is hard."""
+    """The truth as a mask, if the type of the target says that it is hard (see `as_hard`)."""
     if plan.smoothing:
         return None
     if plan.target_kind == "index":
@@ -74,9 +74,22 @@ def _coefficient(values: Tensor | None, block: Block) -> Tensor | float:
     return 1.0 if values is None else along_classes(values, block.logits)
 
 
+def as_hard(target: Tensor) -> Tensor:
+    """A floating-point target as a mask if it is all 0 and 1, else as it is.
+
+    Looks at the values: for executors that run where looking costs no device sync.
+    """
+    if not target.is_floating_point():
+        return target
+    yes = target == 1
+    return yes if bool((yes | (target == 0)).all()) else target
+
+
 def _kept_rows(block: Block, plan: Plan) -> Tensor:
     """The coefficient of each element, zero where the element itself is ignored."""
-    return block.rows if plan.ignore is None else block.rows * (block.target != plan.ignore)
+    if plan.ignore is None or block.target.dtype == torch.bool:
+        return block.rows
+    return block.rows * (block.target != plan.ignore)
 
 
 def _hard_coefficient(block: Block, plan: Plan, truth: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ def value(block: Block, plan: Plan) -> Tensor:
     z = adjusted(block, plan)
     if _single_truth(plan):
         chosen, others = _split(z, block.target.unsqueeze(1))
-        margin = _cap(chosen - _log_sum(others), z)
+        margin = _cap(chosen - torch.logsumexp(others, dim=1, keepdim=True), z)
         values = _bound_to_target(block, plan).evaluate(Point(margin))
         return (values * block.rows).squeeze(1)
     values = _bound_to_axis(block, plan).evaluate(Point(_margins(z)))
@@ -43,18 +43,18 @@ def value_and_gradient(block: Block, plan: Plan) -> tuple[Tensor, Tensor]:
 def _single(block: Block, plan: Plan, z: Tensor) -> tuple[Tensor, Tensor]:
     hot = block.target.unsqueeze(1)
     chosen, others = _split(z, hot)
-    shares, log_sum = _softmax(others)
+    shares, log_sum = _shares(others)
     margin = _cap(chosen - log_sum, z)
     values, slopes = _bound_to_target(block, plan).evaluate_with_slope(Point(margin))
     slopes = slopes * block.rows
-    gradient = (shares * slopes).scatter(1, hot, -slopes)
+    gradient = shares.mul_(slopes).scatter_(1, hot, -slopes)
     return (values * block.rows).squeeze(1), gradient
 
 
 def _distribution(block: Block, plan: Plan, z: Tensor) -> tuple[Tensor, Tensor]:
     top = z.argmax(dim=1, keepdim=True)
     chosen, others = _split(z, top)
-    shares, log_sum = _softmax(others)
+    shares, log_sum = _shares(others)
     top_margin = _cap(chosen - log_sum, z)
     q_top = torch.sigmoid(-top_margin)
     # Of the classes below the top none has p > 1/2, so log(1 - p) is exact without a mask.
@@ -77,24 +77,21 @@ def _single_truth(plan: Plan) -> bool:
 
 
 def _split(z: Tensor, hot: Tensor) -> tuple[Tensor, Tensor]:
-    """The chosen logit of each position, and the logits with the chosen one taken out."""
-    return z.gather(1, hot), z.scatter(1, hot, -torch.inf)
+    """The chosen logit of each position, and the logits with the chosen one taken out.
+
+    Taken out means lowest and not -inf, which keeps positions without rivals finite.
+    """
+    return z.gather(1, hot), z.scatter(1, hot, torch.finfo(z.dtype).min)
 
 
-def _softmax(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Softmax over axis 1 and its log-sum-exp, finite also where every logit is -inf."""
-    lowest = torch.finfo(z.dtype).min
-    top = z.amax(dim=1, keepdim=True).clamp_min(lowest)
-    weights = torch.exp(z - top)
-    total = weights.sum(dim=1, keepdim=True)
-    return weights / total.clamp_min(torch.finfo(z.dtype).tiny), top + torch.log(total)
+def _shares(others: Tensor) -> tuple[Tensor, Tensor]:
+    """Softmax over axis 1 and the log-sum-exp, by torch's fused kernel; not for autograd.
 
-
-def _log_sum(z: Tensor) -> Tensor:
-    """Differentiable log-sum-exp over axis 1, with zero gradient where every logit is -inf."""
-    alone = (z == -torch.inf).all(dim=1, keepdim=True)
-    total = torch.logsumexp(torch.where(alone, 0.0, z), dim=1, keepdim=True)
-    return torch.where(alone, -torch.inf, total)
+    The largest share is at least 1/C, so that its logarithm is exact.
+    """
+    shares = torch.softmax(others, dim=1)
+    top_share = shares.amax(dim=1, keepdim=True)
+    return shares, others.amax(dim=1, keepdim=True) - torch.log(top_share)
 
 
 def _cap(margin: Tensor, z: Tensor) -> Tensor:
@@ -106,7 +103,7 @@ def _margins(z: Tensor) -> Tensor:
     """log(p / (1 - p)) of every class, differentiable."""
     top = z.argmax(dim=1, keepdim=True)
     chosen, others = _split(z, top)
-    top_margin = _cap(chosen - _log_sum(others), z)
+    top_margin = _cap(chosen - torch.logsumexp(others, dim=1, keepdim=True), z)
     is_top = torch.zeros_like(z, dtype=torch.bool).scatter(1, top, True)
     # The branch that `where` drops must be finite too, or its derivative poisons the kept one.
     log_p = torch.where(is_top, -1.0, z - torch.logsumexp(z, dim=1, keepdim=True))

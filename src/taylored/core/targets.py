@@ -59,24 +59,19 @@ def sigmoid_kind(input: Tensor, target: Tensor) -> TargetKind:
     )
 
 
-def check_indices(target: Tensor, num_classes: int, ignore_index: int | None) -> None:
+def check_indices(kept: Tensor, num_classes: int, ignore_index: int | None) -> None:
     """Refuse classes that the input has no column for, where looking costs no device sync."""
-    if torch.compiler.is_compiling() or target.numel() == 0:
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
         return
-    if torch._C._are_functorch_transforms_active():
+    if kept.numel() == 0 or (kept.device.type != "cpu" and not debugging()):
         return
-    if target.device.type != "cpu" and not debugging():
-        return
-    outside = (target < 0) | (target >= num_classes)
-    if ignore_index is not None:
-        outside &= target != ignore_index
-    if outside.any():
-        wrong = target[outside][0].item()
+    low, high = (int(bound) for bound in kept.aminmax())
+    if low < 0 or high >= num_classes:
         fail(
             "target",
             f"class indices in 0..{num_classes - 1} (axis 1 of `input` has {num_classes} entries)"
             f" or ignore_index={ignore_index}",
-            f"the class {wrong}",
+            f"the class {low if low < 0 else high}",
             "widen the model's output, or relabel, or set `ignore_index`",
         )
 
