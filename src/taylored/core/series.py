@@ -13,7 +13,13 @@ from taylored.core.checks import in_range
 class Series:
     """Coefficients of a loss in powers of q = 1 - p_t, lowest power first.
 
-    Exponents need not be whole numbers: focal loss with gamma = 0.5 starts at q^1.5.
+    Exponents need not be whole numbers: focal loss with gamma = 0.5 starts at q^1.5. Calling the
+    series sums it at a probability.
+
+    Example:
+        >>> half = Series(exponents=(1.0, 2.0), coefficients=(1.0, 0.5))
+        >>> half, half(0.5)
+        (1*q^1 + 0.5*q^2, 0.625)
     """
 
     exponents: tuple[float, ...]

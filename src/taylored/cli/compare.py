@@ -1,0 +1,114 @@
+"""`taylored compare`: parse and print; the work is `taylored.lab.compare`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from taylored.cli.failures import USAGE, reported, stop
+from taylored.cli.snippet import call
+
+if TYPE_CHECKING:
+    from taylored.lab import Comparison
+
+_WITH_RESUME = {"resume", "as_json", "workers"}
+
+
+def compare(
+    context: typer.Context,
+    losses: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="LOSS",
+            help="Like 'focal(gamma=2)', or your own as module:attribute.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        str, typer.Option(help="Built-in name, .npz, .csv, .parquet or image folder.")
+    ] = "kanjivg-strokes",
+    target: Annotated[str | None, typer.Option(help="Column with the classes, for tables.")] = None,
+    model: Annotated[str, typer.Option(help="auto, linear, mlp, cnn or module:function.")] = "auto",
+    metric: Annotated[
+        str, typer.Option(help="balanced_accuracy, accuracy, head, medium, tail, nll.")
+    ] = "balanced_accuracy",
+    quick: Annotated[bool, typer.Option("--quick", help="3 seeds, a third of the steps.")] = False,
+    seeds: Annotated[int | None, typer.Option(help="Repetitions (5, quick: 3).")] = None,
+    seed: Annotated[int, typer.Option(help="Where all randomness starts.")] = 0,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training part.")] = None,
+    tune_lr: Annotated[
+        str, typer.Option(help="Tune the learning rate for cross_entropy or each.")
+    ] = "cross_entropy",
+    lr: Annotated[float | None, typer.Option(help="Fix the learning rate instead.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes (one per processor).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder (runs/compare/<date>).")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Finish the run in this folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print results.json only.")] = False,
+) -> None:
+    """Which loss is better on my data?
+
+    Trains every loss on the same splits, weights and batches, several times, and says what differs
+    beyond noise: overall, and for head, medium and tail classes. Example:
+
+      taylored compare "focal(gamma=2)" --data my.csv --target species --quick
+    """
+    settings = {
+        "losses": losses or None,
+        "data": data,
+        "target": target,
+        "model": model,
+        "metric": metric,
+        "budget": "quick" if quick else "default",
+        "seeds": seeds,
+        "seed": seed,
+        "epochs": epochs,
+        "tune_lr": tune_lr,
+        "lr": lr,
+        "workers": workers,
+        "out": None if out is None else str(out),
+    }
+    with reported():
+        from taylored import lab
+
+        if resume is not None:
+            _refuse_other_options(context)
+            result = lab.resume(resume, workers=workers)
+            snippet = call(lab.resume, {"folder": str(resume), "workers": workers})
+        else:
+            result = lab.compare(**settings)  # type: ignore[arg-type]
+            snippet = call(lab.compare, settings)
+        _print(result, snippet, as_json)
+
+
+def _refuse_other_options(context: typer.Context) -> None:
+    given = [
+        name
+        for name in context.params
+        if name not in _WITH_RESUME and _source(context, name) == "COMMANDLINE"
+    ]
+    if given:
+        options = ", ".join(name.replace("_", "-") for name in given)
+        stop(f"--resume takes all settings from the run: leave out {options}.", USAGE)
+
+
+def _source(context: typer.Context, name: str) -> str:
+    source = context.get_parameter_source(name)
+    return "" if source is None else source.name
+
+
+def _print(result: "Comparison", snippet: str, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(result.to_json() + "\n")
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(result.rich_table())
+    console.print()
+    assert result.folder is not None  # noqa: S101 - a run always has a folder
+    files = ", ".join(sorted(p.name for p in result.folder.iterdir() if p.is_file()))
+    console.print(f"Report: {result.folder / 'report.html'}", soft_wrap=True, highlight=False)
+    console.print(f"Folder: {result.folder} ({files})", soft_wrap=True, highlight=False)
+    console.print("The same in Python:", highlight=False)
+    console.print(snippet, soft_wrap=True, highlight=False, markup=False)

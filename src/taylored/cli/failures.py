@@ -1,0 +1,38 @@
+"""Expected failures: one message on standard error and an exit code, never a traceback."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+USAGE, FAILURE = 2, 1
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn the errors that carry a fix into a message: 2 for the request, 1 for the run."""
+    try:
+        from taylored.lab.data import DataError
+        from taylored.lab.errors import RunError, UsageError
+    except ModuleNotFoundError as error:
+        fix = 'Install it with: pip install "taylored[lab]"'
+        stop(f"this command needs the package {error.name!r}. {fix}", FAILURE)
+    try:
+        yield
+    except (DataError, UsageError) as error:
+        stop(str(error), USAGE)
+    except RunError as error:
+        stop(str(error), FAILURE)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] == "taylored":
+            raise
+        stop(str(error), FAILURE)
+    except KeyboardInterrupt:
+        stop("stopped.", FAILURE)
+
+
+def stop(message: str, code: int) -> None:
+    """Write the message and leave."""
+    print(f"taylored: {message}", file=sys.stderr)
+    raise typer.Exit(code)

@@ -1,0 +1,67 @@
+"""`taylored list` and `taylored show`, as a user runs them."""
+
+import subprocess
+import sys
+
+import pytest
+from taylored import catalog
+from taylored.cli.app import app
+from typer.testing import CliRunner
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, arguments, env={"COLUMNS": "120"})
+
+
+def test_list_names_every_loss():
+    result = run("list")
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()[1:] if line[:1].isalpha()][
+        : len(catalog.SPECS)
+    ] == list(catalog.SPECS)
+
+
+def test_list_of_an_unknown_family_says_which_there_are():
+    result = run("list", "--family", "boxes")
+    assert result.exit_code == 2
+    assert "classification" in result.stderr
+
+
+@pytest.mark.parametrize("text", [text for s in catalog.SPECS.values() for text in s.examples])
+def test_show_explains_every_example(text):
+    result = run("show", text)
+    assert result.exit_code == 0, result.stderr
+    spec = catalog.spec(text)
+    assert spec.summary in result.stdout
+    assert spec.reference.venue in result.stdout
+    for parameter in spec.accepted:
+        assert parameter.name in result.stdout
+
+
+def test_show_gives_the_numbers_of_this_loss():
+    shown = run("show", "poly(epsilon=2)").stdout
+    assert "-log(p) + 2 * (1-p)" in shown
+    assert "3*q^1 + 0.5*q^2" in shown  # the first coefficient is 1 + epsilon
+    assert "0.5: 2 " in shown  # the gain of Poly-1 is 1 + epsilon p
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("foc", "Did you mean 'focal'?"),
+        ("focal(gama=2)", "Did you mean 'gamma'?"),
+        ("focal(gamma=-1)", "`gamma` must be"),
+        ("__import__('os').system('true')", "cannot read"),
+    ],
+)
+def test_wrong_names_end_in_a_message(text, hint):
+    result = run("show", text)
+    assert result.exit_code == 2
+    assert hint in result.stderr
+    assert result.stdout == ""
+
+
+def test_the_installed_command_runs():
+    command = [sys.executable, "-m", "taylored.cli", "show", "class_balanced"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "effective number" in done.stdout

@@ -1,0 +1,86 @@
+"""What a user sees of the package as a whole: imports, names, documentation."""
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import taylored
+from taylored import catalog
+
+ROOT = Path(__file__).parent.parent
+PUBLIC = {
+    name: value
+    for name, value in vars(taylored).items()
+    if not name.startswith("_") and (inspect.isclass(value) or inspect.isfunction(value))
+}
+
+
+def test_import_loads_torch_and_nothing_optional():
+    script = (
+        "import sys, torch; before = set(sys.modules); import taylored; "
+        "print('\\n'.join(sorted({m.split('.')[0] for m in set(sys.modules) - before})))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split()) - set(sys.stdlib_module_names)
+    # torch loads parts of itself late; anything else would be a hidden dependency.
+    assert loaded <= {"taylored", "torch"}, loaded
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_public_names_are_documented(name):
+    value = PUBLIC[name]
+    text = inspect.getdoc(value) or ""
+    assert text, f"{name} has no docstring"
+    assert ">>>" in text, f"{name} has no runnable example"
+
+
+@pytest.mark.parametrize("spec", catalog.SPECS.values(), ids=lambda spec: spec.name)
+def test_every_parameter_of_a_loss_is_documented_with_its_spec(spec):
+    accepted = [parameter.name for parameter in spec.accepted]
+    declared = [name for name in inspect.signature(spec.module).parameters if name != "loss"]
+    assert sorted(accepted) == sorted(declared)
+    text = inspect.getdoc(spec.module)
+    for name in accepted:
+        assert re.search(rf"^    {name}: ", text, re.MULTILINE), f"{name} is not under Args"
+    assert "Reference:" in text
+    assert all(parameter.effect and parameter.domain for parameter in spec.accepted)
+
+
+@pytest.mark.parametrize("spec", catalog.SPECS.values(), ids=lambda spec: spec.name)
+def test_defaults_of_spec_module_and_function_agree(spec):
+    from taylored.spec import REQUIRED
+
+    for parameter in spec.accepted:
+        default = spec.links[0] if parameter.name == "link" else parameter.default
+        for callable_ in (spec.module, spec.function):
+            found = inspect.signature(callable_).parameters[parameter.name].default
+            if default is REQUIRED:
+                assert found is inspect.Parameter.empty
+            else:
+                assert found == default, (spec.name, parameter.name)
+
+
+def test_readme_names_every_loss_and_marks_its_commands():
+    readme = (ROOT / "README.md").read_text()
+    for spec in catalog.SPECS.values():
+        assert f"| `{spec.name}` | `{spec.module.__name__}` |" in readme
+        assert getattr(taylored, spec.module.__name__) is spec.module
+        assert getattr(taylored, spec.function.__name__) is spec.function
+    for marker in ("main-job", "tests"):
+        assert re.search(rf"<!-- run: {marker} -->\n```bash\n", readme), marker
+
+
+def test_links_in_the_documentation_lead_somewhere():
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_version_is_that_of_the_distribution():
+    from importlib.metadata import version
+
+    assert taylored.__version__ == version("taylored")
