@@ -53,7 +53,10 @@ class _OnePass(torch.autograd.Function):
 
 def _is_one(grad_loss: Tensor) -> bool:
     """Whether backward has nothing to scale, where looking costs no device sync."""
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+    if torch.compiler.is_compiling() or type(grad_loss) is not Tensor:  # e.g. a fake tensor
+        return False
+    wrapped = torch._C._functorch.is_functorch_wrapped_tensor(grad_loss)
+    if wrapped or torch._C._functorch.is_legacy_batchedtensor(grad_loss):  # batched backward
         return False
     return grad_loss.dim() == 0 and grad_loss.device.type == "cpu" and grad_loss.item() == 1.0
 

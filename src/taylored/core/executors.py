@@ -125,7 +125,8 @@ def _places(logits: Tensor) -> Iterator[Place]:
 
 def _cut(logits: Tensor, plan: Plan, place: Place) -> Block:
     target = plan.target[place if plan.target_kind == "dense" else place[:1] + place[2:]]
-    if plan.link == "sigmoid" and plan.target_kind == "dense":
+    # A mask has no third value: with ignore_index 0 or 1 it would take that class for the truth.
+    if plan.link == "sigmoid" and plan.target_kind == "dense" and plan.ignore not in (0, 1):
         target = sigmoid.as_hard(target)  # halves the work for 0.0 / 1.0 targets
     return Block(logits[place], target, plan.rows[place])
 

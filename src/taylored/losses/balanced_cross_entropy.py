@@ -83,6 +83,10 @@ class BalancedCrossEntropyLoss(nn.Module):
         >>> loss(torch.tensor([[2.0, 0.0]]), torch.tensor([[1, 0]]))
         tensor(0.2304)
 
+    Differs from:
+        torchvision: sigmoid_focal_loss(x, y, alpha=alpha, gamma=0): equal for hard targets.
+        torch: BCEWithLogitsLoss(pos_weight=alpha / (1 - alpha)) times (1 - alpha).
+
     Reference:
         Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, equation 3.
     """

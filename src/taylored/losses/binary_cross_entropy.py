@@ -82,6 +82,12 @@ class BinaryCrossEntropyLoss(nn.Module):
         >>> loss(torch.tensor([[2.0, 0.0]]), torch.tensor([[1, 0]]))
         tensor(0.5370)
 
+    Differs from:
+        torch: BCEWithLogitsLoss: equal with weight and pos_weight per class; its weights per
+            element are sample_weight here; no ignore_index there; targets outside [0, 1] give
+            negative losses there and an error inside taylored.debug() here.
+        Keras: BinaryCrossentropy(from_logits=True): label_smoothing has the same meaning.
+
     Reference:
         torch.nn.BCEWithLogitsLoss.
     """

@@ -70,6 +70,15 @@ class ClassBalancedLoss(nn.Module):
         >>> loss(torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1]))
         tensor(1.8648)
 
+    Differs from:
+        richardaecn/class-balanced-loss: equal with reduction='batch_mean' in the wrapped loss; its
+            focal modulator overflows below logits of -88 in float32 and then gives the hardest
+            positives no loss.
+        nizhf/hoi-prediction-gaze-transformer (VidHOI): passes the weights as `pos_weight`, where
+            they multiply positives and negatives: weighting='class' here, with reduction='mean'; it
+            counts at least 5 samples a class.
+        timm: its effective-number class weights are these before the use in a loss.
+
     Reference:
         Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019,
         equations 6 to 8.

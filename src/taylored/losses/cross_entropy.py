@@ -78,6 +78,14 @@ class CrossEntropyLoss(nn.Module):
         >>> loss(torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 1]))
         tensor(0.2951)
 
+    Differs from:
+        torch: CrossEntropyLoss: equal in all options; where every target is ignored torch gives
+            NaN, we give 0; half-precision logits give a float32 loss here.
+        Keras: divides by the number of positions: reduction='batch_mean' here.
+        segmentation-models-pytorch: SoftCrossEntropyLoss also counts ignored pixels in the mean; we
+            do not.
+        timm: LabelSmoothingCrossEntropy(s): cross_entropy_loss(x, y, label_smoothing=s).
+
     Reference:
         torch.nn.CrossEntropyLoss; Szegedy et al., CVPR 2016, section 7, for label smoothing.
     """
@@ -163,7 +171,7 @@ SPEC = Spec(
             "segmentation-models-pytorch",
             "SoftCrossEntropyLoss also counts ignored pixels in the mean; we do not",
         ),
-        ("timm", "LabelSmoothingCrossEntropy(s): cross_entropy_loss(..., label_smoothing=s)"),
+        ("timm", "LabelSmoothingCrossEntropy(s): cross_entropy_loss(x, y, label_smoothing=s)"),
     ),
     examples=("cross_entropy()", "cross_entropy(label_smoothing=0.1)"),
 )

@@ -112,6 +112,18 @@ class FocalLoss(nn.Module):
     optax and Keras instead put the arithmetic mixture y p + (1 - y)(1 - p) into the formula, and
     class-balanced-loss the geometric one; all agree for hard targets.
 
+    Differs from:
+        torchvision: sigmoid_focal_loss(x, y, alpha, gamma): equal to focal_loss(x, y,
+            link='sigmoid', alpha=alpha, gamma=gamma) for hard y (its default reduction is 'none',
+            alpha < 0 switches alpha off); soft y enter p_t as y p + (1 - y)(1 - p).
+        kornia: focal_loss(x, t, alpha): alpha weights every class but the first, which gets 1 -
+            alpha; pass weight=[1 - alpha] + [alpha] * (C - 1) here. Its mean divides by C N and
+            counts ignored pixels.
+        Keras: BinaryFocalCrossentropy(apply_class_balancing=True): the same alpha; mean over
+            elements.
+        timm: PolyBinaryCrossEntropy(epsilon=0, gamma=gamma, alpha=alpha): equal for hard targets;
+            takes (B, C) only.
+
     Reference:
         Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, equations 4 and 5.
     """
@@ -222,7 +234,7 @@ SPEC = Spec(
         (
             "kornia",
             "focal_loss(x, t, alpha): alpha weights every class but the first, which gets "
-            "1 - alpha; pass weight=[1 - alpha, alpha, ...] here. Its mean divides by C N and "
+            "1 - alpha; pass weight=[1 - alpha] + [alpha] * (C - 1) here. Its mean divides by C N and "
             "counts ignored pixels",
         ),
         (
@@ -232,7 +244,8 @@ SPEC = Spec(
         ),
         (
             "timm",
-            "PolyLoss-style binary focal: alpha multiplies as here; takes (B, C) only",
+            "PolyBinaryCrossEntropy(epsilon=0, gamma=gamma, alpha=alpha): equal for hard targets; "
+            "takes (B, C) only",
         ),
     ),
     examples=(

@@ -122,6 +122,16 @@ class PolyLoss(nn.Module):
 
     `weight`, `alpha` and a smoothed or mixed target enter both parts, as in the paper's appendix.
 
+    Differs from:
+        optax: poly_loss_cross_entropy(logits, labels, epsilon=2): equal to reduction='none' with
+            probabilities as targets.
+        timm: PolyCrossEntropy(epsilon=epsilon) and PolyBinaryCrossEntropy(epsilon=epsilon,
+            gamma=gamma, alpha=alpha): equal for hard targets; both take (B, C) only.
+        abhuse/polyloss-pytorch: Poly1FocalLoss multiplies only the focal part by alpha; here, as in
+            the paper, both.
+        yiyixuxu/polyloss-pytorch: weights the cross-entropy part only and averages without the
+            weights.
+
     Reference:
         Leng et al., PolyLoss, ICLR 2022, equations 5 to 7 and appendix.
     """
@@ -240,7 +250,8 @@ SPEC = Spec(
         ),
         (
             "timm",
-            "its softmax Poly-1 takes (B, C) indices; the sigmoid form agrees for hard targets",
+            "PolyCrossEntropy(epsilon=epsilon) and PolyBinaryCrossEntropy(epsilon=epsilon, "
+            "gamma=gamma, alpha=alpha): equal for hard targets; both take (B, C) only",
         ),
         (
             "abhuse/polyloss-pytorch",

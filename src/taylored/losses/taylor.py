@@ -100,6 +100,10 @@ class TaylorLoss(nn.Module):
         >>> loss(torch.tensor([[2.0, 0.0]]), torch.tensor([0]))
         tensor(0.1269)
 
+    Differs from:
+        CoinCheung/pytorch-loss: its Taylor softmax expands the exponential instead; a different
+            loss.
+
     Reference:
         Feng et al., Can Cross Entropy Loss Be Robust to Label Noise?, IJCAI 2020; Leng et al.,
         PolyLoss, ICLR 2022, section 4.1 (Drop).
