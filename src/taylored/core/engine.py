@@ -18,20 +18,14 @@ _COMPOSED = Whole()
 
 
 class _OnePass(torch.autograd.Function):
-    """(logits, plan) -> (loss, gradient of the summed loss on the logits)."""
+    """(logits, plan) -> loss. Never sees functorch, so it needs no separate `setup_context`."""
 
     @staticmethod
-    def forward(logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
-        return choose(logits, plan).value_and_gradient(logits, plan)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        logits, plan = inputs
-        # The gradient is an output only to be saved; zeros must not be made up for its own.
-        ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(output[1])
-        ctx.save_for_backward(logits, plan.target, output[1])
+    def forward(ctx: Any, logits: Tensor, plan: Plan) -> Tensor:
+        loss, gradient = choose(logits, plan).value_and_gradient(logits, plan)
+        ctx.save_for_backward(logits, plan.target, gradient)
         ctx.plan = plan
+        return loss
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Tensor | None, None]:
@@ -77,7 +71,7 @@ def run(logits: Tensor, plan: Plan) -> Tensor:
     if _needs_composition(logits, plan):
         return _COMPOSED.value(logits, plan)
     if torch.is_grad_enabled() and logits.requires_grad:
-        loss: Tensor = _OnePass.apply(logits, plan)[0]
+        loss: Tensor = _OnePass.apply(logits, plan)
         return loss
     return choose(logits, plan).value(logits, plan)
 

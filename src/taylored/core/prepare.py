@@ -206,7 +206,10 @@ def _outcome_weights(options: Options) -> tuple[Tensor | None, Tensor | None]:
 
 
 def _tensor(value: float | PerClass | None) -> Tensor | None:
-    return None if value is None else torch.as_tensor(value)
+    if value is None or isinstance(value, Tensor):
+        return value
+    # Python numbers keep all their digits: the logits may be float64.
+    return torch.as_tensor(value, dtype=torch.float64)
 
 
 def _check_per_class(term: Term, options: Options, num_classes: int) -> None:

@@ -47,7 +47,8 @@ def counts(
                 "use targets.long() for class indices",
             )
         return values.movedim(1, -1).flatten(0, -2).sum(0)
-    kept = values[values != ignore_index].long()
+    whole = values.long()  # compared as bytes, -100 would be 156
+    kept = whole[whole != ignore_index]
     size = num_classes or (int(kept.max()) + 1 if kept.numel() else 0)
     if kept.numel() and (int(kept.min()) < 0 or int(kept.max()) >= size):
         wrong = int(kept.min()) if int(kept.min()) < 0 else int(kept.max())

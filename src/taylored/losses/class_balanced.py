@@ -136,7 +136,7 @@ class ClassBalancedLoss(nn.Module):
         """The loss of logits against targets."""
         if self._by_sample:
             rows = self._rows(input, target)
-            sample_weight = rows if sample_weight is None else rows * sample_weight
+            sample_weight = rows if sample_weight is None else _times(rows, sample_weight, input)
         result: Tensor = self.loss(
             input, target, sample_weight=sample_weight, normalizer=normalizer
         )
@@ -156,6 +156,15 @@ class ClassBalancedLoss(nn.Module):
 
     def __repr__(self) -> str:
         return describe(self, SPEC, first=self._base)
+
+
+def _times(rows: Tensor, sample_weight: Tensor, input: Tensor) -> Tensor:
+    """Both weights of each position, or element; what fits neither is left to the inner loss."""
+    if sample_weight.shape == input.shape:
+        return rows.unsqueeze(1) * sample_weight
+    if sample_weight.shape == rows.shape[:1]:
+        return rows * sample_weight.reshape(-1, *[1] * (rows.dim() - 1))
+    return rows * sample_weight if sample_weight.shape == rows.shape else sample_weight
 
 
 SPEC = Spec(

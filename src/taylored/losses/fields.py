@@ -21,11 +21,20 @@ def check_fields(module: nn.Module, link: str) -> None:
     fields["link"] = link
     shared = Options.__dataclass_fields__.keys() & fields.keys()
     check_options(Options(**{name: fields[name] for name in shared}))
+    index = fields.get("ignore_index")
+    if index is not None and (isinstance(index, bool) or not isinstance(index, int)):
+        fail("ignore_index", "a whole number or None", repr(index), "give a target value, or None")
+    if "gamma" in module._buffers and module._buffers["gamma"] is None:
+        fail("gamma", "a number >= 0, or one per class", None, "0 is plain cross-entropy")
     for name in ("weight", "alpha", "pos_weight", "gamma"):
         value = fields.get(name)
         if value is None:
             continue
         values = value if isinstance(value, Tensor) else torch.tensor(float(value))
+        if values.dim() > 1 or values.numel() == 0:
+            fail(
+                name, "one number per class", f"shape {tuple(values.shape)}", "give a flat list"
+            )
         high = 1.0 if name == "alpha" else torch.inf
         bad = ~((values >= 0) & (values <= high) & values.isfinite())
         if bad.any():

@@ -234,8 +234,8 @@ SPEC = Spec(
         (
             "kornia",
             "focal_loss(x, t, alpha): alpha weights every class but the first, which gets "
-            "1 - alpha; pass weight=[1 - alpha] + [alpha] * (C - 1) here. Its mean divides by C N and "
-            "counts ignored pixels",
+            "1 - alpha; pass weight=[1 - alpha] + [alpha] * (C - 1) here. Its mean divides by C N "
+            "and counts ignored pixels",
         ),
         (
             "Keras",
