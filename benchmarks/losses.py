@@ -1,4 +1,4 @@
-"""Forward + backward of our losses beside torch, torchvision, timm and kornia: time and peak memory.
+"""Our losses beside torch, torchvision, timm and kornia: time and peak memory of a training step.
 
     python benchmarks/losses.py                 # the table, as Markdown
     python benchmarks/losses.py --rounds 3 --threads 1 --only "sigmoid focal"

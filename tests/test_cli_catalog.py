@@ -4,9 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
+
 from taylored import catalog
 from taylored.cli.app import app
-from typer.testing import CliRunner
 
 
 def run(*arguments):

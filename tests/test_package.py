@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import taylored
 from taylored import catalog
 
@@ -84,3 +85,10 @@ def test_version_is_that_of_the_distribution():
     from importlib.metadata import version
 
     assert taylored.__version__ == version("taylored")
+
+
+@pytest.mark.parametrize("spec", catalog.SPECS.values(), ids=lambda spec: spec.name)
+def test_docstring_and_spec_say_the_same_about_other_libraries(spec):
+    text = " ".join((inspect.getdoc(spec.module) or "").split())
+    for library, difference in spec.differs:
+        assert f"{library}: {difference}" in text

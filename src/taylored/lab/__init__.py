@@ -1,0 +1,37 @@
+"""Compare losses on your own long-tailed data: seeds, head, medium and tail, an honest verdict."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from taylored.lab.experiment import compare as compare
+    from taylored.lab.experiment import resume as resume
+    from taylored.lab.result import Comparison as Comparison
+
+__all__ = ["Comparison", "compare", "resume"]
+
+# Loaded on first use: the lab needs packages that the losses do not.
+_HOME = {
+    "compare": "taylored.lab.experiment",
+    "resume": "taylored.lab.experiment",
+    "Comparison": "taylored.lab.result",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module(_HOME[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] == "taylored":
+            raise
+        raise ModuleNotFoundError(
+            f"taylored.lab.{name} needs the package {error.name!r}. "
+            'Install it with: pip install "taylored[lab]"',
+            name=error.name,
+        ) from error
+
+
+def __dir__() -> list[str]:
+    return __all__

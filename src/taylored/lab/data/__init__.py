@@ -1,0 +1,22 @@
+"""Data for comparing losses: built-in long tails, tables, arrays and folders of images."""
+
+from taylored.lab.data.builtin import builtin_names
+from taylored.lab.data.dataset import Dataset, DatasetCard
+from taylored.lab.data.errors import DataError
+from taylored.lab.data.groups import class_groups, group_rule
+from taylored.lab.data.identity import fingerprint
+from taylored.lab.data.loading import load
+from taylored.lab.data.splits import Split, make_split
+
+__all__ = [
+    "DataError",
+    "Dataset",
+    "DatasetCard",
+    "Split",
+    "builtin_names",
+    "class_groups",
+    "fingerprint",
+    "group_rule",
+    "load",
+    "make_split",
+]

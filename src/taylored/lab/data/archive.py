@@ -1,0 +1,52 @@
+"""Reading `.npz` files that may be damaged, foreign or hostile."""
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+class ArchiveError(Exception):
+    """The file is no readable `.npz`."""
+
+
+# What numpy, zipfile and zlib raise on damaged files; RuntimeError covers encrypted and unknown
+# compression, MemoryError a header that promises more than the machine holds.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def read_archive(
+    path: Path, wanted: Sequence[str]
+) -> tuple[dict[str, npt.NDArray[Any]], list[str]]:
+    """Those of the `wanted` arrays that the file has, and the names of all its arrays.
+
+    Objects are never unpickled: an array of objects raises `ArchiveError`.
+    """
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    reading = "the file"
+    try:
+        with path.open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ArchiveError("it holds one bare array")
+            with archive:
+                names = list(archive.files)
+                for key in wanted:
+                    if key in names:
+                        reading = f"array {key!r}"
+                        arrays[key] = archive[key]
+    except _DAMAGE as error:
+        raise ArchiveError(f"{reading} cannot be read: {error}") from error
+    return arrays, names

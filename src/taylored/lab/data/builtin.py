@@ -1,0 +1,22 @@
+"""The table of built-in data."""
+
+from collections.abc import Callable
+
+from taylored.lab.data import digits, kanjivg
+from taylored.lab.data.assemble import RawData
+
+Report = Callable[[str], None]
+
+BUILTIN: dict[str, Callable[[Report], RawData]] = {
+    kanjivg.NAME: kanjivg.load_strokes,
+    digits.NAME: lambda _report: digits.load_digits_lt(),
+}
+
+
+def builtin_names() -> tuple[str, ...]:
+    """Names that `load` knows without a file, the default first.
+
+    >>> builtin_names()
+    ('kanjivg-strokes', 'digits-lt')
+    """
+    return tuple(BUILTIN)

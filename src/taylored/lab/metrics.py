@@ -1,0 +1,61 @@
+"""Test metrics of a classifier: overall, per class, per group of classes, and calibration."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+ECE_BINS = 15  # Guo et al., On Calibration of Modern Neural Networks, ICML 2017
+
+
+def log_probabilities(logits: Tensor, link: str) -> Tensor:
+    """Log-probabilities in float64: softmax of the logits, or sigmoid scores scaled to sum 1."""
+    wide = logits.double()
+    scores = wide if link == "softmax" else torch.nn.functional.logsigmoid(wide)
+    return torch.log_softmax(scores, dim=1)
+
+
+def recalls(predicted: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Share of each class that is recognised; NaN for a class without samples."""
+    total = torch.bincount(labels, minlength=num_classes).double()
+    right = torch.bincount(labels[predicted == labels], minlength=num_classes).double()
+    return right / total
+
+
+def accuracies(logits: Tensor, labels: Tensor, groups: Sequence[str]) -> dict[str, float | None]:
+    """Overall accuracy, mean recall, and mean recall inside the head, medium and tail classes."""
+    predicted = logits.argmax(dim=1)
+    recall = recalls(predicted, labels, len(groups))
+    return {
+        "accuracy": float((predicted == labels).double().mean()),
+        "balanced_accuracy": _mean(recall),
+        "head": _mean(recall[_members(groups, "head")]),
+        "medium": _mean(recall[_members(groups, "medium")]),
+        "tail": _mean(recall[_members(groups, "tail")]),
+    }
+
+
+def calibration(logits: Tensor, labels: Tensor, link: str) -> dict[str, float | None]:
+    """Mean negative log-likelihood in nats and expected calibration error in 15 equal bins."""
+    log_p = log_probabilities(logits, link)
+    nll = -log_p.gather(1, labels[:, None]).mean()
+    confidence, predicted = log_p.exp().max(dim=1)
+    right = (predicted == labels).double()
+    bins = (confidence * ECE_BINS).long().clamp(max=ECE_BINS - 1)
+    gap = torch.zeros(ECE_BINS, dtype=torch.float64).index_add_(0, bins, right - confidence)
+    return {"nll": float(nll), "ece": float(gap.abs().sum() / len(labels))}
+
+
+def recall_list(logits: Tensor, labels: Tensor, num_classes: int) -> list[float | None]:
+    """Recall of each class as JSON numbers; None for a class without test samples."""
+    values = recalls(logits.argmax(dim=1), labels, num_classes).tolist()
+    return [None if value != value else value for value in values]
+
+
+def _members(groups: Sequence[str], name: str) -> Tensor:
+    return torch.tensor([group == name for group in groups], dtype=torch.bool)
+
+
+def _mean(values: Tensor) -> float | None:
+    present = values[~values.isnan()]
+    return float(present.mean()) if len(present) else None

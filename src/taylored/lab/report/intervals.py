@@ -1,0 +1,196 @@
+"""Differences to cross-entropy: one interval per loss, the control as noise floor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from taylored.lab.report.palette import BAND, INK, MUTED, PAGE, Colour, strokes
+from taylored.lab.report.svg import blank, house_style, inline
+from taylored.lab.wording import METRICS, Metric, printable, shorten
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+ROW = 38
+PARTS = ("accuracy", "head", "medium", "tail")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Width of the figure, characters of a name, and whether there is room for the numbers."""
+
+    name: str
+    width: int
+    name_width: int
+    numbers: bool
+
+
+WIDE = Layout("differences", 480, 46, numbers=True)
+NARROW = Layout("differences-narrow", 340, 44, numbers=False)
+
+
+def plot_differences(
+    results: Mapping[str, Any], ax: Axes | None = None
+) -> tuple[Figure | SubFigure, Axes]:
+    """Draw the differences in the primary metric on ``ax``, or on a new figure."""
+    with house_style():
+        if ax is None:
+            from matplotlib import pyplot
+
+            size = (7, 0.55 * max(1, len(_rows(results))) + 0.9)
+            _, ax = pyplot.subplots(figsize=size, layout="constrained", facecolor=PAGE.light)
+        _draw(ax, results, WIDE)
+    return ax.figure, ax
+
+
+def differences_svg(results: Mapping[str, Any], layout: Layout) -> str:
+    """The same as inline SVG; empty when there is nothing to compare."""
+    rows = _rows(results)
+    if not rows:
+        return ""
+    metric = METRICS[results["primary_metric"]]
+    with house_style():
+        height = ROW * len(rows) + 48
+        figure = blank(layout.width, height)
+        side = 8 / layout.width
+        ax = figure.add_axes((side, 44 / height, 1 - 2 * side, 1 - 48 / height))
+        _draw(ax, results, layout)
+        said = ", ".join(
+            f"{_label(entry)} {_text(entry['versus_baseline'][metric.key], metric)}"
+            for entry, _ in rows
+        )
+        label = f"Differences to cross-entropy in {metric.label}: {said}"
+        return inline(figure, layout.name, label)
+
+
+def parts_svg(results: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
+    """Per candidate a small figure: what changed overall and in head, medium and tail classes."""
+    rows = [(entry, colour) for entry, colour in _rows(results) if entry["role"] == "candidate"]
+    metrics = [METRICS[key] for key in PARTS]
+    reach = _reach(entry["versus_baseline"][key] for entry, _ in rows for key in PARTS)
+    figures = []
+    with house_style():
+        for index, (entry, colour) in enumerate(rows):
+            figure = blank(300, 150)
+            ax = figure.add_axes((0.2, 0.2, 0.77, 0.78))
+            for y, metric in enumerate(metrics):
+                _interval(ax, y, entry["versus_baseline"][metric.key], metric, colour)
+            _frame(ax, len(metrics), reach)
+            ax.set_yticks(range(len(metrics)), [metric.short for metric in metrics])
+            ax.tick_params(axis="y", length=0)
+            said = ", ".join(
+                f"{metric.short} {_text(entry['versus_baseline'][metric.key], metric)}"
+                for metric in metrics
+            )
+            label = f"Differences of {_label(entry)} to cross-entropy: {said}"
+            figures.append((entry, inline(figure, f"parts{index}", label)))
+    return figures
+
+
+def _rows(results: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Colour]]:
+    """Losses with a comparison and their colours, the control last."""
+    entries = results["losses"]
+    rows = [
+        (entry, stroke.colour)
+        for entry, stroke in zip(entries, strokes(entries), strict=True)
+        if entry["versus_baseline"] is not None
+    ]
+    return sorted(rows, key=lambda row: row[0]["role"] == "control")
+
+
+def _draw(ax: Axes, results: Mapping[str, Any], layout: Layout) -> None:
+    metric = METRICS[results["primary_metric"]]
+    rows = _rows(results)
+    reach = _reach((entry["versus_baseline"][metric.key] for entry, _ in rows), metric.scale)
+    for y, (entry, colour) in enumerate(rows):
+        cell = entry["versus_baseline"][metric.key]
+        if entry["role"] == "control" and cell["low"] is not None:
+            low, high = cell["low"] * metric.scale, cell["high"] * metric.scale
+            ax.axvspan(low, high, color=BAND.light, linewidth=0, zorder=0)
+        _interval(ax, y, cell, metric, colour)
+        quiet = MUTED.light if entry["role"] == "control" else INK.light
+        edge = ax.get_yaxis_transform()
+        label = shorten(_label(entry), layout.name_width)
+        ax.text(0, y - 0.36, label, transform=edge, color=quiet, va="center")
+        if layout.numbers or cell["low"] is None:
+            text = _typeset(_text(cell, metric))
+            ax.text(1, y - 0.36, text, transform=edge, color=MUTED.light, va="center", ha="right")
+    _frame(ax, len(rows), reach)
+    ax.set_ylim(len(rows) - 0.6, -0.65)
+    ax.set_yticks([])
+    ax.grid(visible=False)
+    unit = ", percentage points" if metric.scale == 100 else ""
+    ax.set_xlabel(f"difference in {metric.label}{unit}")
+
+
+def _interval(ax: Axes, y: float, cell: Mapping[str, Any], metric: Metric, colour: Colour) -> None:
+    if cell["difference"] is None:
+        return
+    if cell["low"] is not None:
+        ends = [cell["low"] * metric.scale, cell["high"] * metric.scale]
+        ax.plot(ends, [y, y], color=colour.light, linewidth=2.2, zorder=2)
+    fill = colour if cell["beyond_noise"] else PAGE
+    ax.plot(
+        [cell["difference"] * metric.scale],
+        [y],
+        linestyle="none",
+        color=colour.light,
+        marker="o",
+        markersize=7.5,
+        markeredgewidth=1.8,
+        markeredgecolor=colour.light,
+        markerfacecolor=fill.light,
+        zorder=3,
+    )
+
+
+def _frame(ax: Axes, rows: int, reach: tuple[float, float]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    ax.axvline(0, color=MUTED.light, linewidth=1.1, zorder=1)
+    ax.set_xlim(*reach)
+    ax.set_ylim(rows - 0.5, -0.5)
+    ax.grid(visible=False, axis="y")
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+    ax.spines["left"].set_visible(False)
+    ax.tick_params(axis="x", length=0)
+    ax.xaxis.set_major_formatter(_signed)
+
+
+def _signed(value: float, _: object) -> str:
+    return _typeset(f"{value:+g}") if abs(value) > 1e-9 else "0"
+
+
+def _reach(cells: Iterable[Mapping[str, Any]], scale: int = 100) -> tuple[float, float]:
+    """Limits of the axis: every interval and zero, with a margin; never a collapsed axis."""
+    known = [
+        cell[key] * scale
+        for cell in cells
+        for key in ("difference", "low", "high")
+        if cell[key] is not None
+    ]
+    low, high = min([0.0, *known]), max([0.0, *known])
+    margin = max(0.06 * (high - low), 0.005 * scale)
+    return low - margin, high + margin
+
+
+def _label(entry: Mapping[str, Any]) -> str:
+    if entry["role"] == "control":
+        return "noise floor: cross-entropy against itself"
+    return printable(str(entry["name"]))
+
+
+def _typeset(numbers: str) -> str:
+    return numbers.replace("-", "\N{MINUS SIGN}")
+
+
+def _text(cell: Mapping[str, Any], metric: Metric) -> str:
+    if cell["difference"] is None:
+        return "diverged"
+    if cell["low"] is None:
+        return f"{metric.difference(cell['difference'])}, no interval"
+    low, high = metric.difference(cell["low"]), metric.difference(cell["high"])
+    return f"{metric.difference(cell['difference'])}  [{low}, {high}]"

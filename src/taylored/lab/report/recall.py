@@ -1,0 +1,143 @@
+"""Per-class recall against class frequency, and the class frequencies themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from taylored.lab.report.lines import Line, Panel, panels
+from taylored.lab.report.palette import BAND, INK, MUTED, strokes
+from taylored.lab.report.svg import blank, house_style, inline
+from taylored.lab.wording import finite
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_POINTS = 300
+"""Points drawn per loss; with more classes every k-th by frequency is drawn, lines use all."""
+
+
+def mean_recall(entry: Mapping[str, Any], classes: int) -> list[float | None]:
+    """Recall of each class, mean over the seeds in which the loss worked."""
+    lists = [t["recall"] for t in entry["trials"] if t["status"] == "ok" and t["recall"]]
+    result: list[float | None] = []
+    for index in range(classes):
+        values = [v for row in lists if (v := finite(row[index])) is not None]
+        result.append(math.fsum(values) / len(values) if values else None)
+    return result
+
+
+def recall_panels(results: Mapping[str, Any]) -> list[Panel]:
+    """Recall against training frequency, one smoothed line per loss with its points faint."""
+    counts = results["dataset"].get("train_counts") or []
+    entries = results["losses"]
+    lines = []
+    for entry, stroke in zip(entries, strokes(entries), strict=True):
+        if entry["role"] == "control":
+            continue
+        recall = mean_recall(entry, len(counts))
+        points = sorted(
+            (float(count), 100 * value)
+            for count, value in zip(counts, recall, strict=True)
+            if value is not None and count > 0
+        )
+        if points:
+            x, y = smooth(points)
+            drawn = points[:: math.ceil(len(points) / MOST_POINTS)]
+            lines.append(Line(entry, stroke, x, y, drawn))
+
+    def decorate(ax: Axes, small: bool) -> None:
+        ax.set_xscale("log")
+        ax.set_ylim(-3, 103)
+        ax.set_yticks([0, 25, 50, 75, 100])
+        ax.minorticks_off()
+        _group_limits(ax, results["dataset"], small)
+        ax.set_xlabel("training samples of the class")
+        ax.set_ylabel("recall, %")
+        ax.xaxis.set_major_formatter(_count)
+
+    return panels(lines, "recall", "Recall of each class against its frequency", decorate)
+
+
+def smooth(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """Means over groups of classes of similar frequency: (geometric mean count, mean recall).
+
+    Up to 12 classes stay as they are; more are cut into 6 to 12 groups of equal size, because a
+    single rare class has a handful of test samples and its recall jumps.
+
+    Example:
+        >>> smooth([(1.0, 20.0), (10.0, 60.0)])
+        ([1.0, 10.0], [20.0, 60.0])
+    """
+    ordered = sorted(points)
+    size = len(ordered)
+    groups = size if size <= 12 else max(6, min(12, size // 8))
+    xs, ys = [], []
+    for index in range(groups):
+        part = ordered[index * size // groups : (index + 1) * size // groups]
+        # exp(log(x)) is not x in floating point; a single class keeps its own count.
+        logs = math.fsum(math.log(x) for x, _ in part) / len(part)
+        xs.append(part[0][0] if len(part) == 1 else math.exp(logs))
+        ys.append(math.fsum(y for _, y in part) / len(part))
+    return xs, ys
+
+
+def frequencies_svg(dataset: Mapping[str, Any]) -> str:
+    """Training samples per class, most frequent first, with the groups."""
+    counts = sorted((c for c in dataset.get("train_counts") or [] if c > 0), reverse=True)
+    if not counts:
+        return ""
+    from matplotlib.ticker import MaxNLocator
+
+    with house_style():
+        figure = blank(420, 190)
+        ax = figure.add_axes((0.13, 0.23, 0.85, 0.72))
+        ax.set_yscale("log")
+        floor = 10 ** math.floor(math.log10(min(counts)) - 0.2)
+        ax.fill_between(
+            range(len(counts)),
+            counts,
+            floor,
+            step="mid",
+            color=MUTED.light,
+            alpha=0.35,
+            linewidth=0,
+        )
+        ax.set_ylim(floor, max(counts) * 1.6)
+        ax.set_xlim(-0.5, len(counts) - 0.5)
+        ax.minorticks_off()
+        ax.grid(visible=False, axis="x")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        ax.yaxis.set_major_formatter(_count)
+        ax.set_xlabel("classes, most frequent first")
+        ax.set_ylabel("training samples")
+        ax.tick_params(length=0)
+        label = (
+            f"Training samples of {len(counts)} classes, from {max(counts)} down to {min(counts)}"
+        )
+        return inline(figure, "frequencies", label)
+
+
+def _group_limits(ax: Axes, dataset: Mapping[str, Any], small: bool) -> None:
+    """Shade the medium classes, so that head, medium and tail can be seen on the axis."""
+    by_group: dict[str, list[int]] = {}
+    for count, group in zip(dataset["train_counts"], dataset.get("groups") or [], strict=False):
+        if count > 0:
+            by_group.setdefault(group, []).append(count)
+    everything = [count for counts in by_group.values() for count in counts]
+    if not everything:
+        return
+    ax.set_xlim(min(everything) / 1.3, max(everything) * 1.3)
+    for group, members in by_group.items():
+        low, high = min(members), max(members)
+        if group == "medium":
+            ax.axvspan(low / 1.02, high * 1.02, color=BAND.light, linewidth=0, zorder=0)
+        if not small:
+            place = math.sqrt(low * high)
+            edge = ax.get_xaxis_transform()
+            ax.text(place, 0.03, group, transform=edge, color=INK.light, ha="center", fontsize=10)
+
+
+def _count(value: float, _: object) -> str:
+    return f"{value:,.0f}".replace(",", "\u2009")

@@ -1,0 +1,53 @@
+"""Checks of what a user asked for, before any time is spent on it."""
+
+import math
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from taylored.lab.errors import UsageError
+
+
+def check_choice(name: str, value: object, options: Sequence[str]) -> None:
+    """Refuse a value that is not one of the options.
+
+    >>> check_choice("metric", "acuracy", ("accuracy", "tail"))
+    Traceback (most recent call last):
+    taylored.lab.errors.UsageError: metric must be one of accuracy, tail, got 'acuracy'. Did you ...
+    """
+    if value in options:
+        return
+    close = get_close_matches(str(value), options, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    raise UsageError(f"{name} must be one of {', '.join(options)}, got {value!r}.{hint}")
+
+
+def check_integer(name: str, value: object, *, least: int) -> None:
+    """Refuse anything but None and integers from `least` on."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UsageError(f"{name} must be an integer >= {least}, got {value!r}.")
+
+
+def check_learning_rate(lr: object, tune_lr: str) -> None:
+    """Refuse a rate that is not a positive number, or that contradicts `tune_lr`."""
+    if lr is None:
+        return
+    if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 < lr < math.inf:
+        raise UsageError(f"lr must be a finite number > 0, got {lr!r}.")
+    if tune_lr == "each":
+        raise UsageError("lr fixes the learning rate, tune_lr='each' tunes it: give one of them.")
+
+
+def check_losses(losses: object) -> None:
+    """Refuse anything but None and a sequence of strings."""
+    if losses is None:
+        return
+    if isinstance(losses, str) or not isinstance(losses, Sequence):
+        raise UsageError(f"losses must be a list of strings, got {losses!r}.")
+    for name in losses:
+        if not isinstance(name, str) or not name.strip():
+            raise UsageError(
+                "losses must be strings such as 'focal(gamma=2)' or 'my_module:my_loss', "
+                f"got {name!r}."
+            )
