@@ -47,9 +47,8 @@ def _integral(rate: Tensor, low: float, high: float) -> Tensor:
     points = [(math.exp(middle + half * node), half * weight) for node, weight in _RULE]
     if torch.compiler.is_compiling():
         # One small reduction: unrolled, the compiler spends minutes on it.
-        x = torch.tensor([x for x, _ in points], dtype=rate.dtype, device=rate.device)
-        w = torch.tensor([w for _, w in points], dtype=rate.dtype, device=rate.device)
-        return (torch.exp(-rate.unsqueeze(-1) * x) * w).sum(-1)
+        table = torch.tensor(points, dtype=rate.dtype, device=rate.device)
+        return (torch.exp(-rate.unsqueeze(-1) * table[:, 0]) * table[:, 1]).sum(-1)
     total = torch.zeros_like(rate)
     for x, w in points:
         total = total + w * torch.exp(-rate * x)

@@ -51,7 +51,8 @@ def judge_control(entries: Sequence[Entry], primary: str) -> dict[str, Any]:
         return {"passed": None, "sentence": sentence}
     passed = bool(cell["p_corrected"] >= CONTROL_SIGNIFICANCE)
     said = "shows no difference" if passed else "shows a difference, which it must not"
-    return {"passed": passed, "sentence": f"{against} {said}: {evidence(cell, metric)}."}
+    limit = f"The check fails below p = {CONTROL_SIGNIFICANCE}."
+    return {"passed": passed, "sentence": f"{against} {said}: {evidence(cell, metric)}. {limit}"}
 
 
 def word_for(entry: Entry, primary: str, control: Mapping[str, Any]) -> str | None:
