@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -133,18 +134,41 @@ def _build(call: _Call, counts: Tensor | Sequence[float] | None) -> nn.Module:
     if "counts" in call.spec.needs:
         arguments.setdefault("counts", counts)
     inner = [] if call.inner is None else [_build(call.inner, counts)]
-    return call.spec.module(*inner, **arguments)
+    try:
+        return call.spec.module(*inner, **arguments)
+    except (TypeError, RuntimeError) as error:  # a word where a number belongs, ragged lists
+        domains = "; ".join(f"{p.name}: {p.domain}" for p in call.spec.accepted)
+        raise LossNameError(
+            f"an argument of {call.spec.name} is of the wrong kind ({error}). Fix: {domains}"
+        ) from error
 
 
 def _parse(text: str) -> _Call:
-    try:
-        tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError) as error:
+    if not isinstance(text, str):
         raise LossNameError(
-            f"cannot read the loss {text!r}. Fix: write it like 'focal(gamma=2)'; "
-            "quote it in a shell"
-        ) from error
-    return _call(tree, text)
+            f"`text` must be a string, got {type(text).__name__}. Fix: write 'focal(gamma=2)'"
+        )
+    unreadable = (
+        f"cannot read the loss {_short(text)!r}. Fix: write it like 'focal(gamma=2)'; "
+        "quote it in a shell"
+    )
+    if len(text) > _LONGEST:
+        raise LossNameError(f"{unreadable}, in at most {_LONGEST} characters")
+    try:
+        return _call(ast.parse(text.strip(), mode="eval").body, _short(text))
+    except LossNameError:
+        raise
+    # Python's parser gives up on deep nesting in three different ways.
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise LossNameError(unreadable) from error
+
+
+_LONGEST = 1_000_000
+"""Characters of a string; counts of a hundred thousand classes fit."""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:100]}...{text[-60:]}"
 
 
 def _call(node: ast.expr, text: str) -> _Call:
@@ -154,7 +178,7 @@ def _call(node: ast.expr, text: str) -> _Call:
     found = SPECS.get(function.id)
     if found is None:
         raise LossNameError(
-            f"no loss is called {function.id!r}.{_nearest(function.id, SPECS)} "
+            f"no loss is called {_short(function.id)!r}.{_nearest(function.id, SPECS)} "
             f"Known: {', '.join(SPECS)}"
         )
     arguments = node if isinstance(node, ast.Call) else ast.Call(function, [], [])
@@ -170,24 +194,45 @@ def _call(node: ast.expr, text: str) -> _Call:
                 f"{found.name} has no parameter {keyword.arg!r}."
                 f"{_nearest(keyword.arg or '', allowed)} Known: {', '.join(allowed)}"
             )
-        values[keyword.arg] = _value(keyword.value, text)
+        if keyword.arg in values:
+            raise LossNameError(f"{found.name} in {text!r} is given {keyword.arg!r} twice")
+        value = _value(keyword.value, text)
+        if isinstance(value, str) and not isinstance(allowed[keyword.arg].default, str):
+            raise LossNameError(
+                f"`{keyword.arg}` in {text!r} must be {allowed[keyword.arg].domain}, got {value!r}."
+                " Fix: numbers need no quotes"
+            )
+        values[keyword.arg] = value
     inner = _call(arguments.args[0], text) if found.wraps else None
     return _Call(found, inner, values)
 
 
 def _value(node: ast.expr, text: str) -> object:
-    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float, str, type(None))):
-        return node.value
+    if isinstance(node, ast.Constant) and not isinstance(node.value, bool):
+        if isinstance(node.value, (str, type(None))):
+            return node.value
+        if isinstance(node.value, (int, float)) and abs(node.value) < math.inf:
+            return _finite(node.value, text)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
         number = _value(node.operand, text)
         if isinstance(number, (int, float)):
             return -number if isinstance(node.op, ast.USub) else number
     if isinstance(node, (ast.List, ast.Tuple)):
-        return [_value(item, text) for item in node.elts]
+        items = [_value(item, text) for item in node.elts]
+        if all(isinstance(item, (int, float)) for item in items):
+            return items
     raise LossNameError(
-        f"{ast.unparse(node)!r} in {text!r} is not a plain value. "
-        "Fix: use numbers, strings, None or lists of numbers"
+        f"{_short(ast.unparse(node))!r} in {text!r} is not a plain value. "
+        "Fix: use finite numbers, strings, None or lists of numbers"
     )
+
+
+def _finite(number: float, text: str) -> float:
+    try:
+        float(number)
+    except OverflowError as error:  # a whole number of more than 308 digits
+        raise LossNameError(f"a number in {text!r} is too large. Fix: use fewer digits") from error
+    return number
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

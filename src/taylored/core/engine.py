@@ -59,6 +59,8 @@ def _needs_composition(logits: Tensor, plan: Plan) -> bool:
     """Whether something other than the logits' first derivative could be asked for."""
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in plan.tensors()):
         return True
+    if torch.compiler.is_exporting():  # an exported program keeps no backward of ours
+        return True
     if torch.compiler.is_compiling():
         return False
     if torch._C._are_functorch_transforms_active():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -94,7 +95,7 @@ def _softmax_plan(
     dtype = computing_dtype(logits)
     rows = torch.ones((), dtype=dtype, device=logits.device)
     positive = _tensor(options.weight)
-    mean: Tensor | int = positions.numel()
+    mean: Tensor | int = math.prod(positions)
     kept: Tensor | int = mean
     if kind == "index":
         target = target.reshape(positions).long()
@@ -134,7 +135,7 @@ def _sigmoid_plan(
     num_classes = logits.shape[1]
     _check_per_class(term, options, num_classes)
     rows = torch.ones((), dtype=computing_dtype(logits), device=logits.device)
-    kept: Tensor | int = positions.numel()
+    kept: Tensor | int = math.prod(positions)
     mean: Tensor | int = logits.numel()
     ignore: int | None = None
     if kind == "index":

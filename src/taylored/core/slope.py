@@ -37,6 +37,8 @@ class _KnownSlope(torch.autograd.Function):
         (margin,) = ctx.saved_tensors
         return -grad_outputs[0] * ctx.slope(Point(margin)), None, None
 
+
+class _KnownSlopeWithForwardMode(_KnownSlope):
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
         (margin,) = ctx.saved_tensors
@@ -46,5 +48,8 @@ class _KnownSlope(torch.autograd.Function):
 
 def with_known_slope(margin: Tensor, value: PointFunction, slope: PointFunction) -> Tensor:
     """`value` at the margin, differentiable through `slope` (the derivative is -slope)."""
-    result: Tensor = _KnownSlope.apply(margin, value, slope)
+    # The compiler refuses functions with a `jvp` of their own.
+    compiling = torch.compiler.is_compiling()
+    function = _KnownSlope if compiling else _KnownSlopeWithForwardMode
+    result: Tensor = function.apply(margin, value, slope)
     return result

@@ -114,8 +114,9 @@ def _mass(block: Block, plan: Plan, z: Tensor) -> Tensor:
     """Weighted target mass of every class."""
     even = plan.smoothing / z.shape[1]
     if plan.target_kind == "index":
-        full = 1.0 - plan.smoothing + even
-        mass = torch.full_like(z, even).scatter(1, block.target.unsqueeze(1), full)
+        # Scattering the sum itself would be shorter; compiled, it is rounded to float32.
+        hot = torch.zeros_like(z).scatter(1, block.target.unsqueeze(1), 1.0)
+        mass = hot * (1.0 - plan.smoothing) + even
     else:
         mass = block.target.to(z.dtype)
         if plan.smoothing:
