@@ -172,6 +172,9 @@ def _single(value: Parameter) -> float:
     return value
 
 
+_MOST_TERMS = 10_000_000
+"""As far as the truncated sum is checked."""
+
 nll = NegativeLogLikelihood()
 """-log p, the cross-entropy term."""
 
@@ -200,8 +203,14 @@ def truncated(count: int) -> Term:
         >>> truncated(2).series(5)
         1*q^1 + 0.5*q^2
     """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        fail("count", "a whole number >= 1", repr(count), "give the number of terms to keep")
+    whole = isinstance(count, int) and not isinstance(count, bool)
+    if not whole or not 1 <= count <= _MOST_TERMS:
+        fail(
+            "count",
+            f"a whole number from 1 to {_MOST_TERMS:,}",
+            repr(count),
+            "give the number of terms to keep; beyond that it is cross-entropy",
+        )
     return Truncated(count)
 
 

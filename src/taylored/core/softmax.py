@@ -23,7 +23,7 @@ def value(block: Block, plan: Plan) -> Tensor:
     z = adjusted(block, plan)
     if _single_truth(plan):
         chosen, others = _split(z, block.target.unsqueeze(1))
-        margin = _cap(chosen - torch.logsumexp(others, dim=1, keepdim=True), z)
+        margin = chosen - torch.logsumexp(others, dim=1, keepdim=True)
         values = _bound_to_target(block, plan).evaluate(Point(margin))
         return (values * block.rows).squeeze(1)
     values = _bound_to_axis(block, plan).evaluate(Point(_margins(z)))
@@ -44,7 +44,7 @@ def _single(block: Block, plan: Plan, z: Tensor) -> tuple[Tensor, Tensor]:
     hot = block.target.unsqueeze(1)
     chosen, others = _split(z, hot)
     shares, log_sum = _shares(others)
-    margin = _cap(chosen - log_sum, z)
+    margin = chosen - log_sum
     values, slopes = _bound_to_target(block, plan).evaluate_with_slope(Point(margin))
     slopes = slopes * block.rows
     gradient = shares.mul_(slopes).scatter_(1, hot, -slopes)
@@ -55,7 +55,7 @@ def _distribution(block: Block, plan: Plan, z: Tensor) -> tuple[Tensor, Tensor]:
     top = z.argmax(dim=1, keepdim=True)
     chosen, others = _split(z, top)
     shares, log_sum = _shares(others)
-    top_margin = _cap(chosen - log_sum, z)
+    top_margin = chosen - log_sum
     q_top = torch.sigmoid(-top_margin)
     # Of the classes below the top none has p > 1/2, so log(1 - p) is exact without a mask.
     log_p = others - log_sum + F.logsigmoid(-top_margin)
@@ -94,16 +94,11 @@ def _shares(others: Tensor) -> tuple[Tensor, Tensor]:
     return shares, others.amax(dim=1, keepdim=True) - torch.log(top_share)
 
 
-def _cap(margin: Tensor, z: Tensor) -> Tensor:
-    """Keep the margin of a class without rivals (C = 1) finite: 0 * inf must not happen later."""
-    return margin.clamp_max(torch.finfo(z.dtype).max ** 0.5)
-
-
 def _margins(z: Tensor) -> Tensor:
     """log(p / (1 - p)) of every class, differentiable."""
     top = z.argmax(dim=1, keepdim=True)
     chosen, others = _split(z, top)
-    top_margin = _cap(chosen - torch.logsumexp(others, dim=1, keepdim=True), z)
+    top_margin = chosen - torch.logsumexp(others, dim=1, keepdim=True)
     is_top = torch.zeros_like(z, dtype=torch.bool).scatter(1, top, True)
     # The branch that `where` drops must be finite too, or its derivative poisons the kept one.
     log_p = torch.where(is_top, -1.0, z - torch.logsumexp(z, dim=1, keepdim=True))

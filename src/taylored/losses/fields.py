@@ -32,9 +32,7 @@ def check_fields(module: nn.Module, link: str) -> None:
             continue
         values = value if isinstance(value, Tensor) else torch.tensor(float(value))
         if values.dim() > 1 or values.numel() == 0:
-            fail(
-                name, "one number per class", f"shape {tuple(values.shape)}", "give a flat list"
-            )
+            fail(name, "one number per class", f"shape {tuple(values.shape)}", "give a flat list")
         high = 1.0 if name == "alpha" else torch.inf
         bad = ~((values >= 0) & (values <= high) & values.isfinite())
         if bad.any():

@@ -181,7 +181,7 @@ SPEC = Spec(
         Parameter(
             "num_terms",
             2,
-            "whole number >= 1",
+            "whole number from 1 to 10 000 000",
             "terms kept; raising it approaches cross-entropy",
             Search(1, 10_000, "log"),
         ),

@@ -1,0 +1,169 @@
+"""What the generated suites run on: every example of every SPEC, with targets, shapes and paths."""
+
+from __future__ import annotations
+
+import contextlib
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from unittest import mock
+
+import torch
+from hypothesis import HealthCheck, settings
+from torch import Tensor, nn
+
+from references import Call
+from taylored import catalog
+from taylored.core import engine, executors
+
+CLASSES = 5
+COUNTS = (900, 250, 40, 7, 1)
+PER_CLASS = ("gamma", "alpha", "weight", "pos_weight", "counts")
+PATHS = ("whole", "blocked", "composed")
+# Seven rows, so that the classes cannot all occur equally often.
+SHAPES = ((7, CLASSES), (3, CLASSES, 4), (2, CLASSES, 2, 3))
+IGNORED = -100
+
+# A repeatable handful of examples; a failure found elsewhere belongs into an @example.
+quickly = settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+RTOL = {torch.float64: 1e-10, torch.float32: 3e-5, torch.bfloat16: 3e-5, torch.float16: 3e-5}
+ATOL = {torch.float64: 1e-12, torch.float32: 1e-6, torch.bfloat16: 1e-6, torch.float16: 1e-6}
+# The gradient is stored in the logits' dtype: half an ulp more.
+GRADIENT_RTOL = {**RTOL, torch.bfloat16: 2**-8, torch.float16: 2**-10}
+GRADIENT_ATOL = {**ATOL, torch.float32: 1e-6, torch.bfloat16: 1e-6, torch.float16: 1e-6}
+
+
+@contextlib.contextmanager
+def running(path: str) -> Iterator[None]:
+    """Send losses through one way of the engine."""
+    with contextlib.ExitStack() as stack:
+        if path == "blocked":
+            stack.enter_context(mock.patch.object(executors, "BLOCK_ELEMENTS", 7))
+        elif path == "composed":
+            always = mock.Mock(return_value=True)
+            stack.enter_context(mock.patch.object(engine, "_needs_composition", always))
+        else:
+            assert path == "whole"
+        yield
+
+
+@contextlib.contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def examples() -> list[str]:
+    return [text for spec in catalog.SPECS.values() for text in spec.examples]
+
+
+def call_of(text: str) -> Call:
+    """The call, told the counts if it needs them."""
+    call = Call.of(text)
+    if "counts" in catalog.needs(text):
+        return replace(call, arguments={**call.arguments, "counts": list(COUNTS)})
+    return call
+
+
+def resized(call: Call, classes: int) -> Call:
+    """The same loss with its per-class lists cut to a number of classes."""
+    cut = {
+        name: value[:classes] if name in PER_CLASS and isinstance(value, list) else value
+        for name, value in call.arguments.items()
+    }
+    inner = None if call.inner is None else resized(call.inner, classes)
+    return Call(call.name, inner, cut)
+
+
+def permuted(call: Call, order: list[int]) -> Call:
+    """The same loss with its per-class lists reordered."""
+    moved = {
+        name: [value[i] for i in order] if name in PER_CLASS and isinstance(value, list) else value
+        for name, value in call.arguments.items()
+    }
+    inner = None if call.inner is None else permuted(call.inner, order)
+    return Call(call.name, inner, moved)
+
+
+def build(call: Call) -> nn.Module:
+    """The module, its per-class numbers kept in float64."""
+    with default_dtype(torch.float64):
+        return catalog.get(call.text())
+
+
+def target_kinds(call: Call) -> tuple[str, ...]:
+    if call.link() == "softmax":
+        return ("index", "probabilities")
+    if call.name == "class_balanced" and call.arguments.get("weighting", "sample") == "sample":
+        return ("index",)
+    return ("index", "multi-hot", "soft")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One example of a SPEC with one kind of target and one shape."""
+
+    text: str
+    target: str
+    shape: tuple[int, ...]
+
+    @property
+    def id(self) -> str:
+        return f"{self.text}-{self.target}-{'x'.join(map(str, self.shape))}".replace(" ", "")
+
+    @property
+    def call(self) -> Call:
+        return call_of(self.text)
+
+    def generator(self) -> torch.Generator:
+        return torch.Generator().manual_seed(zlib.crc32(self.id.encode()))
+
+    def logits(self, dtype: torch.dtype = torch.float64) -> Tensor:
+        drawn = torch.randn(self.shape, generator=self.generator(), dtype=torch.float64)
+        return (2 * drawn).to(dtype)
+
+    def targets(self, *, ignored: bool = True) -> Tensor:
+        """Drawn targets; where they may be ignored, some positions or elements are."""
+        generator = self.generator()
+        positions = self.shape[:1] + self.shape[2:]
+        if self.target == "index":
+            y = torch.randint(self.shape[1], positions, generator=generator)
+            few = y.view(-1)[:5]
+            few.copy_(torch.arange(len(few)) % self.shape[1])  # every class occurs if it can
+            if ignored:
+                y.view(-1)[1] = IGNORED
+            return y
+        if self.target == "probabilities":
+            drawn = torch.rand(self.shape, generator=generator, dtype=torch.float64)
+            return drawn / drawn.sum(dim=1, keepdim=True)
+        if self.target == "multi-hot":
+            y = (torch.rand(self.shape, generator=generator) < 0.4).long()
+        else:
+            y = torch.rand(self.shape, generator=generator, dtype=torch.float64)
+        if ignored:
+            y.view(-1)[::4] = IGNORED
+        return y
+
+
+def cases(shapes: tuple[tuple[int, ...], ...] = SHAPES) -> list[Case]:
+    return [
+        Case(text, kind, shape)
+        for text in examples()
+        for kind in target_kinds(call_of(text))
+        for shape in shapes
+    ]
+
+
+def identified(found: list[Case]) -> dict[str, object]:
+    """Arguments of `parametrize` for a list of cases."""
+    return {"argnames": "case", "argvalues": found, "ids": [case.id for case in found]}

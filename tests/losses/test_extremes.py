@@ -1,0 +1,277 @@
+"""Extreme logits, in every dtype: finite in value, gradient and curvature, and right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import hypothesis.strategies as st
+import mpmath as mp
+import pytest
+import torch
+from hypothesis import example, given
+from torch import Tensor
+
+from loss_cases import COUNTS, PATHS, build, call_of, examples, quickly
+from loss_checks import check_finite, value_and_gradient
+from references import Call
+from taylored import TermLoss, catalog, terms
+
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+EDGES = (-1e4, -1000.0, -104.0, -88.8, -17.0, -1e-3, 0.0, 1e-7, 1.0, 11.1, 37.0, 90.0, 745.0, 1e4)
+C = 5
+
+logit = st.one_of(st.sampled_from(EDGES), st.floats(-1e4, 1e4, width=32))
+rows = st.lists(st.lists(logit, min_size=C, max_size=C), min_size=1, max_size=4)
+
+FIXED = (
+    [[1e4, -1e4, 0.0, 1e4, -1e4], [1e4] * 5, [-1e4] * 5, [0.0] * 5],
+    [[-1e4, 1e4, 1e4, 1e4, 1e4], [1e4, 1e4 - 1, 9e3, -1e4, 0.0]],
+    [[89.0, 0.0, 0.0, 0.0, 0.0], [-89.0, 0.0, 0.0, 0.0, 0.0], [17.0, -17.0, 40.0, -40.0, 0.0]],
+)
+
+
+def all_targets(call: Call, logits: Tensor) -> list[Tensor]:
+    n, softmax = logits.shape[0], call.link() == "softmax"
+    index = torch.arange(n) % C
+    ignore = call.option("ignore_index", -100)
+    found = [index, (index + 2) % C]
+    if ignore is not None:
+        found.append(torch.where(index == 0, ignore, index))
+    if call.name == "class_balanced" and not softmax and call.arguments.get("weighting") != "class":
+        return found
+    hot = torch.nn.functional.one_hot(index, C).float()
+    spread = torch.full((n, C), 1.0 / C)
+    found += [hot, 0.9 * hot + 0.1 * spread, spread]
+    return found if softmax else [*found, 1 - hot, torch.zeros(n, C), hot.bool()]
+
+
+def check_everywhere(call: Call, values: list[list[float]], paths: tuple[str, ...] = PATHS) -> None:
+    loss = build(call)
+    for dtype in DTYPES:
+        logits = torch.tensor(values).to(dtype)
+        for target in all_targets(call, logits):
+            for path in paths:
+                check_finite(loss, logits, target, path)
+
+
+@pytest.mark.parametrize("text", examples())
+def test_fixed_extremes(text: str) -> None:
+    for values in FIXED:
+        for reduction in ("mean", "none"):
+            check_everywhere(call_of(text).having(reduction=reduction), values, PATHS[::2])
+    check_everywhere(call_of(text), FIXED[0], ("blocked",))
+
+
+positive = st.floats(0, 50)
+gammas = st.one_of(
+    st.sampled_from((0.0, 1e-6, 0.1, 0.5, 0.999, 1.0, 1.5, 2.0, 5.0, 100.0)),
+    st.floats(0, 1, exclude_min=True),
+    positive,
+    st.lists(st.floats(0, 5), min_size=C, max_size=C),
+)
+epsilons = st.one_of(
+    st.floats(-1, 10),
+    st.integers(1, 5).flatmap(
+        lambda n: st.tuples(*[st.floats(-1 / j, 10) for j in range(1, n + 1)])
+    ),
+)
+smoothings = st.one_of(st.just(0.0), st.floats(0, 1))
+# Modest, so that float16 gradients may not overflow by right.
+per_class = st.lists(st.floats(0, 10), min_size=C, max_size=C)
+sigmoid_only = {
+    "alpha": st.one_of(
+        st.none(), st.floats(0, 1), st.lists(st.floats(0, 1), min_size=C, max_size=C)
+    ),
+    "pos_weight": st.one_of(st.none(), st.floats(0, 10), per_class),
+}
+DOMAINS = {
+    "gamma": gammas,
+    "epsilon": epsilons,
+    "num_terms": st.one_of(st.sampled_from((1, 2, 32, 33, 10_000)), st.integers(1, 10_000)),
+    "coefficients": st.lists(st.floats(-10, 10), min_size=1, max_size=12),
+    "label_smoothing": smoothings,
+    "weight": st.one_of(st.none(), per_class),
+    "link": st.sampled_from(("softmax", "sigmoid")),
+    "alpha": sigmoid_only["alpha"],
+    "pos_weight": sigmoid_only["pos_weight"],
+    "beta": st.one_of(st.sampled_from((0.0, 0.9999, 1 - 1e-12, 1.0)), st.floats(0, 1)),
+    "weighting": st.sampled_from(("sample", "class")),
+    "counts": st.lists(st.integers(1, 10**6), min_size=C, max_size=C),
+    "reduction": st.sampled_from(("none", "sum", "mean", "batch_mean")),
+    "ignore_index": st.sampled_from((-100, None, 1)),
+}
+
+
+def calls_of(name: str) -> st.SearchStrategy[Call]:
+    """Any parameters in their domains."""
+    spec = catalog.SPECS[name]
+
+    @st.composite
+    def draw(pick: st.DrawFn) -> Call:
+        wrapped = ("focal", "poly", "cross_entropy", "binary_cross_entropy")
+        inner = pick(st.sampled_from(wrapped).flatmap(calls_of)) if spec.wraps else None
+        if inner is not None:
+            kept = {k: v for k, v in inner.arguments.items() if k != "weight"}
+            inner = replace(inner, arguments=kept)
+        arguments = {parameter.name: pick(DOMAINS[parameter.name]) for parameter in spec.accepted}
+        if name == "poly" and isinstance(arguments["gamma"], list):
+            arguments["gamma"] = arguments["gamma"][0]
+        if name == "balanced_cross_entropy" and arguments["alpha"] is None:
+            arguments["alpha"] = 0.5
+        if arguments.get("link", "softmax") == "softmax" and "link" in arguments:
+            arguments["alpha"] = arguments["pos_weight"] = None
+        return Call(name, inner, arguments)
+
+    return draw()
+
+
+def test_every_parameter_has_a_domain_to_draw_from() -> None:
+    used = {p.name for spec in catalog.SPECS.values() for p in spec.accepted}
+    assert used == set(DOMAINS)
+
+
+@pytest.mark.parametrize("name", catalog.SPECS)
+def test_extremes_for_any_parameters(name: str) -> None:
+    @quickly
+    @given(calls_of(name), rows, st.sampled_from(DTYPES), st.sampled_from(PATHS))
+    def run(call: Call, values: list[list[float]], dtype: torch.dtype, path: str) -> None:
+        loss = build(call)
+        logits = torch.tensor(values).to(dtype)
+        for target in all_targets(call, logits):
+            check_finite(loss, logits, target, path)
+
+    run()
+
+
+@quickly
+@given(rows, st.floats(0, 1), st.floats(0.01, 100))
+@example(FIXED[0], 0.5, 0.01)
+def test_extremes_of_adjusted_logits(
+    values: list[list[float]], gamma: float, temperature: float
+) -> None:
+    term = terms.power(gamma) * terms.nll + terms.truncated(100)
+    loss = TermLoss(term, logit_bias=[-5.0, 0, 1, 2, 3], temperature=temperature)
+    logits = torch.tensor(values)
+    for target in (torch.arange(len(values)) % C, torch.full((len(values), C), 0.2)):
+        for path in PATHS:
+            check_finite(loss, logits, target, path)
+
+
+@quickly
+@given(calls_of("focal"))
+def test_drawn_parameters_survive_the_written_form(call: Call) -> None:
+    loss = catalog.get(call.text())
+    assert repr(catalog.get(repr(loss))) == repr(loss)
+
+
+@pytest.mark.parametrize("name", catalog.SPECS)
+def test_any_parameters_survive_the_written_form(name: str) -> None:
+    @quickly
+    @given(calls_of(name))
+    def run(call: Call) -> None:
+        loss = catalog.get(call.text())
+        again = catalog.get(repr(loss))
+        assert repr(again) == repr(loss)
+        assert again.state_dict().keys() == loss.state_dict().keys()
+        for key, value in loss.state_dict().items():
+            assert torch.equal(again.state_dict()[key], value)
+
+    run()
+
+
+# --- exact values ------------------------------------------------------------------------------
+
+
+def exact_phi(call: Call, log_p: mp.mpf, q: mp.mpf) -> mp.mpf:
+    """The loss of one outcome, in as many digits as mpmath is set to."""
+    given_ = call.arguments
+    gamma = given_.get("gamma", 2.0 if call.name == "focal" else 0.0)
+    if call.name in ("cross_entropy", "binary_cross_entropy", "balanced_cross_entropy"):
+        return -log_p
+    if call.name == "focal":
+        return -(q ** mp.mpf(gamma)) * log_p
+    if call.name == "poly":
+        steps = given_.get("epsilon", 1.0)
+        steps = steps if isinstance(steps, (list, tuple)) else [steps]
+        moved = mp.fsum(mp.mpf(e) * q ** (mp.mpf(gamma) + j) for j, e in enumerate(steps, 1))
+        return -(q ** mp.mpf(gamma)) * log_p + moved
+    if call.name == "taylor":
+        coefficients = [mp.mpf(1) / j for j in range(1, given_["num_terms"] + 1)]
+    else:
+        coefficients = [mp.mpf(a) for a in given_["coefficients"]]
+    return q * mp.polyval(coefficients[::-1], q)
+
+
+PLAIN = [
+    text
+    for text in examples()
+    if not text.startswith("class_balanced")
+    and "[0, 0.5" not in text
+    and "alpha=[" not in text
+    and "smoothing" not in text
+]
+
+
+@pytest.mark.parametrize("text", PLAIN)
+@pytest.mark.parametrize("path", PATHS)
+def test_extreme_margins_are_exact_in_float64(text: str, path: str) -> None:
+    """Against mpmath, where p_t or 1 - p_t is down to e^-700."""
+    call = call_of(text).having(reduction="none")
+    margins = [-700.0, -300.0, -40.0, -20.0, -3.0, -1e-9, 0.0, 1e-4, 5.0, 17.0, 36.0, 100.0, 600.0]
+    x = torch.tensor(margins, dtype=torch.float64)
+    softmax = call.link() == "softmax"
+    # Far from zero, so that nothing relies on the logits being centred.
+    logits = torch.stack([x / 2 + 8, 8 - x / 2], dim=1) if softmax else x.unsqueeze(1)
+    target = torch.zeros(len(x), dtype=torch.long) if softmax else torch.ones(len(x), 1).long()
+    value, gradient = value_and_gradient(build(call), logits, target, path)
+    scale = 1.0
+    for name in ("alpha", "pos_weight"):
+        scale *= call.option(name) or 1.0
+    with mp.workdps(700):
+        for i in range(len(margins)):
+            exact_x = mp.mpf(float(logits[i, 0])) - (mp.mpf(float(logits[i, 1])) if softmax else 0)
+
+            def phi(u: mp.mpf) -> mp.mpf:
+                return exact_phi(call, -mp.log1p(mp.exp(-u)), 1 / (1 + mp.exp(u)))
+
+            expected = scale * phi(exact_x)
+            slope = scale * mp.diff(phi, exact_x)
+            # Below the smallest double; and where cross-entropy and an epsilon < 0 cancel, digits
+            # are lost in proportion to q.
+            lost = mp.mpf("1e-305") + ("-1" in text) * mp.mpf("1e-15") / (1 + mp.exp(exact_x))
+            found = mp.mpf(value.flatten()[i].item())
+            assert abs(found - expected) <= 2e-11 * abs(expected) + lost, margins[i]
+            found = mp.mpf(gradient[i, 0].item())
+            assert abs(found - slope) <= 2e-11 * abs(slope) + lost, margins[i]
+
+
+def test_confident_softmax_focal_keeps_its_gradient_in_float32() -> None:
+    """Where 1 - p rounds to zero in float32 the gradient is tiny, not zero, and right."""
+    for margin in (18.0, 25.0, 40.0):
+        logits = torch.tensor([[margin, 0.0]], requires_grad=True)
+        catalog.get("focal(gamma=0.5)")(logits, torch.tensor([0])).backward()
+        with mp.workdps(40):
+            slope = mp.diff(
+                lambda u: (1 / (1 + mp.exp(u))) ** 0.5 * mp.log1p(mp.exp(-u)), mp.mpf(margin)
+            )
+        assert abs(logits.grad[0, 0].item() / float(slope) - 1) < 1e-5
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_logits_are_only_storage(dtype: torch.dtype) -> None:
+    """The loss of half logits is the float32 loss of the same numbers."""
+    logits = torch.linspace(-40, 40, 60).reshape(12, C).to(dtype)
+    target = torch.arange(12) % C
+    for text in examples():
+        loss = catalog.get(text, counts=COUNTS)
+        assert torch.equal(loss(logits, target), loss(logits.float(), target))
+
+
+def test_ties_share_the_gradient() -> None:
+    for text in ("cross_entropy", "cross_entropy(label_smoothing=0.3)", "focal(gamma=0.5)"):
+        for level in (-1e4, 0.0, 1e4):
+            logits = torch.full((1, 4), level, requires_grad=True)
+            catalog.get(text)(logits, torch.tensor([1])).backward()
+            others = logits.grad[0, [0, 2, 3]]
+            torch.testing.assert_close(others, others[:1].expand(3))
+            assert others[0] > 0
