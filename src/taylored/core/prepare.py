@@ -230,8 +230,8 @@ def _check_per_class(term: Term, options: Options, num_classes: int) -> None:
 
 def _count_kept(target: Tensor, ignore: int) -> Tensor:
     """Elements that are not ignored, without a full-size mask."""
-    parts = [(part != ignore).sum() for part in target.split(max(1, target.shape[0] // 16))]
-    return torch.stack(parts).sum()
+    rows = max(1, (1 << 17) // max(1, target[:1].numel()))
+    return torch.stack([torch.count_nonzero(part != ignore) for part in target.split(rows)]).sum()
 
 
 def _per_position(sample_weight: Tensor, input: Tensor, positions: torch.Size) -> Tensor:
