@@ -16,7 +16,7 @@ from taylored.cli.app import app
 COMMAND = [sys.executable, "-m", "taylored.cli", "compare"]
 RUN = [
     "focal(gamma=2)",
-    *["--data", "digits-lt", "--model", "linear", "--seeds", "3", "--epochs", "8"],
+    *["--data", "digits-lt", "--model", "linear", "--seeds", "10", "--epochs", "8"],
     *["--workers", "1"],  # every process costs seconds of importing torch
 ]
 
@@ -109,9 +109,11 @@ def test_killed_at_any_moment_it_resumes_to_the_same_bytes(reference, tmp_path):
     ).read_bytes()
 
 
-def test_interrupting_leaves_a_run_that_can_be_resumed(reference, tmp_path):
+def test_interrupting_leaves_a_run_that_can_be_resumed(tmp_path):
+    # Minutes of training: the signal must not race with the end of the run.
+    long_run = [*RUN[: RUN.index("--seeds")], "--seeds", "200", "--workers", "1"]
     process = subprocess.Popen(
-        [*COMMAND, *RUN, "--out", "run"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [*COMMAND, *long_run, "--out", "run"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 60
     while not list((tmp_path / "run" / "trials").glob("*.json")):
