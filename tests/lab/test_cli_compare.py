@@ -113,7 +113,12 @@ def test_interrupting_leaves_a_run_that_can_be_resumed(tmp_path):
     # Minutes of training: the signal must not race with the end of the run.
     long_run = [*RUN[: RUN.index("--seeds")], "--seeds", "200", "--workers", "1"]
     process = subprocess.Popen(
-        [*COMMAND, *long_run, "--out", "run"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [*COMMAND, *long_run, "--out", "run"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts background jobs with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while not list((tmp_path / "run" / "trials").glob("*.json")):
