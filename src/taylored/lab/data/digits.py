@@ -38,13 +38,13 @@ def load_digits_lt() -> RawData:
         class_names=tuple(str(digit) for digit in range(_CLASSES)),
         kind="image",
         source="scikit-learn load_digits (test set of the UCI optical recognition of digits)",
-        licence="CC BY 4.0",
+        licence="shipped with scikit-learn (BSD 3-Clause); for the original see its UCI page",
         description=(
             "Handwritten digits, 8x8 grey pixels, thinned to a geometric series from "
             f"{LARGEST} zeros to {SMALLEST} nines, evenly over the file."
         ),
         citation=(
             "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, "
-            "UCI Machine Learning Repository, 1998, doi:10.24432/C50P49"
+            "UCI Machine Learning Repository, 1998"
         ),
     )
