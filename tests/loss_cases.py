@@ -15,10 +15,13 @@ from torch import Tensor, nn
 from references import Call
 from taylored import catalog
 from taylored.core import engine, executors
+from taylored.core.indicator import GradientIndicator
 
 CLASSES = 5
 COUNTS = (900, 250, 40, 7, 1)
 PER_CLASS = ("gamma", "alpha", "weight", "pos_weight", "counts")
+# Accumulated gradients that losses with state are given: head to tail, the last class unseen.
+STATE = {"positive": (9.0, 4.0, 1.5, 0.2, 0.0), "negative": (9.5, 6.0, 4.0, 2.0, 0.5)}
 PATHS = ("whole", "blocked", "composed")
 # Seven rows, so that the classes cannot all occur equally often.
 SHAPES = ((7, CLASSES), (3, CLASSES, 4), (2, CLASSES, 2, 3))
@@ -68,11 +71,23 @@ def examples() -> list[str]:
 
 
 def call_of(text: str) -> Call:
-    """The call, told the counts if it needs them."""
-    call = Call.of(text)
-    if "counts" in catalog.needs(text):
-        return replace(call, arguments={**call.arguments, "counts": list(COUNTS)})
-    return call
+    """The call, told about the data if it needs it, and with the state that it is to be in."""
+    return _informed(Call.of(text))
+
+
+def _informed(call: Call) -> Call:
+    spec, arguments = catalog.SPECS[call.name], dict(call.arguments)
+    if "counts" in spec.needs:
+        arguments.setdefault("counts", list(COUNTS))
+    if "num_classes" in spec.needs:
+        arguments.setdefault("num_classes", CLASSES)
+    state = {k: list(v) for k, v in STATE.items()} if call.name in STATEFUL else {}
+    inner = None if call.inner is None else _informed(call.inner)
+    return Call(call.name, inner, arguments, state)
+
+
+STATEFUL = frozenset({"softmax_eql", "sigmoid_eql", "equalized_focal", "equalized_quality_focal"})
+"""Losses with a `GradientIndicator`."""
 
 
 def resized(call: Call, classes: int) -> Call:
@@ -81,8 +96,10 @@ def resized(call: Call, classes: int) -> Call:
         name: value[:classes] if name in PER_CLASS and isinstance(value, list) else value
         for name, value in call.arguments.items()
     }
+    if "num_classes" in cut:
+        cut["num_classes"] = classes
     inner = None if call.inner is None else resized(call.inner, classes)
-    return Call(call.name, inner, cut)
+    return Call(call.name, inner, cut, {k: v[:classes] for k, v in call.state.items()})
 
 
 def permuted(call: Call, order: list[int]) -> Call:
@@ -92,21 +109,33 @@ def permuted(call: Call, order: list[int]) -> Call:
         for name, value in call.arguments.items()
     }
     inner = None if call.inner is None else permuted(call.inner, order)
-    return Call(call.name, inner, moved)
+    state = {name: [values[i] for i in order] for name, values in call.state.items()}
+    return Call(call.name, inner, moved, state)
 
 
 def build(call: Call) -> nn.Module:
-    """The module, its per-class numbers kept in float64."""
+    """The module, its per-class numbers kept in float64; in its state, and staying there."""
     with default_dtype(torch.float64):
-        return catalog.get(call.text())
+        loss = catalog.get(call.text())
+    for found in loss.modules():
+        if isinstance(found, GradientIndicator):
+            found.load(**call.state)
+            found.freeze()
+    return loss
 
 
 def target_kinds(call: Call) -> tuple[str, ...]:
+    """What SPEC promises for the link of this call; probabilities of a sigmoid are "soft"."""
+    if call.name == "class_balanced" and call.link() == "sigmoid":
+        if call.arguments.get("weighting", "sample") == "sample":
+            return ("index",)
+        return ("index", "multi-hot", "soft")
+    promised = catalog.SPECS[call.name].targets
     if call.link() == "softmax":
-        return ("index", "probabilities")
-    if call.name == "class_balanced" and call.arguments.get("weighting", "sample") == "sample":
-        return ("index",)
-    return ("index", "multi-hot", "soft")
+        return tuple(kind for kind in promised if kind != "multi-hot")
+    soft = {"probabilities": "soft"}
+    kinds = tuple(soft.get(kind, kind) for kind in promised)
+    return tuple(kind for kind in ("index", "multi-hot", "soft") if kind in kinds)
 
 
 @dataclass(frozen=True)

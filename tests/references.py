@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -19,6 +19,16 @@ from torch import Tensor
 
 Parameters = dict[str, Any]
 Phi = Callable[[Tensor, Parameters], Tensor]
+
+SIGMOID_ONLY = {
+    "binary_cross_entropy",
+    "balanced_cross_entropy",
+    "sigmoid_eql",
+    "equalized_focal",
+    "equalized_quality_focal",
+}
+WRAPPING_CROSS_ENTROPY = {"softmax_eql"}
+"""Losses whose inner loss is cross-entropy where it is left out."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,7 @@ class Call:
     name: str
     inner: Call | None
     arguments: Parameters
+    state: dict[str, list[float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, text: str) -> Call:
@@ -50,13 +61,15 @@ class Call:
         """The same loss with other options of the shared vocabulary."""
         if self.inner is not None:
             return replace(self, inner=self.inner.having(**options))
+        if self.name in WRAPPING_CROSS_ENTROPY:
+            return replace(self, inner=Call("cross_entropy", None, options))
         return replace(self, arguments={**self.arguments, **options})
 
     def option(self, name: str, default: object = None) -> Any:
         return self.innermost().arguments.get(name, default)
 
     def link(self) -> str:
-        if self.innermost().name in ("binary_cross_entropy", "balanced_cross_entropy"):
+        if self.innermost().name in SIGMOID_ONLY:
             return "sigmoid"
         return str(self.option("link", "softmax"))
 
@@ -211,7 +224,7 @@ REFERENCES: dict[str, Callable[[Tensor, Tensor, Parameters], Tensor]] = {
 
 
 def losses_of(call: Call, logits: Tensor, target: Tensor) -> Tensor:
-    parameters = dict(call.arguments)
+    parameters = {**call.arguments, **call.state}
     if call.inner is not None:
         parameters["loss"] = call.inner
     return REFERENCES[call.name](logits, target, parameters)

@@ -102,12 +102,19 @@ def needs(text: str) -> frozenset[str]:
     return _parse(text).needs()
 
 
-def get(text: str, *, counts: Tensor | Sequence[float] | None = None) -> nn.Module:
+def get(
+    text: str,
+    *,
+    counts: Tensor | Sequence[float] | None = None,
+    num_classes: int | None = None,
+) -> nn.Module:
     """The loss that a string names.
 
     Args:
         text: e.g. "focal(gamma=2)"; parentheses may be left out where there are no arguments.
         counts: training samples per class, for losses that need them.
+        num_classes: for losses that keep state per class; the length of `counts` if those are
+            given.
 
     Returns:
         The loss module; its repr is a string that rebuilds it.
@@ -126,14 +133,21 @@ def get(text: str, *, counts: Tensor | Sequence[float] | None = None) -> nn.Modu
             f"`{call.spec.name}` needs the number of training samples per class. "
             "Fix: get(..., counts=taylored.counts(train_targets)), or counts=[...] in the string"
         )
-    return _build(call, counts)
+    if num_classes is None and counts is not None:
+        num_classes = len(counts)
+    if "num_classes" in call.needs() and num_classes is None:
+        raise LossNameError(
+            f"`{call.spec.name}` needs the number of classes. "
+            "Fix: get(..., num_classes=C), or num_classes=C in the string"
+        )
+    return _build(call, {"counts": counts, "num_classes": num_classes})
 
 
-def _build(call: _Call, counts: Tensor | Sequence[float] | None) -> nn.Module:
+def _build(call: _Call, data: dict[str, object]) -> nn.Module:
     arguments = dict(call.arguments)
-    if "counts" in call.spec.needs:
-        arguments.setdefault("counts", counts)
-    inner = [] if call.inner is None else [_build(call.inner, counts)]
+    for name in call.spec.needs:
+        arguments.setdefault(name, data[name])
+    inner = [] if call.inner is None else [_build(call.inner, data)]
     try:
         return call.spec.module(*inner, **arguments)
     except (TypeError, RuntimeError) as error:  # a word where a number belongs, ragged lists
@@ -163,6 +177,8 @@ def _parse(text: str) -> _Call:
         raise LossNameError(unreadable) from error
 
 
+_INNER_LOSSES = {"none": (0,), "required": (1,), "optional": (0, 1)}
+
 _LONGEST = 1_000_000
 """Characters of a string; counts of a hundred thousand classes fit."""
 
@@ -182,9 +198,9 @@ def _call(node: ast.expr, text: str) -> _Call:
             f"Known: {', '.join(SPECS)}"
         )
     arguments = node if isinstance(node, ast.Call) else ast.Call(function, [], [])
-    if len(arguments.args) != int(found.wraps):
+    if len(arguments.args) not in _INNER_LOSSES[found.inner]:
         expected = f"one loss first, '{found.name}(focal(gamma=2), ...)'"
-        expected = expected if found.wraps else "named arguments only, 'name=value'"
+        expected = expected if found.inner != "none" else "named arguments only, 'name=value'"
         raise LossNameError(f"{found.name} in {text!r} takes {expected}")
     allowed = {parameter.name: parameter for parameter in found.accepted}
     values: dict[str, object] = {}
@@ -203,7 +219,7 @@ def _call(node: ast.expr, text: str) -> _Call:
                 " Fix: numbers need no quotes"
             )
         values[keyword.arg] = value
-    inner = _call(arguments.args[0], text) if found.wraps else None
+    inner = _call(arguments.args[0], text) if arguments.args else None
     return _Call(found, inner, values)
 
 

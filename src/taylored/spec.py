@@ -60,7 +60,8 @@ class Spec:
         name: its name in the catalogue.
         family: the group it is listed under.
         module: the `nn.Module`.
-        function: the function it calls (for a wrapper: the one that wraps).
+        function: the function it calls (for a wrapper: the one that wraps), or None where there is
+            only a module, as for losses that carry state.
         summary: one line.
         formula: LaTeX.
         parameters: its own parameters.
@@ -73,14 +74,16 @@ class Spec:
         differs: (library, how the same loss is written or differs there).
         examples: calls that the generated tests run on.
         identities: pairs of calls that must give the same numbers.
-        wraps: whether the first argument is another loss.
-        needs: what has to be known of the data: "counts".
+        inner: whether the first argument is another loss, and whether it may be left out.
+        needs: what has to be known of the data: "counts", "num_classes".
+        head: the classifier layer that the loss is made for: "linear", or "cosine" (features and
+            class vectors normalised, `CosineClassifier`).
     """
 
     name: str
     family: str
     module: type[nn.Module]
-    function: Callable[..., object]
+    function: Callable[..., object] | None
     summary: str
     formula: str
     parameters: tuple[Parameter, ...]
@@ -93,8 +96,9 @@ class Spec:
     differs: tuple[tuple[str, str], ...]
     examples: tuple[str, ...]
     identities: tuple[tuple[str, str], ...] = ()
-    wraps: bool = False
+    inner: Literal["none", "required", "optional"] = "none"
     needs: frozenset[str] = frozenset()
+    head: Literal["linear", "cosine"] = "linear"
 
     @property
     def accepted(self) -> tuple[Parameter, ...]:

@@ -174,7 +174,7 @@ def test_every_parameter_is_refused_a_value_of_the_wrong_kind() -> None:
     for spec in catalog.SPECS.values():
         for parameter in spec.accepted:
             for nonsense in ('"nonsense"', "[[1, 2], [3, 4]]", "True", "[None]"):
-                inner = "focal, " if spec.wraps else ""
+                inner = "focal, " if spec.inner == "required" else ""
                 text = f"{spec.name}({inner}{parameter.name}={nonsense})"
                 with pytest.raises(ValueError, match=r"Fix|must be"):
                     catalog.get(text, counts=COUNTS)
@@ -207,7 +207,6 @@ def test_repr_round_trip(text: str) -> None:
     again = catalog.get(repr(loss))
     for name, value in loss.state_dict().items():
         assert torch.equal(again.state_dict()[name], value)
-    assert again.term.value(0.3).tolist() == loss.term.value(0.3).tolist()
 
 
 def test_repr_has_all_the_digits_it_needs_and_no_more() -> None:
@@ -220,7 +219,7 @@ def test_repr_has_all_the_digits_it_needs_and_no_more() -> None:
 
 def test_names_search_and_spec() -> None:
     assert catalog.names() == tuple(catalog.SPECS)
-    assert catalog.names("classification") == catalog.names()
+    assert set(catalog.names("classification")) <= set(catalog.names())
     assert catalog.names("no such family") == ()
     for name, spec in catalog.SPECS.items():
         assert spec.name == name
@@ -239,7 +238,7 @@ def test_spec_tells_the_truth_about_its_parameters(name: str) -> None:
     from taylored.spec import REQUIRED
 
     spec = catalog.SPECS[name]
-    for callable_ in (spec.module, spec.function):
+    for callable_ in filter(None, (spec.module, spec.function)):
         found = {
             key: parameter
             for key, parameter in inspect.signature(callable_).parameters.items()

@@ -52,7 +52,7 @@ def show(
     """
     with _reported():
         spec = catalog.spec(loss)
-        bare_wrapper = spec.wraps and loss.strip() == spec.name
+        bare_wrapper = spec.inner == "required" and loss.strip() == spec.name
         # Losses that need class counts can only be built where there is data.
         built = None if bare_wrapper or catalog.needs(loss) else catalog.get(loss)
         console = Console(highlight=False)
@@ -80,9 +80,12 @@ def _reported() -> Iterator[None]:
 
 def _facts(console: Console, spec: Spec) -> None:
     reference = spec.reference
+    python = f"taylored.{spec.module.__name__}"
+    if spec.function is not None:
+        python += f", taylored.{spec.function.__name__}"
     rows = (
         ("formula (LaTeX)", spec.formula),
-        ("Python", f"taylored.{spec.module.__name__}, taylored.{spec.function.__name__}"),
+        ("Python", python),
         ("links", ", ".join(spec.links)),
         ("targets", ", ".join(spec.targets)),
         ("range", spec.value_range),

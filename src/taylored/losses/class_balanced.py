@@ -229,6 +229,6 @@ SPEC = Spec(
         ("class_balanced(cross_entropy(), beta=0)", "cross_entropy()"),
         ("class_balanced(poly(epsilon=2), beta=0)", "poly(epsilon=2)"),
     ),
-    wraps=True,
+    inner="required",
     needs=frozenset({"counts"}),
 )
