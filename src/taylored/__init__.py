@@ -9,6 +9,7 @@ from taylored import catalog as catalog
 from taylored.catalog import get as get
 from taylored.core import terms as terms
 from taylored.core.checks import debug as debug
+from taylored.core.indicator import GradientIndicator as GradientIndicator
 from taylored.core.series import Series as Series
 from taylored.core.series import terms_needed as terms_needed
 from taylored.core.term import Term as Term
@@ -30,12 +31,15 @@ from taylored.losses.class_balanced import ClassBalancedLoss as ClassBalancedLos
 from taylored.losses.class_balanced import class_balanced as class_balanced
 from taylored.losses.cross_entropy import CrossEntropyLoss as CrossEntropyLoss
 from taylored.losses.cross_entropy import cross_entropy_loss as cross_entropy_loss
+from taylored.losses.equalized_focal import EqualizedFocalLoss as EqualizedFocalLoss
 from taylored.losses.focal import FocalLoss as FocalLoss
 from taylored.losses.focal import focal_loss as focal_loss
 from taylored.losses.poly import PolyLoss as PolyLoss
 from taylored.losses.poly import poly_loss as poly_loss
 from taylored.losses.series import SeriesLoss as SeriesLoss
 from taylored.losses.series import series_loss as series_loss
+from taylored.losses.sigmoid_eql import SigmoidEQLLoss as SigmoidEQLLoss
+from taylored.losses.softmax_eql import SoftmaxEQLLoss as SoftmaxEQLLoss
 from taylored.losses.taylor import TaylorLoss as TaylorLoss
 from taylored.losses.taylor import taylor_loss as taylor_loss
 from taylored.losses.term import TermLoss as TermLoss

@@ -20,9 +20,12 @@ from taylored.losses import (
     binary_cross_entropy,
     class_balanced,
     cross_entropy,
+    equalized_focal,
     focal,
     poly,
     series,
+    sigmoid_eql,
+    softmax_eql,
     taylor,
 )
 from taylored.spec import Spec
@@ -38,6 +41,9 @@ SPECS: dict[str, Spec] = {
         taylor.SPEC,
         series.SPEC,
         class_balanced.SPEC,
+        softmax_eql.SPEC,
+        sigmoid_eql.SPEC,
+        equalized_focal.SPEC,
     )
 }
 

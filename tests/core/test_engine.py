@@ -24,6 +24,7 @@ from taylored import (
 )
 from taylored.core import executors
 from taylored.core.executors import Blocked, Whole
+from taylored.core.plan import Swept
 
 N, C = 6, 5
 LOSSES = {
@@ -105,12 +106,12 @@ def test_no_graph_through_temporaries(loss, path: str) -> None:
 def test_the_paths_are_what_the_tests_think_they_are(monkeypatch) -> None:
     ran = []
     for executor in (Whole, Blocked):
-        for name in ("value", "value_and_gradient"):
+        for name in ("value", "sweep"):
             original = getattr(executor, name)
 
-            def spy(self, *args, original=original, name=name):
+            def spy(self, *args, original=original, name=name, **options):
                 ran.append((self.name, name))
-                return original(self, *args)
+                return original(self, *args, **options)
 
             monkeypatch.setattr(executor, name, spy)
     logits = draw(N, C).requires_grad_()
@@ -123,9 +124,9 @@ def test_the_paths_are_what_the_tests_think_they_are(monkeypatch) -> None:
     with running("composed"):
         cross_entropy_loss(logits, CLASSES)
     assert ran == [
-        ("whole", "value_and_gradient"),
+        ("whole", "sweep"),
         ("whole", "value"),
-        ("blocked", "value_and_gradient"),
+        ("blocked", "sweep"),
         ("blocked", "value"),
         ("whole", "value"),
     ]
@@ -163,9 +164,9 @@ def test_registered_executors_come_first_and_may_decline(monkeypatch) -> None:
         def value(self, logits, plan):
             return 2 * Whole().value(logits, plan)
 
-        def value_and_gradient(self, logits, plan):
-            value, gradient = Whole().value_and_gradient(logits, plan)
-            return 2 * value, 2 * gradient
+        def sweep(self, logits, plan, *, collect):
+            found = Whole().sweep(logits, plan, collect=collect)
+            return Swept(2 * found.values, 2 * found.gradient, found.sums)
 
     monkeypatch.setattr(executors, "_EXECUTORS", list(executors._EXECUTORS))
     plain = [cross_entropy_loss(draw(n, C), CLASSES[:n]) for n in (3, 4)]

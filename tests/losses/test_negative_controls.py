@@ -108,13 +108,12 @@ def alpha_swapped(patch: pytest.MonkeyPatch) -> None:
 
 def denominators(change: Callable[..., dict[str, object]]) -> Fault:
     def plant(patch: pytest.MonkeyPatch) -> None:
-        original = prepare.divided
+        original = prepare.denominator_of
 
-        def wrong(rows, reduction, normalizer, *, mean, batch_mean):
-            given = change(rows=rows, mean=mean, batch_mean=batch_mean)
-            return original(rows, reduction, normalizer, **given)
+        def wrong(reduction, normalizer, *, mean, batch_mean):
+            return original(reduction, normalizer, **change(mean=mean, batch_mean=batch_mean))
 
-        patch.setattr(prepare, "divided", wrong)
+        patch.setattr(prepare, "denominator_of", wrong)
 
     return plant
 
@@ -122,24 +121,19 @@ def denominators(change: Callable[..., dict[str, object]]) -> Fault:
 @fault(checks.check_value, BALANCED, "whole")
 @fault(checks.check_reductions, BALANCED, "whole")
 def mean_over_positions_instead_of_weights(patch: pytest.MonkeyPatch) -> None:
-    denominators(lambda rows, mean, batch_mean: {"mean": batch_mean, "batch_mean": batch_mean})(
-        patch
-    )
+    denominators(lambda mean, batch_mean: {"mean": batch_mean, "batch_mean": batch_mean})(patch)
 
 
 @fault(checks.check_value, FOCAL, "whole")
 @fault(checks.check_ignored, FOCAL, "whole")
 def ignored_positions_in_the_denominator(patch: pytest.MonkeyPatch) -> None:
-    denominators(lambda rows, mean, batch_mean: {"mean": rows.numel(), "batch_mean": rows.numel()})(
-        patch
-    )
+    denominators(lambda mean, batch_mean: {"mean": INDEX[0], "batch_mean": INDEX[0]})(patch)
 
 
 @fault(checks.check_nothing_left, FOCAL, "whole")
 def empty_batches_divide_by_zero(patch: pytest.MonkeyPatch) -> None:
-    def plain(rows, reduction, normalizer, *, mean, batch_mean):
-        counted = mean if reduction == "mean" else batch_mean
-        return rows if reduction in ("none", "sum") else rows / torch.as_tensor(counted).to(rows)
+    def plain(rows, denominator):
+        return rows if denominator is None else rows / torch.as_tensor(denominator).to(rows)
 
     patch.setattr(prepare, "divided", plain)
 
@@ -197,9 +191,9 @@ def long_sums_without_corrections(patch: pytest.MonkeyPatch) -> None:
 def soft_gradient_without_the_top_class(patch: pytest.MonkeyPatch) -> None:
     original = softmax._distribution
 
-    def wrong(block, plan, z: Tensor) -> tuple[Tensor, Tensor]:
-        values, gradient = original(block, plan, z)
-        return values, gradient.scatter(1, z.argmax(1, keepdim=True), 0.0)
+    def wrong(block, plan, z: Tensor, collect: bool):
+        values, gradient, sums = original(block, plan, z, collect)
+        return values, gradient.scatter(1, z.argmax(1, keepdim=True), 0.0), sums
 
     patch.setattr(softmax, "_distribution", wrong)
 

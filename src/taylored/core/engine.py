@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from taylored.core.executors import Whole, choose
+from taylored.core.indicator import GradientIndicator, GradientSums
 from taylored.core.plan import Plan
 from taylored.core.prepare import Options, prepare
 from taylored.core.term import Term
@@ -22,10 +23,10 @@ class _OnePass(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, plan: Plan) -> Tensor:
-        loss, gradient = choose(logits, plan).value_and_gradient(logits, plan)
-        ctx.save_for_backward(logits, plan.target, gradient)
+        found = choose(logits, plan).sweep(logits, plan, collect=False)
+        ctx.save_for_backward(logits, plan.target, found.gradient)
         ctx.plan = plan
-        return loss
+        return found.values
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Tensor | None, None]:
@@ -43,6 +44,21 @@ class _OnePass(torch.autograd.Function):
         if grad_loss.dim() < gradient.dim() and grad_loss.dim() > 0:
             grad_loss = grad_loss.unsqueeze(1)
         return (gradient * grad_loss).to(logits.dtype), None
+
+
+class _OnePassCollecting(torch.autograd.Function):
+    """(logits, plan) -> loss and the sums of its gradient per class, which are constants."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
+        found = choose(logits, plan).sweep(logits, plan, collect=True)
+        assert found.sums is not None  # noqa: S101 - asked for
+        ctx.save_for_backward(logits, plan.target, found.gradient)
+        ctx.mark_non_differentiable(found.sums)
+        ctx.plan = plan
+        return found.values, found.sums
+
+    backward = staticmethod(_OnePass.backward)
 
 
 def _is_one(grad_loss: Tensor) -> bool:
@@ -78,12 +94,61 @@ def run(logits: Tensor, plan: Plan) -> Tensor:
     return choose(logits, plan).value(logits, plan)
 
 
+def run_collecting(logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
+    """The loss, and the (2, C) sums of its absolute gradient per class, from the same sweep."""
+    if torch.is_autocast_enabled(logits.device.type):
+        with torch.autocast(logits.device.type, enabled=False):  # sums are products of matrices
+            return run_collecting(logits, plan)
+    if not _needs_composition(logits, plan) and logits.requires_grad:
+        loss, sums = _OnePassCollecting.apply(logits, plan)
+        return loss, sums
+    with torch.no_grad():
+        found = choose(logits, plan).sweep(logits, plan, collect=True)
+    assert found.sums is not None  # noqa: S101 - asked for
+    return run(logits, plan), found.sums
+
+
 def p_t_loss(input: Tensor, target: Tensor, term: Term, options: Options) -> Tensor:
     """The loss of a term in the p_t family with every slot of the shared vocabulary."""
     logits, plan = prepare(input, target, term, options)
-    loss = run(logits, plan)
+    return in_shape_of(input, run(logits, plan), plan)
+
+
+def counted_loss(
+    indicator: GradientIndicator,
+    input: Tensor,
+    target: Tensor,
+    term: Term,
+    options: Options,
+    *,
+    uncounted: int = 0,
+) -> Tensor:
+    """The loss of a term; a forward that counts also adds its gradient sums to the indicator.
+
+    The last `uncounted` columns belong to no class (a background column).
+    """
+    if not indicator.collecting():
+        return p_t_loss(input, target, term, options)
+    logits, plan = prepare(input, target, term, options)
+    loss, sums = run_collecting(logits, plan)
+    sums = sums[:, : sums.shape[1] - uncounted]
+    indicator.update(undivided(sums, plan.denominator))
+    return in_shape_of(input, loss, plan)
+
+
+def undivided(sums: Tensor, denominator: Tensor | float | None) -> GradientSums:
+    """The sums as they were before the loss was divided by its denominator."""
+    if denominator is None:
+        return GradientSums(sums[0], sums[1], None)
+    amount = torch.as_tensor(denominator, device=sums.device).to(sums).reshape(())
+    whole = sums * torch.where(amount == 0, 1.0, amount)
+    return GradientSums(whole[0], whole[1], amount)
+
+
+def in_shape_of(input: Tensor, loss: Tensor, plan: Plan) -> Tensor:
+    """A loss of canonical logits, in the shape that the caller's input asks for."""
     if plan.output == "sum":
         return loss
-    if options.link == "sigmoid":
+    if plan.link == "sigmoid":
         return loss.reshape(input.shape)
     return loss.reshape(input.shape[:1] + input.shape[2:] if input.dim() > 1 else ())

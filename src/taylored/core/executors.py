@@ -1,9 +1,10 @@
 """Who runs the single sweep. The engine asks each executor in turn and takes the first willing.
 
-An executor turns logits and a plan into the loss (a sum, or each value) and the gradient of the sum
-on the logits. `whole` is one expression over everything: right everywhere, and what a compiler
-fuses. `blocked` walks over pieces small enough that the temporaries stay in the CPU's cache.
-Optional kernels add themselves with `register`; this module never names one.
+An executor turns logits and a plan into the loss (a sum, or each value), the gradient of the sum
+on the logits and, on request, the sums of that gradient per class. `whole` is one expression over
+everything: right everywhere, and what a compiler fuses. `blocked` walks over pieces small enough
+that the temporaries stay in the CPU's cache. Optional kernels add themselves with `register`; this
+module never names one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from taylored.core import sigmoid, softmax
-from taylored.core.plan import Block, Plan, computing_dtype
+from taylored.core.plan import Block, Plan, Swept, computing_dtype
 
 LINKS = {"softmax": softmax, "sigmoid": sigmoid}
 
@@ -38,8 +39,11 @@ class Executor(Protocol):
     def value(self, logits: Tensor, plan: Plan) -> Tensor:
         """The loss alone; no gradient is recorded."""
 
-    def value_and_gradient(self, logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
-        """The loss, and the gradient of its sum in the storage dtype of `gradient_dtype`."""
+    def sweep(self, logits: Tensor, plan: Plan, *, collect: bool) -> Swept:
+        """The loss, and the gradient of its sum in the storage dtype of `gradient_dtype`.
+
+        `collect` asks for the sums per class too.
+        """
 
 
 def gradient_dtype(logits: Tensor) -> torch.dtype:
@@ -69,11 +73,12 @@ class Whole:
         """The loss alone. Differentiable in every slot and mode: this is the reference."""
         return _finish(LINKS[plan.link].value(Block(logits, plan.target, plan.rows), plan), plan)
 
-    def value_and_gradient(self, logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
-        """Loss and gradient."""
+    def sweep(self, logits: Tensor, plan: Plan, *, collect: bool) -> Swept:
+        """Loss, gradient and sums."""
         block = Block(logits, plan.target, plan.rows)
-        values, gradient = LINKS[plan.link].value_and_gradient(block, plan)
-        return _finish(values, plan), gradient.to(gradient_dtype(logits))
+        found = LINKS[plan.link].sweep(block, plan, collect=collect)
+        gradient = found.gradient.to(gradient_dtype(logits))
+        return Swept(_finish(found.values, plan), gradient, found.sums)
 
 
 @dataclass(frozen=True)
@@ -94,16 +99,18 @@ class Blocked:
             collected.add(place, LINKS[plan.link].value(block, plan))
         return collected.loss()
 
-    def value_and_gradient(self, logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
-        """Loss and gradient."""
+    def sweep(self, logits: Tensor, plan: Plan, *, collect: bool) -> Swept:
+        """Loss, gradient and sums."""
         collected = _Collector(logits, plan)
         gradient = torch.empty_like(logits, dtype=gradient_dtype(logits))
+        sums = logits.new_zeros((2, logits.shape[1]), dtype=torch.float64) if collect else None
         for place in _places(logits):
-            block = _cut(logits, plan, place)
-            values, piece = LINKS[plan.link].value_and_gradient(block, plan)
-            gradient[place].copy_(piece)
-            collected.add(place, values)
-        return collected.loss(), gradient
+            found = LINKS[plan.link].sweep(_cut(logits, plan, place), plan, collect=collect)
+            gradient[place].copy_(found.gradient)
+            collected.add(place, found.values)
+            if sums is not None and found.sums is not None:
+                sums += found.sums
+        return Swept(collected.loss(), gradient, sums)
 
 
 Place = tuple[slice, ...]

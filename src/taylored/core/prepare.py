@@ -11,7 +11,7 @@ from torch import Tensor
 
 from taylored.core.checks import fail, in_range, one_of, per_class
 from taylored.core.plan import LinkName, Plan, Reduction, computing_dtype
-from taylored.core.reduce import check_reduction, divided
+from taylored.core.reduce import check_reduction, denominator_of, divided
 from taylored.core.targets import (
     check_indices,
     check_input,
@@ -25,6 +25,10 @@ PerClass = Tensor | Sequence[float]
 """One number per class."""
 
 
+_NO_CLASS = -1
+"""Column number of a background row: there is none."""
+
+
 @dataclass(frozen=True, eq=False)
 class Options:
     """The vocabulary every loss of the family shares, as the caller gave it."""
@@ -33,9 +37,11 @@ class Options:
     weight: PerClass | None = None
     alpha: float | PerClass | None = None
     pos_weight: float | PerClass | None = None
+    neg_weight: PerClass | None = None
     logit_bias: PerClass | None = None
     temperature: float = 1.0
     ignore_index: int | None = -100
+    background_index: int | None = None
     label_smoothing: float = 0.0
     reduction: Reduction = "mean"
     sample_weight: Tensor | None = None
@@ -60,7 +66,19 @@ def check_options(options: Options) -> None:
         )  # fmt: skip
     if isinstance(options.pos_weight, (int, float)):
         in_range("pos_weight", options.pos_weight, 0.0, float("inf"), "give a number >= 0")
-    for name, value in (("alpha", options.alpha), ("pos_weight", options.pos_weight)):
+    if options.background_index is not None and options.background_index == options.ignore_index:
+        fail(
+            "background_index",
+            "another number than ignore_index",
+            options.background_index,
+            "background is a row of negatives, ignored positions count for nothing",
+        )
+    sigmoid_only = {
+        "alpha": options.alpha,
+        "pos_weight": options.pos_weight,
+        "neg_weight": options.neg_weight,
+    }
+    for name, value in sigmoid_only.items():
         if options.link == "softmax" and value is not None:
             fail(
                 name,
@@ -117,11 +135,12 @@ def _softmax_plan(
     else:
         check_probabilities(target, None, axis=1)
         target = target.reshape(logits.shape)
-    rows = divided(rows, options.reduction, options.normalizer, mean=mean, batch_mean=kept)
+    denominator = denominator_of(options.reduction, options.normalizer, mean=mean, batch_mean=kept)
+    rows = divided(rows, denominator)
     if options.sample_weight is not None:
         rows = rows * _per_position(options.sample_weight, input, positions).to(rows)
     rows = rows.expand(positions).unsqueeze(1)
-    return logits, _plan(term, options, target, kind, rows, None, positive, None)
+    return logits, _plan(term, options, target, kind, rows, denominator, None, positive, None)
 
 
 def _sigmoid_plan(
@@ -145,7 +164,13 @@ def _sigmoid_plan(
             target = torch.where(keep, target, 0)
             kept = keep.sum()
             mean, rows = kept * num_classes, keep.unsqueeze(1).to(rows.dtype)
-        check_indices(target, num_classes, options.ignore_index)
+        if options.background_index is not None:
+            target = torch.where(target == options.background_index, _NO_CLASS, target)
+        check_indices(
+            target if options.background_index is None else target.clamp_min(0),
+            num_classes,
+            options.ignore_index,
+        )
     else:
         check_probabilities(target, options.ignore_index, axis=None)
         target = target.reshape(logits.shape)
@@ -155,13 +180,14 @@ def _sigmoid_plan(
                 mean = _count_kept(target, ignore)
             if options.reduction == "batch_mean":
                 kept = (target != ignore).any(dim=1).sum()
-    rows = divided(rows, options.reduction, options.normalizer, mean=mean, batch_mean=kept)
+    denominator = denominator_of(options.reduction, options.normalizer, mean=mean, batch_mean=kept)
+    rows = divided(rows, denominator)
     if options.sample_weight is not None:
         rows = rows * _per_element(options.sample_weight, input, logits).to(rows)
     width = rows.shape[1] if rows.dim() > 1 else 1
     rows = rows.expand(logits.shape[0], width, *logits.shape[2:])
     positive, negative = _outcome_weights(options)
-    return logits, _plan(term, options, target, kind, rows, ignore, positive, negative)
+    return logits, _plan(term, options, target, kind, rows, denominator, ignore, positive, negative)
 
 
 def _plan(
@@ -170,6 +196,7 @@ def _plan(
     target: Tensor,
     kind: str,
     rows: Tensor,
+    denominator: Tensor | float | None,
     ignore: int | None,
     positive: Tensor | None,
     negative: Tensor | None,
@@ -180,6 +207,7 @@ def _plan(
         target=target,
         target_kind="index" if kind == "index" else "dense",
         rows=rows,
+        denominator=denominator,
         ignore=ignore,
         positive=positive,
         negative=negative,
@@ -195,14 +223,17 @@ def _flat(input: Tensor) -> Tensor:
 
 
 def _outcome_weights(options: Options) -> tuple[Tensor | None, Tensor | None]:
-    """Coefficients of yes and no: weight, times alpha or 1 - alpha, times pos_weight."""
+    """Coefficients of yes and no: weight, times alpha or 1 - alpha, times their own."""
     positive = negative = _tensor(options.weight)
-    alpha, extra = _tensor(options.alpha), _tensor(options.pos_weight)
+    alpha = _tensor(options.alpha)
+    yes, no = _tensor(options.pos_weight), _tensor(options.neg_weight)
     if alpha is not None:
         positive = alpha if positive is None else alpha * positive
         negative = 1.0 - alpha if negative is None else (1.0 - alpha) * negative
-    if extra is not None:
-        positive = extra if positive is None else extra * positive
+    if yes is not None:
+        positive = yes if positive is None else yes * positive
+    if no is not None:
+        negative = no if negative is None else no * negative
     return positive, negative
 
 
@@ -218,6 +249,7 @@ def _check_per_class(term: Term, options: Options, num_classes: int) -> None:
         "weight": options.weight,
         "alpha": options.alpha,
         "pos_weight": options.pos_weight,
+        "neg_weight": options.neg_weight,
         "logit_bias": options.logit_bias,
     }
     for name, given in named.items():

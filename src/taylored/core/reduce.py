@@ -30,19 +30,24 @@ def check_reduction(reduction: str, normalizer: float | Tensor | None) -> None:
         fail("normalizer", "a number > 0", normalizer, "use max(1, count)")
 
 
-def divided(
-    rows: Tensor,
+def denominator_of(
     reduction: Reduction,
     normalizer: float | Tensor | None,
     *,
     mean: Tensor | int,
     batch_mean: Tensor | int,
-) -> Tensor:
-    """The coefficients over the denominator; one of zero counts as one: nothing left gives 0."""
+) -> Tensor | float | None:
+    """What the sum is to be divided by; None for nothing. May be zero where nothing is left."""
     if reduction in ("none", "sum"):
-        return rows
+        return None
     counted = mean if reduction == "mean" else batch_mean
-    denominator = counted if normalizer is None else normalizer
+    return counted if normalizer is None else normalizer
+
+
+def divided(rows: Tensor, denominator: Tensor | float | None) -> Tensor:
+    """The coefficients over the denominator; one of zero counts as one: nothing left gives 0."""
+    if denominator is None:
+        return rows
     if not isinstance(denominator, Tensor):
         return rows / (denominator or 1.0)
     amount = denominator.to(rows).reshape(())

@@ -10,7 +10,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from taylored.core.plan import Block, Plan, adjusted, along_classes
+from taylored.core.plan import (
+    Block,
+    Plan,
+    Swept,
+    adjusted,
+    along_classes,
+    class_sums,
+    sums_by_truth,
+)
 from taylored.core.point import Point
 from taylored.core.term import Term
 
@@ -28,8 +36,8 @@ def value(block: Block, plan: Plan) -> Tensor:
     return yes * term.evaluate(at) + no * term.evaluate(at.complement())
 
 
-def value_and_gradient(block: Block, plan: Plan) -> tuple[Tensor, Tensor]:
-    """Loss of each element, and the gradient of their sum on the logits."""
+def sweep(block: Block, plan: Plan, *, collect: bool) -> Swept:
+    """Loss of each element, the gradient of their sum on the logits, and its sums per class."""
     x = adjusted(block, plan)
     term = _bound(block, plan)
     truth = _hard_truth(block, plan)
@@ -38,6 +46,7 @@ def value_and_gradient(block: Block, plan: Plan) -> tuple[Tensor, Tensor]:
         coefficient = _hard_coefficient(block, plan, truth)
         pull = coefficient * slopes
         total, gradient = coefficient * values, torch.where(truth, -pull, pull)
+        sums = _sums_of_hard(pull, truth, block, plan) if collect else None
     else:
         yes, no = _soft_coefficients(block, plan, x)
         at = Point(x)
@@ -45,7 +54,24 @@ def value_and_gradient(block: Block, plan: Plan) -> tuple[Tensor, Tensor]:
         no_values, no_slopes = term.evaluate_with_slope(at.complement())
         total = yes * yes_values + no * no_values
         gradient = no * no_slopes - yes * yes_slopes
-    return total, gradient if plan.temperature == 1.0 else gradient / plan.temperature
+        sums = sums_by_truth(gradient, _soft_truth(block, plan, x)) if collect else None
+    if plan.temperature != 1.0:
+        gradient = gradient / plan.temperature
+        sums = None if sums is None else sums / plan.temperature
+    return Swept(total, gradient, sums)
+
+
+def _sums_of_hard(pull: Tensor, truth: Tensor, block: Block, plan: Plan) -> Tensor:
+    """Sums per class of the pull on the truths, and of that on the others."""
+    if plan.target_kind == "dense":
+        return torch.stack([class_sums(pull * truth), class_sums(pull * ~truth)])
+    # One truth a position, or none (an index < 0): no need to look at the whole mask.
+    hot = block.target.clamp_min(0).unsqueeze(1)
+    there = pull.gather(1, hot)
+    none = (block.target < 0).unsqueeze(1)
+    positive = pull.new_zeros(pull.shape[1])
+    positive = positive.index_add_(0, hot.flatten(), (there * ~none).abs().flatten())
+    return torch.stack([positive, class_sums(pull.scatter(1, hot, there * none))])
 
 
 def _bound(block: Block, plan: Plan) -> Term:
@@ -100,12 +126,16 @@ def _hard_coefficient(block: Block, plan: Plan, truth: Tensor) -> Tensor:
     return rows * torch.where(truth, yes, no)
 
 
-def _soft_coefficients(block: Block, plan: Plan, x: Tensor) -> tuple[Tensor, Tensor]:
+def _soft_truth(block: Block, plan: Plan, x: Tensor) -> Tensor:
+    """Probability that the truth of an element is yes."""
     y = (_one_hot(block) if plan.target_kind == "index" else block.target).to(x.dtype)
     if plan.ignore is not None:
         y = torch.where(block.target == plan.ignore, 0.0, y)
-    if plan.smoothing:
-        y = y * (1.0 - plan.smoothing) + 0.5 * plan.smoothing
+    return y * (1.0 - plan.smoothing) + 0.5 * plan.smoothing if plan.smoothing else y
+
+
+def _soft_coefficients(block: Block, plan: Plan, x: Tensor) -> tuple[Tensor, Tensor]:
+    y = _soft_truth(block, plan, x)
     rows = _kept_rows(block, plan)
     yes, no = _coefficient(plan.positive, block), _coefficient(plan.negative, block)
     return rows * yes * y, rows * no * (1.0 - y)

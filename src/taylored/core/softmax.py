@@ -13,7 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from taylored.core.plan import Block, Plan, adjusted, along_classes
+from taylored.core.plan import (
+    Block,
+    Plan,
+    Swept,
+    adjusted,
+    along_classes,
+    class_sums,
+    sums_by_truth,
+)
 from taylored.core.point import Point
 from taylored.core.term import Term
 
@@ -30,28 +38,44 @@ def value(block: Block, plan: Plan) -> Tensor:
     return (_mass(block, plan, z) * values).sum(dim=1) * block.rows.squeeze(1)
 
 
-def value_and_gradient(block: Block, plan: Plan) -> tuple[Tensor, Tensor]:
-    """Loss of each position, and the gradient of their sum on the logits."""
+def sweep(block: Block, plan: Plan, *, collect: bool) -> Swept:
+    """Loss of each position, the gradient of their sum on the logits, and its sums per class."""
     z = adjusted(block, plan)
-    if _single_truth(plan):
-        values, gradient = _single(block, plan, z)
-    else:
-        values, gradient = _distribution(block, plan, z)
-    return values, gradient if plan.temperature == 1.0 else gradient / plan.temperature
+    find = _single if _single_truth(plan) else _distribution
+    values, gradient, sums = find(block, plan, z, collect)
+    if plan.temperature != 1.0:
+        gradient = gradient / plan.temperature
+        sums = None if sums is None else sums / plan.temperature
+    return Swept(values, gradient, sums)
 
 
-def _single(block: Block, plan: Plan, z: Tensor) -> tuple[Tensor, Tensor]:
+Found = tuple[Tensor, Tensor, Tensor | None]
+
+
+def _single(block: Block, plan: Plan, z: Tensor, collect: bool) -> Found:
     hot = block.target.unsqueeze(1)
     chosen, others = _split(z, hot)
     shares, log_sum = _shares(others)
     margin = chosen - log_sum
     values, slopes = _bound_to_target(block, plan).evaluate_with_slope(Point(margin))
     slopes = slopes * block.rows
+    sums = _sums_of_single(shares, hot, slopes) if collect else None
     gradient = shares.mul_(slopes).scatter_(1, hot, -slopes)
-    return (values * block.rows).squeeze(1), gradient
+    return (values * block.rows).squeeze(1), gradient, sums
 
 
-def _distribution(block: Block, plan: Plan, z: Tensor) -> tuple[Tensor, Tensor]:
+def _sums_of_single(shares: Tensor, hot: Tensor, slopes: Tensor) -> Tensor:
+    """Sums per class of the pull on the truth, and of what its rivals share of it."""
+    pulls = slopes.abs()
+    positive = slopes.new_zeros(shares.shape[1])
+    positive = positive.index_add_(0, hot.flatten(), pulls.flatten())
+    # The truth's own share is exactly 0, or the only one, with a pull of 0.
+    if shares.dim() == 2:  # one pass that only reads, and makes nothing of full size
+        return torch.stack([positive, torch.mv(shares.T, pulls.squeeze(1))])
+    return torch.stack([positive, class_sums(shares * pulls)])
+
+
+def _distribution(block: Block, plan: Plan, z: Tensor, collect: bool) -> Found:
     top = z.argmax(dim=1, keepdim=True)
     chosen, others = _split(z, top)
     shares, log_sum = _shares(others)
@@ -69,7 +93,8 @@ def _distribution(block: Block, plan: Plan, z: Tensor) -> tuple[Tensor, Tensor]:
     total = gains.sum(dim=1, keepdim=True)
     gradient = shares * (q_top * (total - gains) + top_pull) - pulls
     gradient = gradient.scatter_add(1, top, torch.sigmoid(top_margin) * total)
-    return (mass * values).sum(dim=1), gradient
+    sums = sums_by_truth(gradient, _truth(block, plan, z)) if collect else None
+    return (mass * values).sum(dim=1), gradient, sums
 
 
 def _single_truth(plan: Plan) -> bool:
@@ -107,16 +132,19 @@ def _margins(z: Tensor) -> Tensor:
 
 def _mass(block: Block, plan: Plan, z: Tensor) -> Tensor:
     """Weighted target mass of every class."""
+    mass = _truth(block, plan, z)
+    return mass if plan.positive is None else mass * along_classes(plan.positive, block.logits)
+
+
+def _truth(block: Block, plan: Plan, z: Tensor) -> Tensor:
+    """Target mass of every class."""
     even = plan.smoothing / z.shape[1]
     if plan.target_kind == "index":
         # Scattering the sum itself would be shorter; compiled, it is rounded to float32.
         hot = torch.zeros_like(z).scatter(1, block.target.unsqueeze(1), 1.0)
-        mass = hot * (1.0 - plan.smoothing) + even
-    else:
-        mass = block.target.to(z.dtype)
-        if plan.smoothing:
-            mass = mass * (1.0 - plan.smoothing) + even
-    return mass if plan.positive is None else mass * along_classes(plan.positive, block.logits)
+        return hot * (1.0 - plan.smoothing) + even
+    mass = block.target.to(z.dtype)
+    return mass * (1.0 - plan.smoothing) + even if plan.smoothing else mass
 
 
 def _bound_to_target(block: Block, plan: Plan) -> Term:
