@@ -90,6 +90,12 @@ STATEFUL = frozenset({"softmax_eql", "sigmoid_eql", "equalized_focal", "equalize
 """Losses with a `GradientIndicator`."""
 
 
+def differentiated(call: Call) -> bool:
+    """Whether the gradient is the derivative of the value, which numerical derivatives need."""
+    # The compensation of seesaw is computed from the logits, and constant by definition.
+    return not (call.name == "seesaw" and call.arguments.get("q", 2.0) > 0)
+
+
 def resized(call: Call, classes: int) -> Call:
     """The same loss with its per-class lists cut to a number of classes."""
     cut = {

@@ -17,6 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equalization_references import EQUALIZATION
+from references_prior import PRIOR, deferred_weights
+
 Parameters = dict[str, Any]
 Phi = Callable[[Tensor, Parameters], Tensor]
 
@@ -27,6 +30,7 @@ SIGMOID_ONLY = {
     "equalized_focal",
     "equalized_quality_focal",
 }
+SIGMOID_BY_DEFAULT = {"equalization"}
 WRAPPING_CROSS_ENTROPY = {"softmax_eql"}
 """Losses whose inner loss is cross-entropy where it is left out."""
 
@@ -71,7 +75,8 @@ class Call:
     def link(self) -> str:
         if self.innermost().name in SIGMOID_ONLY:
             return "sigmoid"
-        return str(self.option("link", "softmax"))
+        default = "sigmoid" if self.innermost().name in SIGMOID_BY_DEFAULT else "softmax"
+        return str(self.option("link", default))
 
     def text(self) -> str:
         shown = [] if self.inner is None else [self.inner.text()]
@@ -209,6 +214,28 @@ def class_balanced(logits: Tensor, target: Tensor, parameters: Parameters) -> Te
     return losses_of(inner, logits, target) * rows
 
 
+def equalization(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """Tan et al. 2020, equations 3 to 5 (sigmoid) and 10 (softmax; every rare class is spared)."""
+    amounts = torch.tensor(parameters["counts"], dtype=torch.float64)
+    rare = (amounts / amounts.sum() < parameters.get("threshold", 0.00177)).double()
+    y = one_hot(target, logits.shape[1]) if is_index(target, logits) else target.double()
+    y = torch.where(y == parameters.get("ignore_index", -100), 0.0, y)
+    foreground = torch.ones_like(y[:, :1])
+    if not is_index(target, logits):
+        foreground = (y > 0).any(dim=1, keepdim=True).double()
+    spared = 1 - foreground * along(rare, logits) * (1 - y)
+    if parameters.get("link", "sigmoid") == "sigmoid":
+        return sigmoid_losses(nll, logits, target, parameters) * spared
+    assert parameters["gamma"] == 1
+    shares = spared * torch.exp(logits)
+    p = shares / shares.sum(dim=1, keepdim=True)
+    weight = along(parameters.get("weight") or 1.0, logits)
+    smoothing = parameters.get("label_smoothing", 0.0)
+    assert smoothing == 0.0
+    losses = (weight * y * -torch.log(torch.where(y > 0, p, 1.0))).sum(dim=1)
+    return losses * kept_mask(logits, target, parameters, "softmax")
+
+
 REFERENCES: dict[str, Callable[[Tensor, Tensor, Parameters], Tensor]] = {
     "cross_entropy": lambda z, y, parameters: softmax_losses(nll, z, y, parameters),
     "binary_cross_entropy": lambda z, y, parameters: sigmoid_losses(nll, z, y, parameters),
@@ -220,6 +247,9 @@ REFERENCES: dict[str, Callable[[Tensor, Tensor, Parameters], Tensor]] = {
     "taylor": _by_link(taylor),
     "series": _by_link(series),
     "class_balanced": class_balanced,
+    "equalization": equalization,
+    **EQUALIZATION,
+    **PRIOR,
 }
 
 
@@ -245,6 +275,8 @@ def denominator(call: Call, logits: Tensor, target: Tensor) -> Tensor:
             weight = class_balanced_weights(
                 call.arguments["counts"], call.arguments.get("beta", 0.999)
             )
+        if call.name == "deferred":
+            weight = deferred_weights(call.arguments)
         weight = along(1.0 if weight is None else weight, logits)
         count = ((one_hot(target, logits.shape[1]) * weight).sum(dim=1) * kept).sum()
     else:

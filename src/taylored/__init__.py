@@ -17,12 +17,15 @@ from taylored.core.weights import balance_alpha as balance_alpha
 from taylored.core.weights import counts as counts
 from taylored.core.weights import effective_number_weights as effective_number_weights
 from taylored.core.weights import inverse_frequency_weights as inverse_frequency_weights
+from taylored.layers import CosineClassifier as CosineClassifier
 from taylored.losses.balanced_cross_entropy import (
     BalancedCrossEntropyLoss as BalancedCrossEntropyLoss,
 )
 from taylored.losses.balanced_cross_entropy import (
     balanced_cross_entropy_loss as balanced_cross_entropy_loss,
 )
+from taylored.losses.balanced_softmax import BalancedSoftmaxLoss as BalancedSoftmaxLoss
+from taylored.losses.balanced_softmax import balanced_softmax_loss as balanced_softmax_loss
 from taylored.losses.binary_cross_entropy import BinaryCrossEntropyLoss as BinaryCrossEntropyLoss
 from taylored.losses.binary_cross_entropy import (
     binary_cross_entropy_loss as binary_cross_entropy_loss,
@@ -31,11 +34,23 @@ from taylored.losses.class_balanced import ClassBalancedLoss as ClassBalancedLos
 from taylored.losses.class_balanced import class_balanced as class_balanced
 from taylored.losses.cross_entropy import CrossEntropyLoss as CrossEntropyLoss
 from taylored.losses.cross_entropy import cross_entropy_loss as cross_entropy_loss
+from taylored.losses.deferred import DeferredReweightingLoss as DeferredReweightingLoss
+from taylored.losses.equalization import EqualizationLoss as EqualizationLoss
+from taylored.losses.equalization import equalization_loss as equalization_loss
 from taylored.losses.equalized_focal import EqualizedFocalLoss as EqualizedFocalLoss
+from taylored.losses.equalized_quality_focal import (
+    EqualizedQualityFocalLoss as EqualizedQualityFocalLoss,
+)
 from taylored.losses.focal import FocalLoss as FocalLoss
 from taylored.losses.focal import focal_loss as focal_loss
+from taylored.losses.ldam import LDAMLoss as LDAMLoss
+from taylored.losses.ldam import ldam_loss as ldam_loss
+from taylored.losses.logit_adjusted import LogitAdjustedLoss as LogitAdjustedLoss
+from taylored.losses.logit_adjusted import adjust_logits as adjust_logits
+from taylored.losses.logit_adjusted import logit_adjusted_loss as logit_adjusted_loss
 from taylored.losses.poly import PolyLoss as PolyLoss
 from taylored.losses.poly import poly_loss as poly_loss
+from taylored.losses.seesaw import SeesawLoss as SeesawLoss
 from taylored.losses.series import SeriesLoss as SeriesLoss
 from taylored.losses.series import series_loss as series_loss
 from taylored.losses.sigmoid_eql import SigmoidEQLLoss as SigmoidEQLLoss
@@ -44,6 +59,9 @@ from taylored.losses.taylor import TaylorLoss as TaylorLoss
 from taylored.losses.taylor import taylor_loss as taylor_loss
 from taylored.losses.term import TermLoss as TermLoss
 from taylored.losses.term import term_loss as term_loss
+from taylored.losses.vector_scaling import VectorScalingLoss as VectorScalingLoss
+from taylored.losses.vector_scaling import vector_scaling_loss as vector_scaling_loss
 from taylored.losses.views import series as series
+from taylored.monitor import GradientRatio as GradientRatio
 
 __version__ = "0.1.0"

@@ -17,16 +17,24 @@ from torch import Tensor, nn
 
 from taylored.losses import (
     balanced_cross_entropy,
+    balanced_softmax,
     binary_cross_entropy,
     class_balanced,
     cross_entropy,
+    deferred,
+    equalization,
     equalized_focal,
+    equalized_quality_focal,
     focal,
+    ldam,
+    logit_adjusted,
     poly,
+    seesaw,
     series,
     sigmoid_eql,
     softmax_eql,
     taylor,
+    vector_scaling,
 )
 from taylored.spec import Spec
 
@@ -43,7 +51,15 @@ SPECS: dict[str, Spec] = {
         class_balanced.SPEC,
         softmax_eql.SPEC,
         sigmoid_eql.SPEC,
+        equalization.SPEC,
         equalized_focal.SPEC,
+        equalized_quality_focal.SPEC,
+        logit_adjusted.SPEC,
+        balanced_softmax.SPEC,
+        vector_scaling.SPEC,
+        ldam.SPEC,
+        deferred.SPEC,
+        seesaw.SPEC,
     )
 }
 

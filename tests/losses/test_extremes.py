@@ -103,10 +103,32 @@ DOMAINS: dict[str, st.SearchStrategy[object]] = {
     "counts": st.lists(st.integers(1, 10**6), min_size=C, max_size=C),
     "reduction": st.sampled_from(("none", "sum", "mean", "batch_mean")),
     "ignore_index": st.sampled_from((-100, None, 1)),
+    "background_index": st.sampled_from((None, 4)),
+    "num_classes": st.just(C),
+    "tau": st.floats(0, 3),
+    "floor": st.sampled_from(("gradient", "share")),
+    "decay": st.floats(0, 1, exclude_min=True),
+    "mu": st.floats(-1, 2),
+    "background": st.just("none"),  # the column changes the shape: tested by itself
+    "scale": st.floats(0, 10),
+    "threshold": st.floats(0, 1),
+    "num_samples": st.one_of(st.none(), st.floats(1, 1e7)),
+    "max_m": st.floats(0, 2),
+    "start": st.one_of(st.just(0.0), st.floats(0, 1)),
+    "p": st.floats(0, 5),
+    "q": st.floats(0, 5),
 }
 
 
-OWN_DOMAINS: dict[tuple[str, str], st.SearchStrategy[object]] = {}
+OWN_DOMAINS: dict[tuple[str, str], st.SearchStrategy[object]] = {
+    ("sigmoid_eql", "alpha"): st.floats(0, 10),
+    ("sigmoid_eql", "gamma"): st.floats(0.1, 20),
+    ("equalized_focal", "gamma"): st.floats(0.1, 5),
+    ("equalized_quality_focal", "gamma"): st.floats(0.1, 5),
+    ("equalization", "gamma"): st.floats(0, 1),
+    ("vector_scaling", "gamma"): st.floats(0, 5),
+    ("ldam", "scale"): st.floats(0.01, 64),
+}
 """Where a loss gives a name of its own meaning: (loss, parameter)."""
 
 
@@ -134,7 +156,9 @@ def calls_of(name: str) -> st.SearchStrategy[Call]:
         if name == "balanced_cross_entropy" and arguments["alpha"] is None:
             arguments["alpha"] = 0.5
         if arguments.get("link", "softmax") == "softmax" and "link" in arguments:
-            arguments["alpha"] = arguments["pos_weight"] = None
+            for sigmoid_only in ("alpha", "pos_weight", "background_index"):
+                if sigmoid_only in arguments:
+                    arguments[sigmoid_only] = None
         return call_of(Call(name, inner, arguments).text())
 
     return draw()

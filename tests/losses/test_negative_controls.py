@@ -127,7 +127,12 @@ def mean_over_positions_instead_of_weights(patch: pytest.MonkeyPatch) -> None:
 @fault(checks.check_value, FOCAL, "whole")
 @fault(checks.check_ignored, FOCAL, "whole")
 def ignored_positions_in_the_denominator(patch: pytest.MonkeyPatch) -> None:
-    denominators(lambda mean, batch_mean: {"mean": INDEX[0], "batch_mean": INDEX[0]})(patch)
+    original = prepare.divided
+
+    def wrong(rows, denominator):
+        return original(rows, None if denominator is None else rows.numel())
+
+    patch.setattr(prepare, "divided", wrong)
 
 
 @fault(checks.check_nothing_left, FOCAL, "whole")

@@ -56,8 +56,8 @@ class GradientIndicator(nn.Module):
             by the batch's denominator, so that batches and not samples weigh alike.
 
     Shape:
-        `positive`, `negative` and `ratio()` are (C,). The buffers are float32, or wider after
-        `.double()`; `.half()` leaves them alone. They are in the state dict, with `steps`.
+        `positive`, `negative` and `ratio()` are (C,). The buffers are float32, or
+        float64 where that is the default dtype or after `.double()`; `.half()` leaves them alone. They are in the state dict, with `steps`.
 
     Raises:
         ValueError: for a parameter out of its domain, or sums of another number of classes.
@@ -95,8 +95,9 @@ class GradientIndicator(nn.Module):
         self.decay = decay
         self.scale = scale
         self.frozen = False
-        self.register_buffer("positive", torch.zeros(num_classes, dtype=torch.float32))
-        self.register_buffer("negative", torch.zeros(num_classes, dtype=torch.float32))
+        dtype = torch.promote_types(torch.get_default_dtype(), torch.float32)
+        self.register_buffer("positive", torch.zeros(num_classes, dtype=dtype))
+        self.register_buffer("negative", torch.zeros(num_classes, dtype=dtype))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def ratio(self) -> Tensor:

@@ -78,6 +78,13 @@ def check_options(options: Options) -> None:
         "pos_weight": options.pos_weight,
         "neg_weight": options.neg_weight,
     }
+    if options.link == "softmax" and options.background_index is not None:
+        fail(
+            "background_index",
+            'left out with link="softmax": every position has one true class',
+            options.background_index,
+            "give background a column of its own, or use ignore_index",
+        )
     for name, value in sigmoid_only.items():
         if options.link == "softmax" and value is not None:
             fail(
@@ -279,6 +286,15 @@ def _per_position(sample_weight: Tensor, input: Tensor, positions: torch.Size) -
         f"shape {tuple(sample_weight.shape)}",
         "weights per class go into `weight`",
     )
+
+
+def per_element_weight(sample_weight: Tensor, input: Tensor) -> Tensor:
+    """Sample weights brought to a shape that spreads over the elements of the input."""
+    if sample_weight.shape == input.shape:
+        return sample_weight
+    shape = input.shape[:1] + input.shape[2:]
+    weights = _per_position(sample_weight, input, shape)
+    return weights.unsqueeze(1) if input.dim() > 1 else weights
 
 
 def _per_element(sample_weight: Tensor, input: Tensor, logits: Tensor) -> Tensor:

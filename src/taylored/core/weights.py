@@ -149,10 +149,16 @@ def balance_alpha(
     return (1.0 - n / total).to(dtype or torch.get_default_dtype())
 
 
-def _checked(counts: Tensor | Sequence[float]) -> Tensor:
+def check_counts(counts: Tensor | Sequence[float]) -> Tensor:
+    """Counts in float64 on the CPU; refuse what cannot be counts. Zeros are allowed."""
     n = torch.as_tensor(counts).double().cpu()
     if n.dim() != 1 or n.numel() == 0 or not bool((n >= 0).all()) or bool(n.isinf().any()):
         fail("counts", "one finite number >= 0 per class", counts, "use taylored.counts(targets)")
+    return n
+
+
+def _checked(counts: Tensor | Sequence[float]) -> Tensor:
+    n = check_counts(counts)
     empty = (n == 0).nonzero().flatten().tolist()
     if empty:
         shown = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")

@@ -164,7 +164,7 @@ SPEC = Spec(
     ),
     shared=("weight", "ignore_index", "label_smoothing", "reduction"),
     links=("sigmoid",),
-    targets=("index", "multi-hot"),
+    targets=("index", "probabilities", "multi-hot"),
     value_range="[0, inf)",
     denominator="elements that are not ignored",
     reference=Reference(

@@ -12,7 +12,7 @@ from taylored.core.plan import Reduction
 from taylored.core.prepare import PerClass
 from taylored.core.term import Term
 from taylored.losses.fields import check_fields
-from taylored.losses.priors import check_counts, log_prior, softmax_of
+from taylored.losses.priors import check_fit, log_prior, softmax_of
 from taylored.losses.term import term_loss
 from taylored.spec import REQUIRED, Parameter, Reference, Spec, describe, hold
 
@@ -40,7 +40,7 @@ def balanced_softmax_loss(
         tensor(0.1054)
     """
     bias = log_prior(counts, dtype=torch.float64)
-    check_counts(bias, input)
+    check_fit(bias, input)
     return term_loss(
         input,
         target,
@@ -98,7 +98,7 @@ class BalancedSoftmaxLoss(nn.Module):
 
     Reference:
         Ren et al., Balanced Meta-Softmax for Long-Tailed Visual Recognition, NeurIPS 2020,
-        equations 3 and 4.
+        balanced softmax.
     """
 
     counts: Tensor
@@ -142,7 +142,7 @@ class BalancedSoftmaxLoss(nn.Module):
         normalizer: float | Tensor | None = None,
     ) -> Tensor:
         """The loss of logits against targets."""
-        check_counts(self.logit_bias, input)
+        check_fit(self.logit_bias, input)
         return term_loss(
             input,
             target,
@@ -188,7 +188,7 @@ SPEC = Spec(
         "Ren, Yu, Sheng, Ma, Zhao, Yi, Li",
         "Balanced Meta-Softmax for Long-Tailed Visual Recognition",
         "NeurIPS 2020",
-        "equations 3 and 4",
+        "balanced softmax",
     ),
     differs=(
         (

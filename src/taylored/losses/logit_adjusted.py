@@ -14,7 +14,7 @@ from taylored.core.plan import Reduction, computing_dtype
 from taylored.core.prepare import PerClass
 from taylored.core.term import Term
 from taylored.losses.fields import check_fields
-from taylored.losses.priors import along, check_counts, log_prior, softmax_of
+from taylored.losses.priors import along, check_fit, log_prior, softmax_of
 from taylored.losses.term import term_loss
 from taylored.spec import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
 
@@ -22,16 +22,14 @@ from taylored.spec import REQUIRED, Parameter, Reference, Search, Spec, describe
 def adjustment(
     counts: Tensor | Sequence[float], tau: float, *, dtype: torch.dtype | None = None
 ) -> Tensor:
-    """Tau log prior (Menon et al. 2021, equation 10)."""
+    """Tau log prior, what Menon et al. 2021 add to or take off the logits."""
     in_range("tau", tau, 0.0, math.inf, "1 is the published choice; 0 changes nothing",
              interval="[)")  # fmt: skip
     wide = tau * log_prior(counts, dtype=torch.float64)
     return wide.to(dtype or torch.get_default_dtype())
 
 
-def adjust_logits(
-    logits: Tensor, *, counts: Tensor | Sequence[float], tau: float = 1.0
-) -> Tensor:
+def adjust_logits(logits: Tensor, *, counts: Tensor | Sequence[float], tau: float = 1.0) -> Tensor:
     r"""Post-hoc logit adjustment: :math:`z - \tau \log \pi` for a model trained without it.
 
     The rule for a model of plain cross-entropy: taking the prior of the training set off its logits
@@ -55,10 +53,11 @@ def adjust_logits(
         tensor([[0.1054, 2.3026]])
 
     Reference:
-        Menon et al., Long-Tail Learning via Logit Adjustment, ICLR 2021, equation 9.
+        Menon et al., Long-Tail Learning via Logit Adjustment, ICLR 2021, post-hoc logit
+        adjustment.
     """
     moved = adjustment(counts, tau, dtype=torch.float64)
-    check_counts(moved, logits)
+    check_fit(moved, logits)
     return logits.to(computing_dtype(logits)) - along(moved, logits)
 
 
@@ -86,7 +85,7 @@ def logit_adjusted_loss(
         tensor(2.3026)
     """
     bias = adjustment(counts, tau, dtype=torch.float64)
-    check_counts(bias, input)
+    check_fit(bias, input)
     return term_loss(
         input,
         target,
@@ -147,7 +146,8 @@ class LogitAdjustedLoss(nn.Module):
             classes rarer than that; equal for all others. Its post-hoc mode is `adjust_logits`.
 
     Reference:
-        Menon et al., Long-Tail Learning via Logit Adjustment, ICLR 2021, equation 10.
+        Menon et al., Long-Tail Learning via Logit Adjustment, ICLR 2021, the logit
+        adjusted softmax cross-entropy.
     """
 
     counts: Tensor
@@ -193,7 +193,7 @@ class LogitAdjustedLoss(nn.Module):
         normalizer: float | Tensor | None = None,
     ) -> Tensor:
         """The loss of logits against targets."""
-        check_counts(self.logit_bias, input)
+        check_fit(self.logit_bias, input)
         return term_loss(
             input,
             target,
@@ -246,7 +246,7 @@ SPEC = Spec(
         "Menon, Jayasumana, Rawat, Jain, Veit, Kumar",
         "Long-Tail Learning via Logit Adjustment",
         "ICLR 2021",
-        "equation 10",
+        "logit adjusted softmax cross-entropy",
     ),
     differs=(
         (

@@ -36,7 +36,7 @@ def class_axis(input: Tensor) -> int:
     return min(1, input.dim() - 1)
 
 
-def check_counts(per_class: Tensor, input: Tensor) -> None:
+def check_fit(per_class: Tensor, input: Tensor) -> None:
     """Refuse logits with another number of classes than the counts have."""
     check_input(input)
     classes = input.shape[class_axis(input)] if input.dim() > 0 else 1
@@ -55,7 +55,7 @@ def along(per_class: Tensor, input: Tensor) -> Tensor:
     return values.reshape(-1, *[1] * max(0, input.dim() - 2))
 
 
-def softmax_of(input: Tensor) -> Tensor:
-    """Probabilities of the classes; float32 for half-precision logits."""
+def softmax_of(input: Tensor, scale: float = 1.0) -> Tensor:
+    """Probabilities of the classes, of scaled logits; float32 for half precision."""
     check_input(input)
-    return torch.softmax(input.to(computing_dtype(input)), dim=class_axis(input))
+    return torch.softmax(scale * input.to(computing_dtype(input)), dim=class_axis(input))

@@ -1,0 +1,128 @@
+"""Seeing the imbalance: the gradient ratio of every class, beside any loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from taylored.core.checks import fail
+from taylored.core.indicator import GradientIndicator, GradientSums
+
+Log = Callable[[dict[str, float], int], object]
+
+
+class GradientRatio(nn.Module):
+    r"""A loss with a view on it: the positive to negative gradient ratio of every class.
+
+    Calling it calls the loss and, in training mode, reads the gradient on the logits that the loss
+    has just computed. Classes with a ratio near 0 are mostly pushed down by the samples of others:
+    the long tail. The loss's value and gradient are untouched, whatever the loss.
+
+    Args:
+        loss: any callable (input, target) -> loss: of this library, torch's, or your own.
+        num_classes: C.
+        groups: a group name per class ("head", "tail", ...): their medians are logged.
+        log: called as log(scalars, step) with a dict of names and numbers, for TensorBoard as
+            `lambda scalars, step: [writer.add_scalar(*item, step) for item in scalars.items()]`.
+        every: forwards between two logs; raising it costs less. Logging waits for the device.
+        decay: factor on the old sums, in (0, 1]; lowering it shows the recent ratio only.
+
+    Shape:
+        As for the loss: input (N, C, d1, ...), target (N, d1, ...) class indices or the shape of
+        `input`. Keyword arguments `sample_weight` and `normalizer` reach the loss where given.
+
+    Returns:
+        What the loss returns.
+
+    Raises:
+        ValueError: for a number of classes or groups that does not fit.
+
+    Example:
+        >>> import torch
+        >>> from taylored import CrossEntropyLoss
+        >>> monitor = GradientRatio(CrossEntropyLoss(), num_classes=3)
+        >>> logits = torch.zeros(6, 3, requires_grad=True)
+        >>> monitor(logits, torch.tensor([0, 0, 0, 0, 1, 1])).backward()
+        >>> monitor.ratio()
+        tensor([4., 1., 0.])
+        >>> monitor.scalars()["gradient_ratio/median"]
+        1.0
+
+    Reference:
+        Tan et al., Equalization Loss v2, CVPR 2021: the ratio as a measure of imbalance.
+    """
+
+    def __init__(
+        self,
+        loss: Callable[..., Tensor],
+        *,
+        num_classes: int,
+        groups: Sequence[str] | None = None,
+        log: Log | None = None,
+        every: int = 100,
+        decay: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if groups is not None and len(groups) != num_classes:
+            fail("groups", f"{num_classes} names, one per class", len(groups), "name every class")
+        if every < 1:
+            fail("every", "a whole number >= 1", every, "1 logs every forward")
+        self.loss = loss
+        self.groups = None if groups is None else tuple(groups)
+        self.log = log
+        self.every = every
+        self.indicator = GradientIndicator(num_classes, decay=decay)
+        self._since_log = 0
+
+    def forward(
+        self,
+        input: Tensor,
+        target: Tensor,
+        *,
+        sample_weight: Tensor | None = None,
+        normalizer: float | Tensor | None = None,
+    ) -> Tensor:
+        """The loss; in training mode its gradient is counted."""
+        given = {"sample_weight": sample_weight, "normalizer": normalizer}
+        options = {name: value for name, value in given.items() if value is not None}
+        value = self.loss(input, target, **options)
+        if self.indicator.collecting() and value.requires_grad and input.requires_grad:
+            (gradient,) = torch.autograd.grad(value.sum(), input, retain_graph=True)
+            self.indicator.update(_sums(gradient, target))
+            self._since_log += 1
+            if self.log is not None and self._since_log >= self.every:
+                self._since_log = 0
+                self.log(self.scalars(), int(self.indicator.steps))
+        return value
+
+    def ratio(self) -> Tensor:
+        """The ratio of each class since the last reset."""
+        return self.indicator.ratio()
+
+    def scalars(self) -> dict[str, float]:
+        """Smallest, median and largest ratio over the classes, and the median of each group."""
+        ratio = self.ratio()
+        found = {"min": ratio.min(), "median": ratio.median(), "max": ratio.max()}
+        for group in dict.fromkeys(self.groups or ()):
+            inside = [i for i, name in enumerate(self.groups or ()) if name == group]
+            found[group] = ratio[inside].median()
+        return {f"gradient_ratio/{name}": value.item() for name, value in found.items()}
+
+    def reset(self) -> None:
+        """Start again."""
+        self.indicator.reset()
+
+
+def _sums(gradient: Tensor, target: Tensor) -> GradientSums:
+    """Absolute gradients per class, split by the truth."""
+    size = gradient.abs().double() if gradient.device.type == "cpu" else gradient.abs().float()
+    if target.shape == gradient.shape:
+        truth = target.to(size.dtype).clamp(0.0, 1.0)  # ignored elements have no gradient
+    else:
+        classes = torch.arange(gradient.shape[1], device=gradient.device)
+        classes = classes.reshape(-1, *[1] * (gradient.dim() - 2))
+        truth = (classes == target.unsqueeze(1)).to(size.dtype)
+    over = [axis for axis in range(gradient.dim()) if axis != 1]
+    return GradientSums((size * truth).sum(over), (size * (1.0 - truth)).sum(over), None)
