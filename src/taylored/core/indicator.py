@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from taylored.core.checks import fail, in_range
 from taylored.core.distributed import summed
+from taylored.core.held import held
 
 Scale = Literal["sum", "mean"]
 
@@ -56,8 +57,9 @@ class GradientIndicator(nn.Module):
             by the batch's denominator, so that batches and not samples weigh alike.
 
     Shape:
-        `positive`, `negative` and `ratio()` are (C,). The buffers are float32, or
-        float64 where that is the default dtype or after `.double()`; `.half()` leaves them alone. They are in the state dict, with `steps`.
+        `positive`, `negative` and `ratio()` are (C,). The buffers are float32, or float64 where
+        that is the default dtype or after `.double()`; `.half()` leaves them alone. They are in
+        the state dict, with `steps`.
 
     Raises:
         ValueError: for a parameter out of its domain, or sums of another number of classes.
@@ -102,8 +104,13 @@ class GradientIndicator(nn.Module):
 
     def ratio(self) -> Tensor:
         """G+ / (G- + 1e-10) per class, unclamped; `initial` before the first update."""
-        ratio = self.positive / (self.negative + 1e-10)  # the official code's guard
-        return torch.where(self.steps == 0, torch.full_like(ratio, self.initial), ratio)
+        guarded = held(self.negative) + 1e-10  # the official code's guard
+        ratio = held(self.positive) / guarded
+        return torch.where(held(self.steps) == 0, torch.full_like(ratio, self.initial), ratio)
+
+    def received(self) -> Tensor:
+        """G+ per class."""
+        return held(self.positive)
 
     def collecting(self) -> bool:
         """Whether the next forward is to be counted."""

@@ -103,7 +103,7 @@ class SoftmaxEQLLoss(nn.Module):
 
     def bias(self) -> Tensor:
         """What is added to the logits in training: tau log G_j, floored, with its maximum at 0."""
-        received = self.indicator.positive
+        received = self.indicator.received()
         if self.floor == "gradient":
             bias = self.tau * torch.log(received.clamp_min(1e-4))
         else:
