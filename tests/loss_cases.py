@@ -66,8 +66,14 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
+GENERATED = {name: spec for name, spec in catalog.SPECS.items() if spec.call == "plain"}
+"""Losses that the suites call, with logits and targets; the others have suites of their own."""
+BATCHWISE = frozenset({"ghm"})
+"""Losses of which a sample's depends on its batch."""
+
+
 def examples() -> list[str]:
-    return [text for spec in catalog.SPECS.values() for text in spec.examples]
+    return [text for spec in GENERATED.values() for text in spec.examples]
 
 
 def call_of(text: str) -> Call:

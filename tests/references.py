@@ -19,6 +19,7 @@ from torch import Tensor
 
 from equalization_references import EQUALIZATION
 from references_prior import PRIOR, deferred_weights
+from references_robust import ROBUST, SIGMOID
 
 Parameters = dict[str, Any]
 Phi = Callable[[Tensor, Parameters], Tensor]
@@ -29,6 +30,7 @@ SIGMOID_ONLY = {
     "sigmoid_eql",
     "equalized_focal",
     "equalized_quality_focal",
+    *SIGMOID,
 }
 SIGMOID_BY_DEFAULT = {"equalization"}
 WRAPPING_CROSS_ENTROPY = {"softmax_eql"}
@@ -250,6 +252,7 @@ REFERENCES: dict[str, Callable[[Tensor, Tensor, Parameters], Tensor]] = {
     "equalization": equalization,
     **EQUALIZATION,
     **PRIOR,
+    **ROBUST,
 }
 
 

@@ -182,6 +182,9 @@ PLAIN = tuple(
 )  # fmt: skip
 """Each loss with its defaults."""
 
+COMPILED = (PLAIN[0], PLAIN[-1])
+"""One loss with a gradient from the sweep and one that is differentiated: for slow tests."""
+
 
 def identified(subjects: tuple[Subject, ...]) -> dict[str, object]:
     """Arguments of `parametrize` for subjects."""

@@ -78,6 +78,9 @@ class Spec:
         needs: what has to be known of the data: "counts", "num_classes".
         head: the classifier layer that the loss is made for: "linear", or "cosine" (features and
             class vectors normalised, `CosineClassifier`).
+        call: what a call takes: "plain" is logits and targets; "features" the last features too;
+            "stacked" several predictions of every sample; "distances" a real number as target.
+            The generated suites run what is plain; the others have their own.
     """
 
     name: str
@@ -99,6 +102,7 @@ class Spec:
     inner: Literal["none", "required", "optional"] = "none"
     needs: frozenset[str] = frozenset()
     head: Literal["linear", "cosine"] = "linear"
+    call: Literal["plain", "features", "stacked", "distances"] = "plain"
 
     @property
     def accepted(self) -> tuple[Parameter, ...]:

@@ -23,8 +23,7 @@ from taylored import (
     terms,
 )
 from taylored.core import executors
-from taylored.core.executors import Blocked, Whole
-from taylored.core.plan import Swept
+from taylored.core.executors import Blocked, Swept, Whole
 
 N, C = 6, 5
 LOSSES = {
@@ -166,7 +165,7 @@ def test_registered_executors_come_first_and_may_decline(monkeypatch) -> None:
 
         def sweep(self, logits, plan, *, collect):
             found = Whole().sweep(logits, plan, collect=collect)
-            return Swept(2 * found.values, 2 * found.gradient, found.sums)
+            return Swept(2 * found.loss, 2 * found.gradient, found.sums)
 
     monkeypatch.setattr(executors, "_EXECUTORS", list(executors._EXECUTORS))
     plain = [cross_entropy_loss(draw(n, C), CLASSES[:n]) for n in (3, 4)]

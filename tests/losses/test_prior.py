@@ -35,6 +35,7 @@ from taylored import (
     cross_entropy_loss,
     ldam_loss,
     logit_adjusted_loss,
+    series,
     vector_scaling_loss,
 )
 
@@ -233,6 +234,11 @@ def test_soft_targets_of_ldam_are_the_expected_loss() -> None:
     close(loss(logits, mixture), (mixture * each).sum(dim=1))
 
 
+def test_ldam_says_that_it_has_no_series() -> None:
+    with pytest.raises(ValueError, match=r"`term` must be one with a power series"):
+        series(LDAMLoss(counts=COUNTS), 3)
+
+
 @each_loss
 def test_logits_and_targets_are_not_changed(text: str) -> None:
     logits, target = draw(6, C), classes(6)
@@ -370,7 +376,8 @@ def test_seesaw_given_counts_are_not_counted_on() -> None:
 def test_seesaw_compiles_and_counts_without_recompiling() -> None:
     torch._dynamo.reset()
     plain, loss = SeesawLoss(num_classes=C), SeesawLoss(num_classes=C)
-    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    # The backend that recomputes in backward what it can, as inductor does.
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager_decomp_partition")
     with torch._dynamo.config.patch(error_on_recompile=True):
         for step in range(4):
             logits, target = draw(9, C, seed=step), classes(9, seed=step)
@@ -421,6 +428,8 @@ def test_cosine_classifier_computes_in_float32(dtype: torch.dtype) -> None:
     wide = CosineClassifier(3, 4)
     wide.load_state_dict(layer.state_dict())
     close(found, wide(features.float()), rtol=1e-6)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        close(wide(features.float()), found, rtol=1e-6)
     found.sum().backward()
     assert layer.weight.grad.dtype == dtype
     assert layer.weight.grad.isfinite().all()

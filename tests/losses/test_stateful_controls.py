@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import stateful_checks as checks
 from stateful_cases import PLAIN, Subject
-from taylored.core import engine
+from taylored.core import engine, indicator
 from taylored.core.indicator import GradientIndicator, GradientSums
 from taylored.losses import equalized_focal, softmax_eql
 
@@ -259,6 +259,11 @@ def a_host_sync(patch: pytest.MonkeyPatch) -> None:
             original(self, sums)
 
     patch.setattr(GradientIndicator, "update", update)
+
+
+@fault(checks.check_compile, QUALITY, "aot_eager")
+def backward_recomputes_from_the_new_state(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(indicator, "held", lambda values: values)
 
 
 @fault(checks.check_compile, FOCAL, "eager")

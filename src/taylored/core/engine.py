@@ -26,7 +26,7 @@ class _OnePass(torch.autograd.Function):
         found = choose(logits, plan).sweep(logits, plan, collect=False)
         ctx.save_for_backward(logits, plan.target, found.gradient)
         ctx.plan = plan
-        return found.values
+        return found.loss
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Tensor | None, None]:
@@ -56,7 +56,7 @@ class _OnePassCollecting(torch.autograd.Function):
         ctx.save_for_backward(logits, plan.target, found.gradient)
         ctx.mark_non_differentiable(found.sums)
         ctx.plan = plan
-        return found.values, found.sums
+        return found.loss, found.sums
 
     backward = staticmethod(_OnePass.backward)
 

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from taylored.core import sigmoid, softmax
-from taylored.core.plan import Block, Plan, Swept, computing_dtype
+from taylored.core.class_sums import ClassSums
+from taylored.core.plan import Block, Plan, computing_dtype
 
 LINKS = {"softmax": softmax, "sigmoid": sigmoid}
 
@@ -44,6 +45,22 @@ class Executor(Protocol):
 
         `collect` asks for the sums per class too.
         """
+
+
+@dataclass(frozen=True, eq=False)
+class Swept:
+    """What one sweep finds.
+
+    Attributes:
+        loss: the sum, or each value, as the plan asks.
+        gradient: of the sum on the logits.
+        sums: its absolute values per class, (2, C): where the class is the truth, and where not;
+            None where nobody asked.
+    """
+
+    loss: Tensor
+    gradient: Tensor
+    sums: Tensor | None
 
 
 def gradient_dtype(logits: Tensor) -> torch.dtype:
@@ -75,10 +92,10 @@ class Whole:
 
     def sweep(self, logits: Tensor, plan: Plan, *, collect: bool) -> Swept:
         """Loss, gradient and sums."""
+        sums = ClassSums.of(logits) if collect else None
         block = Block(logits, plan.target, plan.rows)
-        found = LINKS[plan.link].sweep(block, plan, collect=collect)
-        gradient = found.gradient.to(gradient_dtype(logits))
-        return Swept(_finish(found.values, plan), gradient, found.sums)
+        values, gradient = LINKS[plan.link].value_and_gradient(block, plan, sums)
+        return _swept(_finish(values, plan), gradient.to(gradient_dtype(logits)), plan, sums)
 
 
 @dataclass(frozen=True)
@@ -103,14 +120,19 @@ class Blocked:
         """Loss, gradient and sums."""
         collected = _Collector(logits, plan)
         gradient = torch.empty_like(logits, dtype=gradient_dtype(logits))
-        sums = logits.new_zeros((2, logits.shape[1]), dtype=torch.float64) if collect else None
+        sums = ClassSums.of(logits) if collect else None
         for place in _places(logits):
-            found = LINKS[plan.link].sweep(_cut(logits, plan, place), plan, collect=collect)
-            gradient[place].copy_(found.gradient)
-            collected.add(place, found.values)
-            if sums is not None and found.sums is not None:
-                sums += found.sums
-        return Swept(collected.loss(), gradient, sums)
+            block = _cut(logits, plan, place)
+            values, piece = LINKS[plan.link].value_and_gradient(block, plan, sums)
+            gradient[place].copy_(piece)
+            collected.add(place, values)
+        return _swept(collected.loss(), gradient, plan, sums)
+
+
+def _swept(loss: Tensor, gradient: Tensor, plan: Plan, sums: ClassSums | None) -> Swept:
+    if sums is None:
+        return Swept(loss, gradient, None)
+    return Swept(loss, gradient, sums.stacked() / plan.temperature)
 
 
 Place = tuple[slice, ...]

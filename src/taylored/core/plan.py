@@ -65,34 +65,6 @@ class Block:
     rows: Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class Swept:
-    """What one sweep over a block, or over everything, finds.
-
-    Attributes:
-        values: loss of each position or element; or what the plan's `output` makes of them.
-        gradient: of the sum of the losses on the logits.
-        sums: absolute gradients per class, (2, C): where the class is the truth, and where not;
-            None where nobody asked.
-    """
-
-    values: Tensor
-    gradient: Tensor
-    sums: Tensor | None
-
-
-def class_sums(magnitudes: Tensor) -> Tensor:
-    """Sum of absolute values per class (axis 1)."""
-    # Not a 1-norm: torch's takes five times as long along the outer axis.
-    return magnitudes.abs().sum(dim=(0,) if magnitudes.dim() == 2 else (0, 2))
-
-
-def sums_by_truth(gradient: Tensor, truth: Tensor) -> Tensor:
-    """Absolute gradients per class, split by the mass of the truth in [0, 1]."""
-    positive = class_sums(gradient * truth)
-    return torch.stack([positive, class_sums(gradient * (1.0 - truth))])
-
-
 def computing_dtype(logits: Tensor) -> torch.dtype:
     """Half precision is for storage: arithmetic on it is done in float32."""
     half = logits.dtype in (torch.float16, torch.bfloat16)

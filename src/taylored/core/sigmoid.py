@@ -10,15 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from taylored.core.plan import (
-    Block,
-    Plan,
-    Swept,
-    adjusted,
-    along_classes,
-    class_sums,
-    sums_by_truth,
-)
+from taylored.core.class_sums import ClassSums
+from taylored.core.plan import Block, Plan, adjusted, along_classes
 from taylored.core.point import Point
 from taylored.core.term import Term
 
@@ -36,8 +29,11 @@ def value(block: Block, plan: Plan) -> Tensor:
     return yes * term.evaluate(at) + no * term.evaluate(at.complement())
 
 
-def sweep(block: Block, plan: Plan, *, collect: bool) -> Swept:
-    """Loss of each element, the gradient of their sum on the logits, and its sums per class."""
+def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tuple[Tensor, Tensor]:
+    """Loss of each element, and the gradient of their sum on the logits.
+
+    Adds that gradient, before the division by the temperature, to the `sums`.
+    """
     x = adjusted(block, plan)
     term = _bound(block, plan)
     truth = _hard_truth(block, plan)
@@ -46,7 +42,8 @@ def sweep(block: Block, plan: Plan, *, collect: bool) -> Swept:
         coefficient = _hard_coefficient(block, plan, truth)
         pull = coefficient * slopes
         total, gradient = coefficient * values, torch.where(truth, -pull, pull)
-        sums = _sums_of_hard(pull, truth, block, plan) if collect else None
+        if sums is not None:
+            _count_hard(sums, pull, truth, block, plan)
     else:
         yes, no = _soft_coefficients(block, plan, x)
         at = Point(x)
@@ -54,24 +51,21 @@ def sweep(block: Block, plan: Plan, *, collect: bool) -> Swept:
         no_values, no_slopes = term.evaluate_with_slope(at.complement())
         total = yes * yes_values + no * no_values
         gradient = no * no_slopes - yes * yes_slopes
-        sums = sums_by_truth(gradient, _soft_truth(block, plan, x)) if collect else None
-    if plan.temperature != 1.0:
-        gradient = gradient / plan.temperature
-        sums = None if sums is None else sums / plan.temperature
-    return Swept(total, gradient, sums)
+        if sums is not None:
+            sums.add_split(gradient, _soft_truth(block, plan, x))
+    return total, gradient if plan.temperature == 1.0 else gradient / plan.temperature
 
 
-def _sums_of_hard(pull: Tensor, truth: Tensor, block: Block, plan: Plan) -> Tensor:
-    """Sums per class of the pull on the truths, and of that on the others."""
+def _count_hard(sums: ClassSums, pull: Tensor, truth: Tensor, block: Block, plan: Plan) -> None:
     if plan.target_kind == "dense":
-        return torch.stack([class_sums(pull * truth), class_sums(pull * ~truth)])
+        sums.add_split(pull, truth.to(pull.dtype))
+        return
     # One truth a position, or none (an index < 0): no need to look at the whole mask.
     hot = block.target.clamp_min(0).unsqueeze(1)
     there = pull.gather(1, hot)
     none = (block.target < 0).unsqueeze(1)
-    positive = pull.new_zeros(pull.shape[1])
-    positive = positive.index_add_(0, hot.flatten(), (there * ~none).abs().flatten())
-    return torch.stack([positive, class_sums(pull.scatter(1, hot, there * none))])
+    sums.add_truths(hot, (there * ~none).abs())
+    sums.add_rivals(pull.scatter(1, hot, there * none))
 
 
 def _bound(block: Block, plan: Plan) -> Term:

@@ -13,15 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from taylored.core.plan import (
-    Block,
-    Plan,
-    Swept,
-    adjusted,
-    along_classes,
-    class_sums,
-    sums_by_truth,
-)
+from taylored.core.class_sums import ClassSums
+from taylored.core.plan import Block, Plan, adjusted, along_classes
 from taylored.core.point import Point
 from taylored.core.term import Term
 
@@ -38,44 +31,36 @@ def value(block: Block, plan: Plan) -> Tensor:
     return (_mass(block, plan, z) * values).sum(dim=1) * block.rows.squeeze(1)
 
 
-def sweep(block: Block, plan: Plan, *, collect: bool) -> Swept:
-    """Loss of each position, the gradient of their sum on the logits, and its sums per class."""
+def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tuple[Tensor, Tensor]:
+    """Loss of each position, and the gradient of their sum on the logits.
+
+    Adds that gradient, before the division by the temperature, to the `sums`.
+    """
     z = adjusted(block, plan)
     find = _single if _single_truth(plan) else _distribution
-    values, gradient, sums = find(block, plan, z, collect)
-    if plan.temperature != 1.0:
-        gradient = gradient / plan.temperature
-        sums = None if sums is None else sums / plan.temperature
-    return Swept(values, gradient, sums)
+    values, gradient = find(block, plan, z, sums)
+    return values, gradient if plan.temperature == 1.0 else gradient / plan.temperature
 
 
-Found = tuple[Tensor, Tensor, Tensor | None]
-
-
-def _single(block: Block, plan: Plan, z: Tensor, collect: bool) -> Found:
+def _single(block: Block, plan: Plan, z: Tensor, sums: ClassSums | None) -> tuple[Tensor, Tensor]:
     hot = block.target.unsqueeze(1)
     chosen, others = _split(z, hot)
     shares, log_sum = _shares(others)
     margin = chosen - log_sum
     values, slopes = _bound_to_target(block, plan).evaluate_with_slope(Point(margin))
     slopes = slopes * block.rows
-    sums = _sums_of_single(shares, hot, slopes) if collect else None
+    if sums is not None:
+        pulls = slopes.abs()
+        sums.add_truths(hot, pulls)
+        # The truth's own share is exactly 0, or the only one, with a pull of 0.
+        sums.add_shares(shares, pulls)
     gradient = shares.mul_(slopes).scatter_(1, hot, -slopes)
-    return (values * block.rows).squeeze(1), gradient, sums
+    return (values * block.rows).squeeze(1), gradient
 
 
-def _sums_of_single(shares: Tensor, hot: Tensor, slopes: Tensor) -> Tensor:
-    """Sums per class of the pull on the truth, and of what its rivals share of it."""
-    pulls = slopes.abs()
-    positive = slopes.new_zeros(shares.shape[1])
-    positive = positive.index_add_(0, hot.flatten(), pulls.flatten())
-    # The truth's own share is exactly 0, or the only one, with a pull of 0.
-    if shares.dim() == 2:  # one pass that only reads, and makes nothing of full size
-        return torch.stack([positive, torch.mv(shares.T, pulls.squeeze(1))])
-    return torch.stack([positive, class_sums(shares * pulls)])
-
-
-def _distribution(block: Block, plan: Plan, z: Tensor, collect: bool) -> Found:
+def _distribution(
+    block: Block, plan: Plan, z: Tensor, sums: ClassSums | None
+) -> tuple[Tensor, Tensor]:
     top = z.argmax(dim=1, keepdim=True)
     chosen, others = _split(z, top)
     shares, log_sum = _shares(others)
@@ -93,8 +78,9 @@ def _distribution(block: Block, plan: Plan, z: Tensor, collect: bool) -> Found:
     total = gains.sum(dim=1, keepdim=True)
     gradient = shares * (q_top * (total - gains) + top_pull) - pulls
     gradient = gradient.scatter_add(1, top, torch.sigmoid(top_margin) * total)
-    sums = sums_by_truth(gradient, _truth(block, plan, z)) if collect else None
-    return (mass * values).sum(dim=1), gradient, sums
+    if sums is not None:
+        sums.add_split(gradient, _truth(block, plan, z))
+    return (mass * values).sum(dim=1), gradient
 
 
 def _single_truth(plan: Plan) -> bool:

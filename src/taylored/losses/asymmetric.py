@@ -78,7 +78,7 @@ def asymmetric_loss(
     Example:
         >>> import torch
         >>> asymmetric_loss(torch.tensor([2.0, -1.0]), torch.tensor([1, 0]))
-        tensor(0.0077)
+        tensor(0.0078)
     """
     _check(gamma_positive, gamma_negative, margin)
     in_range("label_smoothing", label_smoothing, 0.0, 1.0, "give the mass to move away")
@@ -132,7 +132,7 @@ class AsymmetricLoss(nn.Module):
         >>> import torch
         >>> loss = AsymmetricLoss(gamma_positive=0.0, margin=0.2)
         >>> loss(torch.tensor([[2.0, 3.0]]), torch.tensor([[1.0, 0.0]]))
-        tensor(0.0)
+        tensor(0.2875)
 
     Soft targets: the loss is y phi_+ + (1 - y) phi_-, the expected loss under the target.
 

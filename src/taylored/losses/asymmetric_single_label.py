@@ -109,7 +109,7 @@ class AsymmetricSingleLabelLoss(nn.Module):
         >>> import torch
         >>> loss = AsymmetricSingleLabelLoss(gamma_positive=1.0)
         >>> loss(torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([0]))
-        tensor(0.0)
+        tensor(0.0248)
 
     Soft targets: the expected loss under the target, over which class is the true one.
 

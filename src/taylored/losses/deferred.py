@@ -152,7 +152,7 @@ SPEC = Spec(
     family="long-tail",
     module=DeferredReweightingLoss,
     function=None,
-    summary="any loss of the family, weighted by the effective number of samples late in training",
+    summary="any loss of the family, with class-balanced weights late in training (DRW)",
     formula=r"w_c\, L(p_t),\quad w_c = 1 \text{ first, then } "
     r"\frac{1 - \beta}{1 - \beta^{n_c}} \text{ with } \sum_c w_c = C",
     parameters=(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -20,33 +21,48 @@ from taylored.losses.priors import check_fit
 from taylored.spec import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
 
 
-def rebalancing_weight(y: Tensor, inverse: Tensor, floor: float, beta: float, mu: float) -> Tensor:
+@dataclass(frozen=True)
+class Settings:
+    """The numbers of the loss; see `DistributionBalancedLoss`."""
+
+    floor: float
+    beta: float
+    mu: float
+    kappa: float
+    negative_scale: float
+    gamma: float
+
+    def __post_init__(self) -> None:
+        infinity = math.inf
+        in_range("floor", self.floor, 0.0, infinity, "0.1 in the official configs", interval="[)")
+        in_range("beta", self.beta, 0.0, infinity, "10 in the official configs", interval="[)")
+        in_range("mu", self.mu, -infinity, infinity, "0.2 in the COCO config", interval="()")
+        in_range("kappa", self.kappa, 0.0, infinity, "0 switches the shift off", interval="[)")
+        in_range(
+            "negative_scale", self.negative_scale, 0.0, infinity,
+            "1 treats both sides alike", interval="()",
+        )  # fmt: skip
+        in_range("gamma", self.gamma, 0.0, infinity, "0 is no focusing", interval="[)")
+
+
+def rebalancing_weight(y: Tensor, inverse: Tensor, settings: Settings) -> Tensor:
     """Floor + sigmoid(beta (r - mu)), r the share of 1/n_j in the row's positives (eq. 3 to 5)."""
     total = (y * inverse).sum(dim=1, keepdim=True)
     share = inverse / torch.where(total > 0, total, 1.0)
+    mapped = torch.sigmoid(settings.beta * (share - settings.mu))
     # A row without positives: the limit of ever rarer ones.
-    return floor + torch.where(total > 0, torch.sigmoid(beta * (share - mu)), 1.0)
+    return settings.floor + torch.where(total > 0, mapped, 1.0)
 
 
-def distribution_balanced_values(
-    inverse: Tensor,
-    prior: Tensor,
-    *,
-    floor: float,
-    beta: float,
-    mu: float,
-    kappa: float,
-    negative_scale: float,
-    gamma: float,
-) -> Values:
+def distribution_balanced_values(inverse: Tensor, prior: Tensor, settings: Settings) -> Values:
     """The weight times focal loss of x + nu for yes, of s (x + nu) over s for no (eq. 9)."""
-    focal = power(gamma) * nll
+    focal, scale = power(settings.gamma) * nll, settings.negative_scale
 
     def values(x: Tensor, y: Tensor) -> Tensor:
-        weight = rebalancing_weight(y, along_classes(inverse, x), floor, beta, mu)
-        shifted = x + (kappa / negative_scale) * along_classes(prior, x)
+        weight = rebalancing_weight(y, along_classes(inverse, x), settings)
+        shifted = x + (settings.kappa / scale) * along_classes(prior, x)
         yes = focal.evaluate(Point(shifted))
-        no = focal.evaluate(Point(-negative_scale * shifted)) / negative_scale
+        no = focal.evaluate(Point(-scale * shifted)) / scale
         return weight * (y * yes + (1.0 - y) * no)
 
     return values
@@ -64,18 +80,6 @@ def class_statistics(
     present = amounts.clamp(1.0, total - 1.0)
     inverse = inverse_frequency_weights(counts, dtype=torch.float64)
     return inverse, torch.log(present / (total - present))
-
-
-def _check(
-    floor: float, beta: float, mu: float, kappa: float, negative_scale: float, gamma: float
-) -> None:
-    infinity = math.inf
-    in_range("floor", floor, 0.0, infinity, "0.1 in the official configs", interval="[)")
-    in_range("beta", beta, 0.0, infinity, "10 in the official configs", interval="[)")
-    in_range("mu", mu, -infinity, infinity, "0.2 or 0.3 in the official configs", interval="()")
-    in_range("kappa", kappa, 0.0, infinity, "0 switches the bias off", interval="[)")
-    in_range("negative_scale", negative_scale, 0.0, infinity, "1 switches it off", interval="()")
-    in_range("gamma", gamma, 0.0, infinity, "0 switches the focusing off", interval="[)")
 
 
 def distribution_balanced_loss(
@@ -104,12 +108,15 @@ def distribution_balanced_loss(
         >>> import torch
         >>> logits, target = torch.tensor([[1.0, -1.0]]), torch.tensor([[1, 0]])
         >>> distribution_balanced_loss(logits, target, counts=[90, 10])
-        tensor(0.0)
+        tensor(0.0113)
     """
-    _check(floor, beta, mu, kappa, negative_scale, gamma)
+    settings = Settings(floor, beta, mu, kappa, negative_scale, gamma)
     inverse, prior = class_statistics(counts, num_samples)
-    return _loss(
-        input, target, inverse, prior, floor, beta, mu, kappa, negative_scale, gamma,
+    check_fit(prior, input)
+    return element_loss(
+        input,
+        target,
+        distribution_balanced_values(inverse, prior, settings),
         Options(
             link="sigmoid",
             weight=weight,
@@ -118,34 +125,7 @@ def distribution_balanced_loss(
             sample_weight=sample_weight,
             normalizer=normalizer,
         ),
-    )  # fmt: skip
-
-
-def _loss(
-    input: Tensor,
-    target: Tensor,
-    inverse: Tensor,
-    prior: Tensor,
-    floor: float,
-    beta: float,
-    mu: float,
-    kappa: float,
-    negative_scale: float,
-    gamma: float,
-    options: Options,
-) -> Tensor:
-    check_fit(prior, input)
-    values = distribution_balanced_values(
-        inverse,
-        prior,
-        floor=floor,
-        beta=beta,
-        mu=mu,
-        kappa=kappa,
-        negative_scale=negative_scale,
-        gamma=gamma,
     )
-    return element_loss(input, target, values, options)
 
 
 class DistributionBalancedLoss(nn.Module):
@@ -188,7 +168,7 @@ class DistributionBalancedLoss(nn.Module):
         >>> import torch
         >>> loss = DistributionBalancedLoss(counts=[90, 10], num_samples=95)
         >>> loss(torch.tensor([[1.0, -1.0]]), torch.tensor([[1, 0]]))
-        tensor(0.0)
+        tensor(0.0109)
 
     Rows without positives get the largest weight, floor + 1, the limit of ever rarer positives.
     Inference: the plain sigmoid of the logits; the shift belongs to training.
@@ -226,7 +206,7 @@ class DistributionBalancedLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
-        _check(floor, beta, mu, kappa, negative_scale, gamma)
+        self._settings = Settings(floor, beta, mu, kappa, negative_scale, gamma)
         inverse, prior = class_statistics(counts, num_samples)
         self.num_samples = num_samples
         self.floor = floor
@@ -258,9 +238,11 @@ class DistributionBalancedLoss(nn.Module):
         normalizer: float | Tensor | None = None,
     ) -> Tensor:
         """The loss of logits against targets."""
-        return _loss(
-            input, target, self.inverse, self.prior, self.floor, self.beta, self.mu, self.kappa,
-            self.negative_scale, self.gamma,
+        check_fit(self.prior, input)
+        return element_loss(
+            input,
+            target,
+            distribution_balanced_values(self.inverse, self.prior, self._settings),
             Options(
                 link=self.link,
                 weight=self.weight,
@@ -269,7 +251,7 @@ class DistributionBalancedLoss(nn.Module):
                 sample_weight=sample_weight,
                 normalizer=normalizer,
             ),
-        )  # fmt: skip
+        )
 
     def __repr__(self) -> str:
         return describe(self, SPEC)

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import in_range
+from taylored.core.class_sums import ClassSums
 from taylored.core.engine import undivided
 from taylored.core.indicator import GradientIndicator
 from taylored.core.own import Elements, elements, reduced
-from taylored.core.plan import Reduction, along_classes, sums_by_truth
+from taylored.core.plan import Reduction, along_classes
 from taylored.core.point import Point
 from taylored.core.prepare import Options, PerClass
 from taylored.losses.fields import check_fields
@@ -153,7 +154,9 @@ def _sums(found: Elements, exponent: Tensor) -> Tensor:
         gradient = gradient * along_classes(plan.positive, gradient)
     if found.kept is not None:
         gradient = torch.where(found.kept, gradient, 0.0)
-    return sums_by_truth(gradient, (y > 0).to(gradient.dtype))
+    sums = ClassSums.of(gradient)
+    sums.add_split(gradient, (y > 0).to(gradient.dtype))
+    return sums.stacked()
 
 
 SPEC = Spec(

@@ -62,7 +62,7 @@ def quality_focal_loss(
     Example:
         >>> import torch
         >>> quality_focal_loss(torch.tensor([2.0, 0.0]), torch.tensor([0.8, 0.0]))
-        tensor(0.0)
+        tensor(0.0884)
     """
     _check(beta)
     return element_loss(
@@ -110,7 +110,7 @@ class QualityFocalLoss(nn.Module):
         >>> import torch
         >>> loss = QualityFocalLoss()
         >>> loss(torch.tensor([[2.0, 3.0]]), torch.tensor([[0.9, 0.0]]))
-        tensor(0.0)
+        tensor(1.3832)
 
     With beta below 1 the slope at p = y, which only soft targets have, is infinite; it is 0 here.
 

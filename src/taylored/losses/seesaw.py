@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail, in_range
 from taylored.core.distributed import summed
+from taylored.core.held import held
 from taylored.core.leaves import nll
 from taylored.core.plan import Reduction, computing_dtype
 from taylored.core.prepare import PerClass
@@ -39,13 +41,12 @@ def seesaw_bias(logits: Tensor, truth: Tensor, log_counts: Tensor, p: float, q: 
     with torch.no_grad():
         wide = logits.detach().to(computing_dtype(logits))
         axis = class_axis(logits)
-        frequency = along(log_counts, logits).expand(wide.shape)
-        mitigation = (frequency - frequency.gather(axis, truth)).clamp_max(0.0)
+        rank = (p * along(log_counts, logits)).expand(wide.shape)
+        # In place, on tensors of our own: these are as large as the logits.
+        bias = (rank - rank.gather(axis, truth)).clamp_max_(0.0)
         log_p = torch.log_softmax(wide, dim=axis)
         reached = log_p.gather(axis, truth).clamp_min(_LOWEST_TRUTH)
-        compensation = (log_p - reached).clamp_min(0.0)
-        # At the truth both differences are zero or below it, but for the floor: 0 as well.
-        return p * mitigation + q * compensation
+        return bias.add_(log_p.sub_(reached).clamp_min_(0.0), alpha=q)
 
 
 class SeesawLoss(nn.Module):
@@ -181,9 +182,7 @@ class SeesawLoss(nn.Module):
 
     def _truth(self, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Class of each position, 0 where it is ignored, and where it is not."""
-        held = self.log_counts if self.seen is None else self.seen
-        assert held is not None  # noqa: S101
-        check_fit(held, input)
+        check_fit(cast(Tensor, self.log_counts if self.seen is None else self.seen), input)
         if not isinstance(target, Tensor):
             fail("target", "a tensor", type(target).__name__, "use torch.as_tensor(target)")
         if softmax_kind(input, target) == "dense":
@@ -200,9 +199,8 @@ class SeesawLoss(nn.Module):
 
     def _log_counts(self, input: Tensor) -> Tensor:
         if self.seen is None:
-            assert self.log_counts is not None  # noqa: S101
-            return self.log_counts
-        return torch.log(self.seen.clamp_min(1).to(computing_dtype(input)))
+            return cast(Tensor, self.log_counts)
+        return torch.log(held(self.seen).clamp_min(1).to(computing_dtype(input)))
 
     @torch.no_grad()
     def _count(self, seen: Tensor, truth: Tensor, kept: Tensor) -> None:

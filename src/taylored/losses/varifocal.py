@@ -51,7 +51,7 @@ def varifocal_loss(
     Example:
         >>> import torch
         >>> varifocal_loss(torch.tensor([2.0, 0.0]), torch.tensor([0.8, 0.0]))
-        tensor(0.0)
+        tensor(0.2758)
     """
     _check(alpha, gamma)
     return element_loss(
@@ -99,7 +99,7 @@ class VarifocalLoss(nn.Module):
         >>> import torch
         >>> loss = VarifocalLoss(alpha=0.5)
         >>> loss(torch.tensor([[2.0, 3.0]]), torch.tensor([[0.9, 0.0]]))
-        tensor(0.0)
+        tensor(0.8387)
 
     Differs from:
         mmdetection: VarifocalLoss(iou_weighted=True): equal, with reduction='none' or an avg_factor

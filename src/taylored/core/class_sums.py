@@ -1,0 +1,59 @@
+"""Absolute logit gradients per class, gathered while the sweep has them at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from taylored.core.plan import computing_dtype
+
+
+@dataclass(frozen=True, eq=False)
+class ClassSums:
+    """Running sums over the pieces of one sweep; every method adds a piece in place.
+
+    Attributes:
+        positive: (C,) where the class is the truth.
+        negative: (C,) where it is not.
+    """
+
+    positive: Tensor
+    negative: Tensor
+
+    @classmethod
+    def of(cls, logits: Tensor) -> ClassSums:
+        """Nothing yet, for logits of shape (N, C) or (N, C, S)."""
+        dtype = computing_dtype(logits)
+        return cls(*(logits.new_zeros(logits.shape[1], dtype=dtype) for _ in range(2)))
+
+    def add_truths(self, index: Tensor, pulls: Tensor) -> None:
+        """One pull >= 0 on the true class of each position."""
+        self.positive.index_add_(0, index.reshape(-1), pulls.reshape(-1))
+
+    def add_shares(self, shares: Tensor, pulls: Tensor) -> None:
+        """The pull of each position, (N, 1[, S]), shared out among its other classes."""
+        if shares.dim() == 2:  # one pass that only reads, and makes nothing of full size
+            self.negative.addmv_(shares.T, pulls.squeeze(1))
+        else:
+            self.add_rivals(shares * pulls)
+
+    def add_rivals(self, gradient: Tensor) -> None:
+        """Gradients of either sign on classes that are not the truth; 0 where they are."""
+        # Not a 1-norm: torch's takes five times as long along the outer axis.
+        self.negative.add_(_over_positions(gradient.abs()))
+
+    def add_split(self, gradient: Tensor, truth: Tensor) -> None:
+        """Gradients on every class, split by the mass of the truth in [0, 1]."""
+        size = gradient.abs()
+        self.positive.add_(_over_positions(size * truth))
+        self.negative.add_(_over_positions(size * (1.0 - truth)))
+
+    def stacked(self) -> Tensor:
+        """Both, (2, C)."""
+        return torch.stack([self.positive, self.negative])
+
+
+def _over_positions(values: Tensor) -> Tensor:
+    return values.sum(dim=(0,) if values.dim() == 2 else (0, 2))
