@@ -141,7 +141,7 @@ OWN_DOMAINS: dict[tuple[str, str], st.SearchStrategy[object]] = {
     ("generalized_cross_entropy", "q"): st.one_of(
         st.sampled_from((0.0, 1e-6, 1.0)), st.floats(0, 1)
     ),
-    ("asymmetric", "margin"): st.one_of(st.sampled_from((0.0, 1e-6, 0.99)), st.floats(0, 0.99)),
+    ("asymmetric", "margin"): st.one_of(st.sampled_from((0.0, 1e-6)), st.floats(1e-6, 0.99)),
     ("distribution_balanced", "num_samples"): st.one_of(st.none(), st.sampled_from((10**6, 10**9))),
     ("distribution_balanced", "floor"): st.floats(0, 10),
     ("distribution_balanced", "beta"): st.floats(0, 20),
@@ -256,6 +256,16 @@ def exact_phi(call: Call, log_p: mp.mpf, q: mp.mpf) -> mp.mpf:
         steps = steps if isinstance(steps, (list, tuple)) else [steps]
         moved = mp.fsum(mp.mpf(e) * q ** (mp.mpf(gamma) + j) for j, e in enumerate(steps, 1))
         return -(q ** mp.mpf(gamma)) * log_p + moved
+    if call.name == "generalized_cross_entropy":
+        return -mp.expm1(mp.mpf(given_["q"]) * log_p) / mp.mpf(given_["q"])
+    if call.name == "symmetric_cross_entropy":
+        a, b = given_.get("direct", 0.1), given_.get("reverse", 1.0)
+        return -mp.mpf(a) * log_p + mp.mpf(4.0 * b) * q
+    if call.name == "jensen_shannon":
+        c = 1 - mp.mpf(given_["pi"])
+        mixture = 1 - c * q
+        parts = c * mp.exp(log_p) * log_p - mixture * mp.log(mixture)
+        return q + parts / (-c * mp.log(c))
     assert call.name in ("taylor", "series")
     if call.name == "taylor":
         coefficients = [mp.mpf(1) / j for j in range(1, given_["num_terms"] + 1)]
@@ -265,7 +275,8 @@ def exact_phi(call: Call, log_p: mp.mpf, q: mp.mpf) -> mp.mpf:
 
 
 EXACT = ("cross_entropy", "binary_cross_entropy", "balanced_cross_entropy", "focal", "poly",
-         "taylor", "series")  # fmt: skip
+         "taylor", "series", "generalized_cross_entropy", "symmetric_cross_entropy",
+         "jensen_shannon")  # fmt: skip
 PLAIN = [
     text
     for text in examples()

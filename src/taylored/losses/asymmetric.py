@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from taylored.core.checks import in_range
+from taylored.core.checks import fail, in_range
 from taylored.core.leaves import nll, power
 from taylored.core.own import Values, element_loss
 from taylored.core.plan import LinkName, Reduction
@@ -40,21 +40,24 @@ def _shifted(at: Point, gamma: float, margin: float) -> Tensor:
     inside = rest > _NOTHING
     # What `where` drops must be finite too, or its derivative poisons what it keeps.
     rest = torch.where(inside, rest, 0.5)
-    # 1 - q_m is p + m; where that is small, from the logarithms of both.
-    small = torch.log1p(-rest.clamp_max(0.5))
-    large = torch.logaddexp(at.log_p, torch.full_like(at.log_p, math.log(margin)))
-    log_p = torch.where(rest < 0.5, small, large)
+    # 1 - q_m is p + m, which keeps the digits of a small sum.
+    log_p = torch.where(rest < 0.5, torch.log1p(-rest.clamp_max(0.5)), torch.log(at.p + margin))
     return torch.where(inside, torch.exp(gamma * torch.log(rest)) * -log_p, 0.0)
 
 
 _NOTHING = 1e-12
 """Excess over the margin that counts as none: keeps second derivatives finite in float32."""
 
+_LEAST_MARGIN = 1e-6
+"""Smaller ones discard nothing, and float32 has no room for them next to p."""
+
 
 def _check(gamma_positive: float, gamma_negative: float, margin: float) -> None:
     for name, gamma in (("gamma_positive", gamma_positive), ("gamma_negative", gamma_negative)):
         in_range(name, gamma, 0.0, math.inf, "0 switches the focusing off", interval="[)")
     in_range("margin", margin, 0.0, 1.0, "0 switches it off, 0.05 is usual", interval="[)")
+    if 0.0 < margin < _LEAST_MARGIN:
+        fail("margin", f"0 or at least {_LEAST_MARGIN:g}", margin, "0 switches it off")
 
 
 def asymmetric_loss(
@@ -109,7 +112,7 @@ class AsymmetricLoss(nn.Module):
         gamma_positive: focusing of positives, >= 0. Raising it silences easy positives; the paper
             mostly uses 0.
         gamma_negative: focusing of negatives, >= 0. Raising it silences easy negatives sooner.
-        margin: m in [0, 1): negatives with p below it have no loss at all, and p_m = max(p - m, 0)
+        margin: m, 0 or in [1e-6, 1): negatives with p below it have no loss at all, and p_m = max(p - m, 0)
             bounds that of mislabelled ones. Raising it discards more negatives.
         weight: one number per class; raising a class's weight favours it.
         ignore_index: positions or elements with this target count for nothing. None: off.
@@ -232,7 +235,7 @@ SPEC = Spec(
         Parameter(
             "margin",
             0.05,
-            "number in [0, 1)",
+            "0, or a number in [1e-6, 1)",
             "negatives with p below it are discarded; raising it discards more",
             Search(0.0, 0.3),
         ),

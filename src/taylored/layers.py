@@ -1,0 +1,74 @@
+"""Classifier layers that a loss asks for."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_SHORTEST = 1e-12
+"""Vectors with no larger entry have no direction (the guard of torch's own `normalize`)."""
+
+
+class CosineClassifier(nn.Module):
+    """Cosines between the features and one vector per class, in [-1, 1].
+
+    The last layer for losses with a margin (`LDAMLoss`) or a scale of their own: neither longer
+    features nor longer class vectors can buy a margin, so frequent classes gain nothing by growing.
+    The loss multiplies by its scale; for a loss without one, multiply yourself (16 to 30 is usual).
+
+    Args:
+        in_features: length of a feature vector.
+        out_features: number of classes.
+
+    Shape:
+        (..., in_features) to (..., out_features); float32 for half-precision features and under
+        autocast. A feature vector of zeros has cosine 0 to every class, and gets no gradient.
+
+    Example:
+        >>> import torch
+        >>> layer = CosineClassifier(2, 3)
+        >>> _ = layer.weight.data.copy_(torch.tensor([[5.0, 0.0], [0.0, 0.1], [-1.0, 1.0]]))
+        >>> layer(torch.tensor([[3.0, 3.0], [0.0, 0.0]])).detach()
+        tensor([[0.7071, 0.7071, 0.0000],
+                [0.0000, 0.0000, 0.0000]])
+
+    Reference:
+        Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss,
+        NeurIPS 2019, where features and last layer are normalised.
+    """
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.weight = nn.Parameter(torch.empty(out_features, in_features))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Directions drawn evenly, as vectors of length one."""
+        nn.init.normal_(self.weight)
+        with torch.no_grad():
+            self.weight.copy_(_directions(self.weight))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The cosine to each class."""
+        # In half precision a cosine times 30 would be off by a tenth.
+        with torch.autocast(input.device.type, enabled=False):
+            return F.linear(_directions(input), _directions(self.weight))
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"in_features={self.in_features}, out_features={self.out_features}"
+
+
+def _directions(vectors: Tensor) -> Tensor:
+    """Each vector of the last axis at length one; zeros stay zeros."""
+    half = vectors.dtype in (torch.float16, torch.bfloat16)
+    wide = vectors.float() if half else vectors
+    # A direction does not depend on the length: divided by a constant first, no square overflows.
+    size = wide.detach().abs().amax(dim=-1, keepdim=True)
+    nothing = size <= _SHORTEST
+    safe = torch.where(nothing, 1.0, wide / torch.where(nothing, 1.0, size))
+    units = safe / torch.linalg.vector_norm(safe, dim=-1, keepdim=True)
+    return torch.where(nothing, 0.0, units)
