@@ -182,8 +182,10 @@ class Official:
         """Add a batch whose loss had this gradient."""
         y = self._truth(logits, target)
         if self.call.name == "sigmoid_eql":
-            assert not options
             gradient = self._sigmoid_eql_gradient(logits, target)
+            if "sample_weight" in options:
+                samples = options["sample_weight"]
+                gradient = gradient * samples.reshape(-1, *[1] * (logits.dim() - 1))
         axes = [axis for axis in range(logits.dim()) if axis != 1]
         positive = (gradient.abs() * y).sum(dim=axes)[: self.classes]
         negative = (gradient.abs() * (1 - y)).sum(dim=axes)[: self.classes]

@@ -10,16 +10,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from loss_cases import running
 from stateful_cases import Batch, Subject
 
 State = dict[str, Tensor]
 
 
-def stepped(loss: nn.Module, batch: Batch, scale: float = 1.0) -> tuple[Tensor, Tensor]:
-    """Value and gradient of one training step, the gradient of the summed loss times `scale`."""
+def stepped(loss: nn.Module, batch: Batch, **options: object) -> tuple[Tensor, Tensor]:
+    """Value of one training step, and the gradient of the summed loss."""
     z = batch.logits.detach().clone().requires_grad_()
-    value = loss(z, batch.target)
-    (gradient,) = torch.autograd.grad(scale * value.sum(), z)
+    value = loss(z, batch.target, **options)
+    (gradient,) = torch.autograd.grad(value.sum(), z)
     return value.detach(), gradient
 
 
@@ -49,18 +50,56 @@ def run_in(
         stepped(loss, subject.batch(step, dtype=dtype))
 
 
-def check_steps(subject: Subject, steps: int = 200) -> None:
+def check_steps(subject: Subject, steps: int = 200, path: str = "whole") -> None:
     """Values, gradients and state of random batches against the official update, step by step."""
     loss, official = subject.build(), subject.official()
     for step in range(steps):
         batch = subject.batch(step)
-        expected, expected_gradient = official.step(batch.logits, batch.target)
-        value, gradient = stepped(loss, batch)
+        options = options_of(subject, step, len(batch.logits))
+        expected, expected_gradient = official.step(batch.logits, batch.target, **options)
+        with running(path):
+            value, gradient = stepped(loss, batch, **options)
         close(value, expected)
         close(gradient, expected_gradient)
         close(loss.indicator.positive, official.positive)
         close(loss.indicator.negative, official.negative)
         assert loss.indicator.steps.item() == official.steps == step + 1
+
+
+def options_of(subject: Subject, step: int, size: int) -> dict[str, object]:
+    """Arguments of the call that some steps have: sample weights, another denominator."""
+    options: dict[str, object] = {}
+    if step % 5 == 4:
+        options["sample_weight"] = torch.linspace(0, 2, size, dtype=torch.float64)
+    if step % 7 == 6 and subject.call.option("reduction", "mean") == "mean":
+        options["normalizer"] = 3.5
+    return options
+
+
+def check_target_forms(subject: Subject) -> None:
+    """Hard targets in whatever form, from logits in whatever layout, count alike."""
+    for step in range(3):
+        batch = subject.batch(3 * step + 1, size=8, trailing=(3,), kind="index")
+        hot = torch.stack([batch.target == column for column in range(subject.columns)], dim=1)
+        forms = [batch.target, batch.target.to(torch.uint8), hot.double()]
+        if subject.call.link() == "sigmoid":
+            forms += [hot, hot.long()]
+        found = []
+        for target in forms:
+            for layout in (batch.logits, batch.logits.movedim(1, -1).contiguous().movedim(-1, 1)):
+                loss = subject.build()
+                run_in(loss, subject, 3)
+                values = stepped(loss, Batch(layout, target))
+                found.append((*values, *state_of(loss).values()))
+                if target is batch.target:  # logits that nobody differentiates count too
+                    loss = subject.build()
+                    run_in(loss, subject, 3)
+                    value = loss(layout, target)
+                    assert not value.requires_grad
+                    found.append((value, values[1], *state_of(loss).values()))
+        for other in found[1:]:
+            for got, wanted in zip(other, found[0], strict=True):
+                close(got, wanted, 1e-12)
 
 
 def check_weights_are_from_before(subject: Subject) -> None:
@@ -165,9 +204,13 @@ def check_wide_buffers(subject: Subject) -> None:
     for batch in batches[3:]:
         for each, storage in zip(losses, (torch.float16, torch.bfloat16), strict=True):
             low = batch.logits.to(storage)
+            wide = copy.deepcopy(each).float()
             stepped(each, Batch(low, batch.target))
-            assert each.indicator.positive.dtype == torch.float32
-            assert each.indicator.negative.dtype == torch.float32
+            stepped(wide, Batch(low.float(), batch.target))
+            for name in ("positive", "negative"):
+                buffer = getattr(each.indicator, name)
+                assert buffer.dtype == torch.float32
+                close(buffer, getattr(wide.indicator, name), 1e-5)
 
 
 def check_loss_scale(subject: Subject) -> None:
@@ -208,7 +251,9 @@ def check_double_forward(subject: Subject) -> None:
     z = batch.logits.clone().requires_grad_()
     values = [loss(z, batch.target), loss(z, batch.target)]
     counted = state_of(loss)
-    sum(value.sum() for value in values).backward()
+    total = sum(value.sum() for value in values)
+    (gradient,) = torch.autograd.grad(total, z, create_graph=True)
+    gradient.square().sum().backward()
     for value in values:
         expected, _ = official.step(batch.logits, batch.target)
         close(value, expected)
@@ -251,6 +296,16 @@ def check_compile(subject: Subject, backend: str) -> None:
             close(got, wanted, 1e-11)
         for name, buffer in state_of(plain).items():
             close(state_of(loss)[name], buffer, 1e-11)
+    with torch._dynamo.config.patch(error_on_recompile=False):
+        changed = torch.compile(loss, fullgraph=True, backend=backend, dynamic=True)
+        stepped(changed, subject.batch(6, size=6, trailing=(2,), kind=kind))
+    stepped(plain, subject.batch(6, size=6, trailing=(2,), kind=kind))
+    for step, size in ((7, 3), (8, 11)):
+        batch = subject.batch(step, size=size, trailing=(2,), kind=kind)
+        with torch._dynamo.config.patch(error_on_recompile=True):
+            found = stepped(changed, batch)
+        for got, wanted in zip(found, stepped(plain, batch), strict=True):
+            close(got, wanted, 1e-11)
     before = state_of(loss)
     compiled.eval()
     close(compiled(batch.logits, batch.target), plain.eval()(batch.logits, batch.target), 1e-11)

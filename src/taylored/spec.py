@@ -188,12 +188,12 @@ def literal(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(literal(item) for item in value)}]"
     if isinstance(value, float):
-        return _trim(repr(value))
+        return _trim(repr(value + 0.0))  # -0 is read back as 0
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
 def _shortest(value: Tensor) -> str:
-    number = value.item()
+    number = value.item() + 0  # -0 is read back as 0
     if isinstance(number, int):
         return repr(number)
     for digits in range(1, 17):

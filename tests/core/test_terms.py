@@ -17,6 +17,16 @@ from taylored.core.term import Term
 
 GRID = (1e-6, 0.001, 0.03, 0.25, 0.5, 0.8, 0.97, 0.999, 1 - 1e-9)
 
+
+def exact_jensen_shannon(pi: float, q: mp.mpf) -> mp.mpf:
+    """Divergence of (1, 0) and (p, q) with weights pi and 1 - pi, over its normalisation."""
+    pi, p = mp.mpf(pi), 1 - q
+    mixture = pi + (1 - pi) * p
+    label = -pi * mp.log(mixture)
+    predicted = (1 - pi) * (p * mp.log(p / mixture) - q * mp.log(1 - pi))
+    return (label + predicted) / (-(1 - pi) * mp.log(1 - pi))
+
+
 EXPRESSIONS = {
     "-log(p)": (terms.nll, lambda q: -mp.log(1 - q)),
     "(1-p)^2": (terms.power(2), lambda q: q**2),
@@ -47,6 +57,14 @@ EXPRESSIONS = {
         lambda q: (-mp.log(1 - q) + q**3) * (q + 2),
     ),
     "-log(p) + -1 * (1-p)": (terms.nll - terms.power(1), lambda q: -mp.log(1 - q) - q),
+    "(1-p^0.7)/0.7": (terms.box_cox(0.7), lambda q: (1 - (1 - q) ** mp.mpf(0.7)) / mp.mpf(0.7)),
+    "(1-p^2)/2": (terms.box_cox(2), lambda q: (1 - (1 - q) ** 2) / 2),
+    "JS_0.3(p)": (terms.jensen_shannon(0.3), lambda q: exact_jensen_shannon(0.3, q)),
+    "JS_0.8(p)": (terms.jensen_shannon(0.8), lambda q: exact_jensen_shannon(0.8, q)),
+    "(1-p)^0.5 * (1-p^0.5)/0.5": (
+        terms.power(0.5) * terms.box_cox(0.5),
+        lambda q: mp.sqrt(q) * (1 - mp.sqrt(1 - q)) * 2,
+    ),
 }
 NAMED = pytest.mark.parametrize("name", EXPRESSIONS)
 
@@ -123,6 +141,8 @@ leaves = st.one_of(
     st.integers(1, 60).map(terms.truncated),
     st.lists(st.floats(-2, 2), min_size=1, max_size=5).map(terms.series),
     st.floats(-2, 2).map(terms.constant),
+    st.floats(0, 2).map(terms.box_cox),
+    st.floats(0.01, 0.99).map(terms.jensen_shannon),
 )
 expressions = st.recursive(
     leaves,
@@ -212,6 +232,10 @@ def test_whole_exponents_per_class_become_floating_point() -> None:
         (lambda: terms.truncated(2.5), "count", "2.5"),
         (lambda: terms.truncated(True), "count", "True"),
         (lambda: terms.series([]), "coefficients", "none"),
+        (lambda: terms.box_cox(-0.1), "exponent", "-0.1"),
+        (lambda: terms.box_cox(float("nan")), "exponent", "nan"),
+        (lambda: terms.jensen_shannon(0.0), "pi", "0.0"),
+        (lambda: terms.jensen_shannon(1.0), "pi", "1.0"),
     ],
 )
 def test_arguments_out_of_domain(make: object, name: str, value: str) -> None:

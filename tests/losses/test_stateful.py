@@ -26,6 +26,17 @@ def test_two_hundred_steps(subject: Subject) -> None:
     checks.check_steps(subject)
 
 
+@pytest.mark.parametrize("path", ["blocked", "composed"])
+@each_subject
+def test_steps_along_other_paths(subject: Subject, path: str) -> None:
+    checks.check_steps(subject, 25, path)
+
+
+@pytest.mark.parametrize(**identified(tuple(s for s in SUBJECTS if s.background is None)))
+def test_target_forms(subject: Subject) -> None:
+    checks.check_target_forms(subject)
+
+
 @each_subject
 def test_weights_are_from_before(subject: Subject) -> None:
     checks.check_weights_are_from_before(subject)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import stateful_checks as checks
 from stateful_cases import PLAIN, Subject
 from taylored.core import engine, indicator
+from taylored.core.class_sums import ClassSums
 from taylored.core.indicator import GradientIndicator, GradientSums
 from taylored.losses import equalized_focal, softmax_eql
 
@@ -70,6 +71,7 @@ def a_division_too_many(patch: pytest.MonkeyPatch) -> None:
 
 @fault(checks.check_steps, FOCAL, 10)
 @fault(checks.check_steps, QUALITY, 10)
+@fault(checks.check_steps, SOFTMAX, 10, "composed")
 def positive_and_negative_swapped(patch: pytest.MonkeyPatch) -> None:
     changed_update(lambda self, s: GradientSums(s.negative, s.positive, s.denominator))(patch)
 
@@ -101,6 +103,16 @@ def nothing_is_forgotten(patch: pytest.MonkeyPatch) -> None:
         original(self, *arguments, decay=1.0, **options)
 
     patch.setattr(GradientIndicator, "__init__", init)
+
+
+@fault(checks.check_steps, SOFTMAX, 10, "blocked")
+@fault(checks.check_target_forms, FOCAL)
+def truths_count_once_per_sweep(patch: pytest.MonkeyPatch) -> None:
+    def add_truths(self: ClassSums, index: Tensor, pulls: Tensor) -> None:
+        hot = torch.zeros_like(self.positive).index_add_(0, index.reshape(-1), pulls.reshape(-1))
+        self.positive.copy_(torch.maximum(self.positive, hot) * 1.5)
+
+    patch.setattr(ClassSums, "add_truths", add_truths)
 
 
 @fault(checks.check_weights_are_from_before, SOFTMAX)

@@ -24,13 +24,20 @@ class BoxCox(Term):
 
     def evaluate(self, at: Point) -> Tensor:
         """-expm1(a log p) / a."""
+        # torch takes the derivative of expm1 from its result, where a small p^a is lost next to 1.
+        return with_known_slope(at.margin, self._value, self._slope)
+
+    def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
+        """The value, and q p^a."""
+        return self._value(at), self._slope(at)
+
+    def _value(self, at: Point) -> Tensor:
         if self.exponent < _NO_EXPONENT:
             return -at.log_p
         return -torch.expm1(self.exponent * at.log_p) / self.exponent
 
-    def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
-        """The value, and q p^a."""
-        return self.evaluate(at), at.q * torch.exp(self.exponent * at.log_p)
+    def _slope(self, at: Point) -> Tensor:
+        return at.q * torch.exp(self.exponent * at.log_p)
 
     def bind(self, pick: Pick) -> Term:
         """Nothing to bind."""

@@ -23,7 +23,7 @@ def value(block: Block, plan: Plan) -> Tensor:
     truth = _hard_truth(block, plan)
     if truth is not None:
         at = Point(torch.where(truth, x, -x))
-        return _hard_coefficient(block, plan, truth) * term.evaluate(at)
+        return _hard_coefficient(block, plan, truth.to(x.dtype)) * term.evaluate(at)
     yes, no = _soft_coefficients(block, plan, x)
     at = Point(x)
     return yes * term.evaluate(at) + no * term.evaluate(at.complement())
@@ -38,15 +38,18 @@ def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tupl
     term = _bound(block, plan)
     truth = _hard_truth(block, plan)
     if truth is not None:
-        values, slopes = term.evaluate_with_slope(Point(torch.where(truth, x, -x)))
-        coefficient = _hard_coefficient(block, plan, truth)
+        # Products with 0, 1 and -1 instead of `where`, which mispredicts its way through a mask.
+        yes = truth.to(x.dtype)
+        sign = 2.0 * yes - 1.0
+        values, slopes = term.evaluate_with_slope(Point.fixed(x * sign))
+        coefficient = _hard_coefficient(block, plan, yes)
         pull = coefficient * slopes
-        total, gradient = coefficient * values, torch.where(truth, -pull, pull)
+        total, gradient = coefficient * values, sign.neg_().mul_(pull)
         if sums is not None:
-            _count_hard(sums, pull, truth, block, plan)
+            _count_hard(sums, pull, yes, block, plan)
     else:
         yes, no = _soft_coefficients(block, plan, x)
-        at = Point(x)
+        at = Point.fixed(x)
         yes_values, yes_slopes = term.evaluate_with_slope(at)
         no_values, no_slopes = term.evaluate_with_slope(at.complement())
         total = yes * yes_values + no * no_values
@@ -56,9 +59,9 @@ def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tupl
     return total, gradient if plan.temperature == 1.0 else gradient / plan.temperature
 
 
-def _count_hard(sums: ClassSums, pull: Tensor, truth: Tensor, block: Block, plan: Plan) -> None:
+def _count_hard(sums: ClassSums, pull: Tensor, yes: Tensor, block: Block, plan: Plan) -> None:
     if plan.target_kind == "dense":
-        sums.add_split(pull, truth.to(pull.dtype))
+        sums.add_split(pull, yes)
         return
     # One truth a position, or none (an index < 0): no need to look at the whole mask.
     hot = block.target.clamp_min(0).unsqueeze(1)
@@ -113,11 +116,12 @@ def _kept_rows(block: Block, plan: Plan) -> Tensor:
 
 
 def _hard_coefficient(block: Block, plan: Plan, truth: Tensor) -> Tensor:
+    """Coefficient of the outcome that is true; `truth` is 1 or 0."""
     rows = _kept_rows(block, plan)
     if plan.positive is None and plan.negative is None:
         return rows
     yes, no = _coefficient(plan.positive, block), _coefficient(plan.negative, block)
-    return rows * torch.where(truth, yes, no)
+    return rows * (truth * yes + (1.0 - truth) * no)
 
 
 def _soft_truth(block: Block, plan: Plan, x: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ def _single(block: Block, plan: Plan, z: Tensor, sums: ClassSums | None) -> tupl
     chosen, others = _split(z, hot)
     shares, log_sum = _shares(others)
     margin = chosen - log_sum
-    values, slopes = _bound_to_target(block, plan).evaluate_with_slope(Point(margin))
+    values, slopes = _bound_to_target(block, plan).evaluate_with_slope(Point.fixed(margin))
     slopes = slopes * block.rows
     if sums is not None:
         pulls = slopes.abs()
@@ -69,7 +69,7 @@ def _distribution(
     # Of the classes below the top none has p > 1/2, so log(1 - p) is exact without a mask.
     log_p = others - log_sum + F.logsigmoid(-top_margin)
     margins = (log_p - torch.log1p(-torch.exp(log_p))).scatter(1, top, top_margin)
-    at = Point(margins)
+    at = Point.fixed(margins)
     values, slopes = _bound_to_axis(block, plan).evaluate_with_slope(at)
     mass = _mass(block, plan, z) * block.rows
     pulls = mass * slopes

@@ -74,7 +74,7 @@ def asymmetric_loss(
     sample_weight: Tensor | None = None,
     normalizer: float | Tensor | None = None,
 ) -> Tensor:
-    r"""ASL: :math:`-(1 - p)^{\gamma_+} \log p` for yes, :math:`-p_m^{\gamma_-} \log(1 - p_m)` if no.
+    r"""ASL: :math:`-(1-p)^{\gamma_+} \log p` for yes, :math:`-p_m^{\gamma_-} \log(1-p_m)` for no.
 
     The functional form of `AsymmetricLoss`, which documents the parameters.
 
@@ -101,7 +101,7 @@ def asymmetric_loss(
 
 
 class AsymmetricLoss(nn.Module):
-    r"""ASL: :math:`-(1 - p)^{\gamma_+} \log p` for yes, :math:`-p_m^{\gamma_-} \log(1 - p_m)` if no.
+    r"""ASL: :math:`-(1-p)^{\gamma_+} \log p` for yes, :math:`-p_m^{\gamma_-} \log(1-p_m)` for no.
 
     In multi-label data an image has a few positives and a flood of negatives, so that one focusing
     for both starves the positives. ASL focuses negatives much harder, and shifts their probability
@@ -112,8 +112,8 @@ class AsymmetricLoss(nn.Module):
         gamma_positive: focusing of positives, >= 0. Raising it silences easy positives; the paper
             mostly uses 0.
         gamma_negative: focusing of negatives, >= 0. Raising it silences easy negatives sooner.
-        margin: m, 0 or in [1e-6, 1): negatives with p below it have no loss at all, and p_m = max(p - m, 0)
-            bounds that of mislabelled ones. Raising it discards more negatives.
+        margin: m, 0 or in [1e-6, 1): negatives with p below it have no loss at all, and p_m =
+            max(p - m, 0) bounds that of mislabelled ones. Raising it discards more negatives.
         weight: one number per class; raising a class's weight favours it.
         ignore_index: positions or elements with this target count for nothing. None: off.
         label_smoothing: target mass spread evenly over yes and no, in [0, 1].

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taylored.core.checks import fail, in_range
+from taylored.core.held import held
 from taylored.core.own import Elements, elements, reduced
 from taylored.core.plan import LinkName, Reduction
 from taylored.core.prepare import Options, PerClass
@@ -155,8 +156,9 @@ class GHMLoss(nn.Module):
             return counts
         if self.training and torch.is_grad_enabled():
             self._count(counts)
-        average = self.density / torch.where(self.seen > 0, self.seen, 1.0)
-        return torch.where(self.seen > 0, average, counts.to(average)).to(counts)
+        density, seen = held(self.density), held(self.seen)
+        average = density / torch.where(seen > 0, seen, 1.0)
+        return torch.where(seen > 0, average, counts.to(average)).to(counts)
 
     @torch.no_grad()
     def _count(self, counts: Tensor) -> None:
@@ -167,10 +169,11 @@ class GHMLoss(nn.Module):
                 "a training forward",
                 "call loss.eval() before, or use momentum=0",
             )
-        kept = torch.where(counts > 0, self.momentum, 1.0).to(self.density)
+        # A bin that is empty in this batch stays as it is: nothing times 1, plus nothing.
+        kept = torch.where(counts > 0, torch.full_like(self.density, self.momentum), 1.0)
         fresh = 1.0 - self.momentum
         self.density.mul_(kept).add_(fresh * counts.to(self.density))
-        self.seen.mul_(kept).add_(fresh * (counts > 0))
+        self.seen.mul_(kept).add_(fresh * (counts > 0).to(self.seen))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GHMLoss:
         # `.half()` converts buffers too; counts above 65504 would become infinite.

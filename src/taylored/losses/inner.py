@@ -12,12 +12,25 @@ from taylored.core.plan import LinkName
 from taylored.core.prepare import Options
 from taylored.losses.cross_entropy import CrossEntropyLoss
 from taylored.losses.focal import FocalLoss
+from taylored.losses.generalized_cross_entropy import GeneralizedCrossEntropyLoss
+from taylored.losses.jensen_shannon import JensenShannonLoss
 from taylored.losses.poly import PolyLoss
 from taylored.losses.series import SeriesLoss
+from taylored.losses.symmetric_cross_entropy import SymmetricCrossEntropyLoss
 from taylored.losses.taylor import TaylorLoss
 from taylored.losses.term import TermLoss
 
-PLAIN = (CrossEntropyLoss, FocalLoss, PolyLoss, TaylorLoss, SeriesLoss, TermLoss)
+PLAIN = (
+    CrossEntropyLoss,
+    FocalLoss,
+    PolyLoss,
+    TaylorLoss,
+    SeriesLoss,
+    TermLoss,
+    GeneralizedCrossEntropyLoss,
+    SymmetricCrossEntropyLoss,
+    JensenShannonLoss,
+)
 """Losses that are their term and the options of the shared vocabulary, and nothing else."""
 
 

@@ -1,0 +1,305 @@
+"""Planted faults in the robust, multi-label and detection losses: the suites must notice them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd.gradcheck import GradcheckError
+
+import loss_checks
+import other_calls
+import robust_checks as checks
+from loss_cases import Case
+from taylored.core import own, robust_leaves
+from taylored.core.plan import Plan
+from taylored.core.point import Point
+from taylored.losses import (
+    asymmetric,
+    asymmetric_single_label,
+    distribution_balanced,
+    distribution_focal,
+    generalized_jensen_shannon,
+    ghm,
+    influence_balanced,
+    jensen_shannon,
+    quality_focal,
+    symmetric_cross_entropy,
+    varifocal,
+)
+
+INDEX = (7, 5)
+GENERALIZED = Case("generalized_cross_entropy(q=0.7)", "index", INDEX)
+SYMMETRIC = Case("symmetric_cross_entropy()", "index", INDEX)
+DIVERGENCE = Case("jensen_shannon(pi=0.5)", "index", INDEX)
+NARROW = Case('jensen_shannon(pi=0.1, link="sigmoid", pos_weight=3)', "soft", INDEX)
+ASYMMETRIC = Case("asymmetric()", "multi-hot", INDEX)
+SINGLE = Case("asymmetric_single_label()", "index", INDEX)
+BALANCED = Case("distribution_balanced()", "multi-hot", INDEX)
+VARIFOCAL = Case("varifocal()", "soft", INDEX)
+QUALITY = Case("quality_focal()", "soft", INDEX)
+HARMONY = Case("ghm(bins=10)", "index", INDEX)
+DISTANCES, INFLUENCE, VIEWS, _ = other_calls.SUBJECTS
+
+Fault = Callable[[pytest.MonkeyPatch], None]
+FAULTS: dict[str, tuple[Fault, Callable[[], None]]] = {}
+
+
+def fault(check: Callable[..., None], *arguments: object) -> Callable[[Fault], Fault]:
+    """Register a fault with a check that has to notice it."""
+
+    def register(plant: Fault) -> Fault:
+        name = f"{plant.__name__}-{check.__name__}-{len(FAULTS)}"
+        FAULTS[name] = (plant, lambda: check(*arguments))
+        return plant
+
+    return register
+
+
+@fault(loss_checks.check_gradient, GENERALIZED, "whole")
+@fault(loss_checks.check_derivatives, Case("generalized_cross_entropy(q=0.7)", "index", (3, 5)))
+@fault(checks.check_generalized_gradient)
+def gradient_of_cross_entropy(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(robust_leaves.BoxCox, "_slope", lambda self, at: at.q)
+
+
+@fault(loss_checks.check_value, GENERALIZED, "whole")
+@fault(loss_checks.check_value, GENERALIZED, "composed")
+def power_that_is_not_divided(patch: pytest.MonkeyPatch) -> None:
+    original = robust_leaves.BoxCox._value
+    patch.setattr(
+        robust_leaves.BoxCox, "_value", lambda self, at: original(self, at) * self.exponent
+    )
+
+
+@fault(loss_checks.check_value, SYMMETRIC, "whole")
+def log_of_zero_with_the_wrong_sign(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        symmetric_cross_entropy,
+        "symmetric_cross_entropy_term",
+        lambda a, b, zero: a * robust_leaves.box_cox(0.0) + (zero * b) * robust_leaves.box_cox(1.0),
+    )
+
+
+@fault(loss_checks.check_value, DIVERGENCE, "whole")
+@fault(checks.check_divergence, 0.3)
+def label_and_prediction_swapped(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        jensen_shannon,
+        "jensen_shannon",
+        lambda pi: robust_leaves.jensen_shannon(min(1 - pi, 0.95) * 0.99),
+    )
+
+
+@fault(loss_checks.check_value, NARROW, "whole")
+def near_form_everywhere(patch: pytest.MonkeyPatch) -> None:
+    """log(1 + r) with the ratio kept finite, where the mixture is not near the prediction."""
+    patch.setattr(robust_leaves.torch, "where", lambda condition, near, far: near)
+
+
+@fault(checks.check_divergence, 0.3)
+@fault(loss_checks.check_value, DIVERGENCE, "composed")
+def divergence_that_is_not_normalised(patch: pytest.MonkeyPatch) -> None:
+    original = robust_leaves.JensenShannon._value
+    patch.setattr(
+        robust_leaves.JensenShannon, "_value", lambda self, at: original(self, at) * (1 - self.pi)
+    )
+
+
+@fault(loss_checks.check_value, ASYMMETRIC, "whole")
+@fault(checks.check_asymmetric_margin)
+def probability_that_is_not_shifted(patch: pytest.MonkeyPatch) -> None:
+    original = asymmetric._shifted
+    patch.setattr(asymmetric, "_shifted", lambda at, gamma, margin: original(at, gamma, 0.0))
+
+
+@fault(loss_checks.check_value, ASYMMETRIC, "whole")
+def focusing_of_positives_and_negatives_swapped(patch: pytest.MonkeyPatch) -> None:
+    original = asymmetric.asymmetric_values
+    patch.setattr(
+        asymmetric,
+        "asymmetric_values",
+        lambda positive, negative, margin, smoothing: original(
+            negative, positive, margin, smoothing
+        ),
+    )
+
+
+@fault(loss_checks.check_value, SINGLE, "whole")
+@fault(loss_checks.check_gradient, SINGLE, "whole")
+def smoothed_label_in_the_focusing(patch: pytest.MonkeyPatch) -> None:
+    original = asymmetric_single_label.asymmetric_single_label_values
+
+    def smoothed(positive: float, negative: float, smoothing: float) -> own.Values:
+        values = original(positive, negative, smoothing)
+        return lambda x, y: values(x, y * (1 - smoothing) + smoothing / x.shape[1])
+
+    patch.setattr(asymmetric_single_label, "asymmetric_single_label_values", smoothed)
+
+
+@fault(loss_checks.check_value, BALANCED, "whole")
+@fault(checks.check_rows_without_positives)
+def rows_without_positives_divide_by_zero(patch: pytest.MonkeyPatch) -> None:
+    def weight(y: Tensor, inverse: Tensor, settings: object) -> Tensor:
+        share = (inverse * y + 1e-30) / (y * inverse).sum(dim=1, keepdim=True) * 0 + (
+            inverse / (y * inverse).sum(dim=1, keepdim=True)
+        )
+        return settings.floor + torch.sigmoid(settings.beta * (share - settings.mu))
+
+    patch.setattr(distribution_balanced, "rebalancing_weight", weight)
+
+
+@fault(loss_checks.check_value, BALANCED, "whole")
+@fault(checks.check_official_distribution_balanced)
+def shift_with_the_wrong_sign(patch: pytest.MonkeyPatch) -> None:
+    original = distribution_balanced.distribution_balanced_values
+    patch.setattr(
+        distribution_balanced,
+        "distribution_balanced_values",
+        lambda inverse, prior, settings: original(inverse, -prior, settings),
+    )
+
+
+@fault(loss_checks.check_permutations, BALANCED, "whole")
+def classes_in_the_wrong_order(patch: pytest.MonkeyPatch) -> None:
+    original = distribution_balanced.rebalancing_weight
+    patch.setattr(
+        distribution_balanced,
+        "rebalancing_weight",
+        lambda y, inverse, settings: original(y, inverse.sort().values, settings),
+    )
+
+
+@fault(loss_checks.check_value, VARIFOCAL, "whole")
+@fault(checks.check_varifocal_sides)
+def positives_without_their_score(patch: pytest.MonkeyPatch) -> None:
+    original = varifocal.varifocal_values
+
+    def unweighted(alpha: float, gamma: float) -> own.Values:
+        values = original(alpha, gamma)
+        return lambda x, y: values(x, y) / torch.where(y > 0, y, 1.0)
+
+    patch.setattr(varifocal, "varifocal_values", unweighted)
+
+
+@fault(loss_checks.check_gradient, QUALITY, "whole")
+def constant_modulator(patch: pytest.MonkeyPatch) -> None:
+    original = quality_focal._distance_power
+    patch.setattr(
+        quality_focal, "_distance_power", lambda at, y, beta: original(at, y, beta).detach()
+    )
+
+
+@fault(loss_checks.check_gradient, HARMONY, "whole")
+@fault(checks.check_equal_bins)
+def density_by_the_signed_gradient(patch: pytest.MonkeyPatch) -> None:
+    def signed(found: own.Elements, bins: int) -> Tensor:
+        size = (torch.sigmoid(found.x) - found.y).detach()
+        return (size * bins).long().clamp(0, bins - 1)
+
+    patch.setattr(ghm, "gradient_bins", signed)
+
+
+@fault(checks.check_ignored_density)
+@fault(loss_checks.check_ignored, HARMONY, "whole")
+def ignored_elements_in_the_density(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        ghm,
+        "bin_counts",
+        lambda found, place, bins: torch.bincount(place.flatten(), minlength=bins).double(),
+    )
+
+
+@fault(checks.check_momentum)
+def average_that_starts_at_zero(patch: pytest.MonkeyPatch) -> None:
+    """As the public code: the first weights are larger by 1 / (1 - m)."""
+    original = ghm.GHMLoss._averaged
+
+    def uncorrected(self: ghm.GHMLoss, counts: Tensor) -> Tensor:
+        original(self, counts)
+        return self.density
+
+    patch.setattr(ghm.GHMLoss, "_averaged", uncorrected)
+
+
+@fault(checks.check_momentum_counts_training_only)
+def counting_in_evaluation(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ghm.torch, "is_grad_enabled", lambda: True)
+
+
+@fault(other_calls.check_values, DISTANCES, (7,), torch.float64)
+def mass_on_the_wrong_neighbour(patch: pytest.MonkeyPatch) -> None:
+    original = distribution_focal.two_point_target
+    patch.setattr(
+        distribution_focal,
+        "two_point_target",
+        lambda distance, bins: original(distance, bins).roll(1, dims=1),
+    )
+
+
+@fault(other_calls.check_values, DISTANCES, (7,), torch.float64)
+def last_bin_out_of_reach(patch: pytest.MonkeyPatch) -> None:
+    """What public callers do: clamp the number below the last bin."""
+    original = distribution_focal.two_point_target
+    patch.setattr(
+        distribution_focal,
+        "two_point_target",
+        lambda distance, bins: original(distance.clamp(max=bins - 1.01), bins),
+    )
+
+
+@fault(other_calls.check_values, INFLUENCE, (3, 4), torch.float64)
+def divisor_in_the_graph(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(influence_balanced, "influence", influence_balanced.influence.__wrapped__)
+
+
+@fault(other_calls.check_values, INFLUENCE, (7,), torch.float64)
+def euclidean_features(patch: pytest.MonkeyPatch) -> None:
+    def euclidean(found: own.Elements, features: Tensor) -> Tensor:
+        p = torch.sigmoid(found.x)
+        return (p - found.y).abs().sum(dim=1).detach() * features.norm(dim=1)
+
+    patch.setattr(influence_balanced, "influence", euclidean)
+
+
+@fault(other_calls.check_values, VIEWS, (7,), torch.float64)
+def no_consistency(patch: pytest.MonkeyPatch) -> None:
+    """JensenShannonNoConsistency of the official code."""
+    original = generalized_jensen_shannon.disagreement
+    patch.setattr(
+        generalized_jensen_shannon, "disagreement", lambda log_p, mean: 0 * original(log_p, mean)
+    )
+
+
+@fault(loss_checks.check_ignored, ASYMMETRIC, "whole")
+@fault(loss_checks.check_nothing_left, ASYMMETRIC, "whole")
+@fault(other_calls.check_ignored, VIEWS, (3, 4))
+def nothing_is_ignored_by_losses_of_their_own(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(own, "_kept", lambda target, plan, options: None)
+    original = own.elements
+
+    def kept(input: Tensor, target: Tensor, options: object) -> own.Elements:
+        found = original(input, target, options)
+        changed = Plan(**{**vars(found.plan), "rows": torch.ones_like(found.plan.rows)})
+        return own.Elements(found.x, found.y.clamp(0, 1), None, changed)
+
+    for module in (own, generalized_jensen_shannon):
+        patch.setattr(module, "elements", kept)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_fault_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant, check = FAULTS[name]
+    check()  # without the fault the check is content
+    plant(monkeypatch)
+    with pytest.raises((AssertionError, GradcheckError)):
+        check()
+
+
+def test_a_term_of_its_own_is_still_a_function_of_one_point() -> None:
+    """The leaves see nothing but the point: the complement's complement changes no digit."""
+    at = Point(torch.linspace(-9, 9, 7).double())
+    for term in (robust_leaves.box_cox(0.7), robust_leaves.jensen_shannon(0.2)):
+        assert torch.equal(term.evaluate(at.complement().complement()), term.evaluate(at))

@@ -1,0 +1,295 @@
+"""Losses whose call takes something else than logits and one target per position, and checks.
+
+Each `Subject` says how to draw the arguments of a call and what the loss of each position is,
+naively in float64; the checks hold it to the vocabulary that all losses share.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from loss_cases import ATOL, GRADIENT_ATOL, GRADIENT_RTOL, RTOL, default_dtype
+from taylored import catalog
+
+CLASSES = 5
+IGNORED = -100
+SHAPES = ((7,), (3, 4), (2, 2, 3))
+"""Of positions."""
+
+Draw = Callable[[tuple[int, ...], torch.Generator], tuple[Tensor, Tensor, tuple[Tensor, ...]]]
+Values = Callable[[Tensor, Tensor, tuple[Tensor, ...], dict[str, object]], Tensor]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A loss, its arguments, and its losses one by one.
+
+    Attributes:
+        text: the call, as the catalogue reads it.
+        draw: logits (float64), target, and further positional arguments, for a shape of positions.
+        values: unreduced and unweighted losses of (logits, target, further, parameters).
+        class_axis: of the logits.
+        weighted: whether it takes `weight`.
+    """
+
+    text: str
+    draw: Draw
+    values: Values
+    class_axis: int = 1
+    weighted: bool = True
+
+    def arguments(self, shape: tuple[int, ...]) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        return self.draw(shape, torch.Generator().manual_seed(len(shape)))
+
+    def build(self, **options: object) -> torch.nn.Module:
+        name, inside = self.text.rstrip(")").split("(", 1)
+        given = [inside] if inside else []
+        given += [f"{key}={value!r}" for key, value in options.items()]
+        with default_dtype(torch.float64):
+            return catalog.get(f"{name}({', '.join(given)})")
+
+    def parameters(self) -> dict[str, object]:
+        return dict(vars(self.build()))
+
+
+def _with_classes(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
+    return (shape[0], size, *shape[1:])
+
+
+def _indices(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return torch.randint(CLASSES, shape, generator=generator)
+
+
+def _normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return 2 * torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def _hot(target: Tensor) -> Tensor:
+    return torch.stack([(target == c).double() for c in range(CLASSES)], dim=1)
+
+
+def _softmax(logits: Tensor, axis: int) -> Tensor:
+    powers = torch.exp(logits)
+    return powers / powers.sum(dim=axis, keepdim=True)
+
+
+def draw_distances(
+    shape: tuple[int, ...], generator: torch.Generator
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    target = torch.rand(shape, generator=generator, dtype=torch.float64) * (CLASSES - 1)
+    target.view(-1)[-1] = CLASSES - 1  # the last bin itself
+    target.view(-1)[-2] = 2.0
+    return _normal(_with_classes(shape, CLASSES), generator), target, ()
+
+
+def distribution_focal(
+    logits: Tensor, target: Tensor, further: tuple[Tensor, ...], parameters: dict[str, object]
+) -> Tensor:
+    """Li et al. 2020, equation 6: mass in proportion to how near a bin is."""
+    log_p = torch.log(_softmax(logits, 1))
+    total = torch.zeros_like(target)
+    for b in range(CLASSES):
+        total = total - (1 - (target - b).abs()).clamp(min=0) * log_p[:, b]
+    return total
+
+
+def draw_features(
+    shape: tuple[int, ...], generator: torch.Generator
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    logits = _normal(_with_classes(shape, CLASSES), generator)
+    features = 0.1 * _normal(_with_classes(shape, 3), generator)
+    return logits, _indices(shape, generator), (features,)
+
+
+def influence_balanced(
+    logits: Tensor, target: Tensor, further: tuple[Tensor, ...], parameters: dict[str, object]
+) -> Tensor:
+    """Park et al. 2021, equation 9, the divisor constant."""
+    p, y = _softmax(logits, 1), _hot(target)
+    influence = (p - y).abs().sum(dim=1) * further[0].double().abs().sum(dim=1)
+    entropy = -(y * torch.log(p)).sum(dim=1)
+    return parameters["scale"] * entropy / (influence.detach() + 1e-3)
+
+
+VIEWS = 3
+
+
+def draw_views(
+    shape: tuple[int, ...], generator: torch.Generator
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    logits = _normal((VIEWS, *_with_classes(shape, CLASSES)), generator)
+    return logits, _indices(shape, generator), ()
+
+
+def generalized_jensen_shannon(
+    logits: Tensor, target: Tensor, further: tuple[Tensor, ...], parameters: dict[str, object]
+) -> Tensor:
+    """Englesson and Azizpour 2021, equation 5: label and views, each against the mixture."""
+    pi = parameters["pi"]
+    p, y = _softmax(logits, 2), _hot(target)
+    parts = [(pi, y), *[((1 - pi) / len(p), view) for view in p]]
+    mixture = sum(weight * part for weight, part in parts)
+    total = torch.zeros_like(y[:, 0])
+    for weight, part in parts:
+        inside = torch.where(part > 0, part, 1.0)
+        total = total + weight * torch.where(part > 0, part * torch.log(inside / mixture), 0.0).sum(
+            dim=1
+        )
+    return total / (-(1 - pi) * math.log(1 - pi))
+
+
+SUBJECTS = (
+    Subject("distribution_focal()", draw_distances, distribution_focal, weighted=False),
+    Subject("influence_balanced(scale=3)", draw_features, influence_balanced),
+    Subject("generalized_jensen_shannon(pi=0.3)", draw_views, generalized_jensen_shannon, 2),
+    Subject("generalized_jensen_shannon(pi=0.8)", draw_views, generalized_jensen_shannon, 2),
+)
+
+
+def close(left: Tensor, right: Tensor, rtol: float = 1e-10, atol: float = 1e-12) -> None:
+    torch.testing.assert_close(left.double(), right.double(), rtol=rtol, atol=atol)
+
+
+def found(
+    loss: object, logits: Tensor, target: Tensor, further: tuple[Tensor, ...], **call: object
+) -> tuple[Tensor, Tensor]:
+    """Value, and gradient of its sum."""
+    z = logits.clone().requires_grad_()
+    value = loss(z, target, *further, **call)
+    (gradient,) = torch.autograd.grad(value.sum(), z)
+    return value.detach(), gradient
+
+
+def check_values(subject: Subject, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    """Value and gradient against the naive formula, in the dtypes promised."""
+    logits, target, further = subject.arguments(shape)
+    logits = logits.to(dtype)
+    parameters = subject.parameters()
+    value, gradient = found(subject.build(reduction="sum"), logits, target, further)
+    assert value.dtype == (dtype if dtype == torch.float64 else torch.float32)
+    assert gradient.dtype == dtype
+    expected, slope = found(
+        lambda z, y, *more: subject.values(z, y, more, parameters).sum(),
+        logits.double(),
+        target,
+        further,
+    )
+    close(value, expected, RTOL[dtype], ATOL[dtype])
+    close(gradient, slope, GRADIENT_RTOL[dtype], GRADIENT_ATOL[dtype])
+
+
+def check_reductions(subject: Subject, shape: tuple[int, ...]) -> None:
+    """Denominators, ignored positions, class and sample weights, normalizers."""
+    logits, target, further = subject.arguments(shape)
+    each = subject.values(logits, target, further, subject.parameters())
+    target = target.clone()
+    target.view(-1)[1::3] = IGNORED
+    kept = target != IGNORED
+    class_weight = torch.tensor([0.5, 2.0, 1.0, 3.0, 0.0], dtype=torch.float64)
+    weights = [None, class_weight] if subject.weighted else [None]
+    per_sample = torch.linspace(0, 2, shape[0]).double()
+    per_position = torch.linspace(0.5, 2, math.prod(shape)).double().reshape(shape)
+    for weight in weights:
+        row = kept.double()
+        if weight is not None:
+            row = row * weight[torch.where(kept, target, 0)]
+        options = {} if weight is None else {"weight": weight.tolist()}
+        for extra in (None, per_sample, per_position):
+            more = 1.0
+            if extra is not None:
+                more = extra.reshape(*extra.shape, *[1] * (len(shape) - extra.dim()))
+            losses = each * row * more
+            expected = {
+                "none": losses,
+                "sum": losses.sum(),
+                "mean": losses.sum() / row.sum(),
+                "batch_mean": losses.sum() / kept.sum(),
+            }
+            for reduction, right in expected.items():
+                loss = subject.build(reduction=reduction, **options)
+                close(loss(logits, target, *further, sample_weight=extra), right)
+            loss = subject.build(**options)
+            for amount in (3.5, torch.tensor(2.0)):
+                value = loss(logits, target, *further, sample_weight=extra, normalizer=amount)
+                close(value, losses.sum() / amount)
+
+
+def check_ignored(subject: Subject, shape: tuple[int, ...]) -> None:
+    """Ignored positions leave no trace, not even where everything is infinite there."""
+    logits, target, further = subject.arguments(shape)
+    target = target.clone()
+    target.view(-1)[1::3] = IGNORED
+    gone = (target == IGNORED).unsqueeze(1)
+    wild = logits.masked_fill(gone, torch.inf)
+    wild_further = tuple(f.masked_fill(gone, torch.nan) for f in further)
+    for reduction in ("none", "mean"):
+        loss = subject.build(reduction=reduction)
+        value, gradient = found(loss, logits, target, further)
+        again, again_gradient = found(loss, wild, target, wild_further)
+        close(again, value)
+        close(again_gradient, gradient)
+        if reduction == "none":
+            assert (again[target == IGNORED] == 0).all()
+        assert (again_gradient.masked_select(gone.expand_as(again_gradient)) == 0).all()
+    nothing = torch.full_like(target, IGNORED)
+    value, gradient = found(subject.build(), logits, nothing, further)
+    assert value.item() == 0.0
+    assert (gradient == 0).all()
+    kept = subject.build(ignore_index=None)(logits, target.clamp_min(0), *further)
+    assert kept.isfinite()
+
+
+def check_extremes(subject: Subject) -> None:
+    """Finite to the second derivative at |logit| 1e4, in every precision."""
+    _, target, further = subject.arguments((7,))
+    shape = list(subject.arguments((7,))[0].shape)
+    rows = torch.tensor([1e4, -1e4, 0.0, 89.0, -17.0])
+    for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
+        base = torch.stack([rows.roll(i) for i in range(7)])
+        for logits in (base, base * 0, base * 0 + 1e4, -base):
+            z = logits.expand(shape).to(dtype).clone().requires_grad_()
+            value = subject.build()(z, target, *further)
+            (first,) = torch.autograd.grad(value, z, create_graph=True)
+            (second,) = torch.autograd.grad(
+                (first * torch.linspace(-1, 1, 5).to(dtype)).sum(), z, allow_unused=True
+            )
+            assert value.isfinite()
+            assert first.isfinite().all()
+            assert second is None or second.isfinite().all()
+
+
+def check_empty(subject: Subject) -> None:
+    logits, target, further = subject.arguments((7,))
+    logits = logits[:, :0] if subject.class_axis == 2 else logits[:0]
+    for reduction in ("none", "sum", "mean", "batch_mean"):
+        loss = subject.build(reduction=reduction)
+        value, gradient = found(loss, logits, target[:0], tuple(f[:0] for f in further))
+        assert gradient.shape == logits.shape
+        assert value.numel() == 0 if reduction == "none" else value.item() == 0.0
+
+
+def check_transforms(subject: Subject) -> None:
+    """torch.func, and torch.compile without a graph break."""
+    logits, target, further = subject.arguments((6,))
+    loss = subject.build()
+    expected, gradient = found(loss, logits, target, further)
+    functional = torch.func.grad(lambda z: loss(z, target, *further))
+    close(functional(logits), gradient)
+    batch_axis = subject.class_axis - 1
+
+    def single(z: Tensor, y: Tensor, *more: Tensor) -> Tensor:
+        return loss(z.unsqueeze(batch_axis), y.unsqueeze(0), *[m.unsqueeze(0) for m in more])
+
+    axes = (batch_axis, 0, *[0] * len(further))
+    losses = torch.func.vmap(single, in_dims=axes)(logits, target, *further)
+    close(losses.mean(), expected)
+    torch._dynamo.reset()
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    value, compiled_gradient = found(compiled, logits, target, further)
+    close(value, expected)
+    close(compiled_gradient, gradient)
