@@ -70,6 +70,18 @@ GENERATED = {name: spec for name, spec in catalog.SPECS.items() if spec.call == 
 """Losses that the suites call, with logits and targets; the others have suites of their own."""
 BATCHWISE = frozenset({"ghm"})
 """Losses of which a sample's depends on its batch."""
+ONE_PATH = frozenset(
+    {
+        "asymmetric",
+        "asymmetric_single_label",
+        "distribution_balanced",
+        "equalized_quality_focal",
+        "varifocal",
+        "quality_focal",
+        "ghm",
+    }
+)
+"""Losses on `core/own.py`, which the engine does not run: there is one way through them."""
 
 
 def examples() -> list[str]:

@@ -148,11 +148,27 @@ def needs(text: str) -> frozenset[str]:
     return _parse(text).needs()
 
 
+def head(text: str) -> str:
+    """The classifier layer that a loss is made for: "linear", or "cosine" (`CosineClassifier`).
+
+    Example:
+        >>> head("deferred(ldam(max_m=0.3))")
+        'cosine'
+    """
+    call: _Call | None = _parse(text)
+    while call is not None:
+        if call.spec.head != "linear":
+            return call.spec.head
+        call = call.inner
+    return "linear"
+
+
 def get(
     text: str,
     *,
     counts: Tensor | Sequence[float] | None = None,
     num_classes: int | None = None,
+    num_samples: float | None = None,
 ) -> nn.Module:
     """The loss that a string names.
 
@@ -161,6 +177,8 @@ def get(
         counts: training samples per class, for losses that need them.
         num_classes: for losses that keep state per class; the length of `counts` if those are
             given.
+        num_samples: what the counts are fractions of, for losses that ask (multi-label data, where
+            it is not their sum).
 
     Returns:
         The loss module; its repr is a string that rebuilds it.
@@ -186,12 +204,14 @@ def get(
             f"`{call.spec.name}` needs the number of classes. "
             "Fix: get(..., num_classes=C), or num_classes=C in the string"
         )
-    return _build(call, {"counts": counts, "num_classes": num_classes})
+    data = {"counts": counts, "num_classes": num_classes, "num_samples": num_samples}
+    return _build(call, data)
 
 
 def _build(call: _Call, data: dict[str, object]) -> nn.Module:
     arguments = dict(call.arguments)
-    for name in call.spec.needs:
+    accepted = {parameter.name for parameter in call.spec.accepted}
+    for name in call.spec.needs | (accepted & {"num_samples"}):
         arguments.setdefault(name, data[name])
     inner = [] if call.inner is None else [_build(call.inner, data)]
     try:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail
+from taylored.core.class_sums import ClassSums
 from taylored.core.indicator import GradientIndicator, GradientSums
 
 Log = Callable[[dict[str, float], int], object]
@@ -116,13 +117,11 @@ class GradientRatio(nn.Module):
 
 
 def _sums(gradient: Tensor, target: Tensor) -> GradientSums:
-    """Absolute gradients per class, split by the truth."""
-    size = gradient.abs().double() if gradient.device.type == "cpu" else gradient.abs().float()
+    """Absolute gradients per class, split by the truth. Ignored places have no gradient."""
+    flat = gradient.flatten(2) if gradient.dim() > 3 else gradient
+    sums = ClassSums.of(flat)
     if target.shape == gradient.shape:
-        truth = target.to(size.dtype).clamp(0.0, 1.0)  # ignored elements have no gradient
+        sums.add_split(flat, target.reshape(flat.shape).to(flat.dtype).clamp(0.0, 1.0))
     else:
-        classes = torch.arange(gradient.shape[1], device=gradient.device)
-        classes = classes.reshape(-1, *[1] * (gradient.dim() - 2))
-        truth = (classes == target.unsqueeze(1)).to(size.dtype)
-    over = [axis for axis in range(gradient.dim()) if axis != 1]
-    return GradientSums((size * truth).sum(over), (size * (1.0 - truth)).sum(over), None)
+        sums.add_single(flat, target.reshape(flat.shape[:1] + flat.shape[2:]).long())
+    return GradientSums(sums.positive, sums.negative, None)

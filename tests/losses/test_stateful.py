@@ -100,6 +100,11 @@ def test_generated_code(subject: Subject) -> None:
     checks.check_compile(subject, "inductor")
 
 
+@each_loss
+def test_batch_sizes(subject: Subject) -> None:
+    checks.check_batch_sizes(subject)
+
+
 @each_subject
 def test_functorch(subject: Subject) -> None:
     checks.check_functorch(subject)

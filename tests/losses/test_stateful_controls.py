@@ -107,7 +107,7 @@ def nothing_is_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 @fault(checks.check_steps, SOFTMAX, 10, "blocked")
 @fault(checks.check_target_forms, FOCAL)
-def truths_count_once_per_sweep(patch: pytest.MonkeyPatch) -> None:
+def truths_weigh_more(patch: pytest.MonkeyPatch) -> None:
     def add_truths(self: ClassSums, index: Tensor, pulls: Tensor) -> None:
         hot = torch.zeros_like(self.positive).index_add_(0, index.reshape(-1), pulls.reshape(-1))
         self.positive.copy_(torch.maximum(self.positive, hot) * 1.5)
@@ -278,6 +278,7 @@ def backward_recomputes_from_the_new_state(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(indicator, "held", lambda values: values)
 
 
+@fault(checks.check_batch_sizes, SIGMOID)
 @fault(checks.check_compile, FOCAL, "eager")
 def a_step_counter_that_recompiles(patch: pytest.MonkeyPatch) -> None:
     original = GradientIndicator.update

@@ -44,6 +44,14 @@ class ClassSums:
         # Not a 1-norm: torch's takes five times as long along the outer axis.
         self.negative.add_(_over_positions(gradient.abs()))
 
+    def add_single(self, gradient: Tensor, index: Tensor) -> None:
+        """Gradients on every class; one is the truth of a position, or none (an index outside)."""
+        hot = index.clamp(0, gradient.shape[1] - 1).unsqueeze(1)
+        there = gradient.gather(1, hot)
+        none = hot != index.unsqueeze(1)
+        self.add_truths(hot, (there * ~none).abs())
+        self.add_rivals(gradient.scatter(1, hot, there * none))
+
     def add_split(self, gradient: Tensor, truth: Tensor) -> None:
         """Gradients on every class, split by the mass of the truth in [0, 1]."""
         size = gradient.abs()

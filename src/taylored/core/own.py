@@ -18,7 +18,7 @@ from taylored.core.engine import in_shape_of
 from taylored.core.leaves import nll
 from taylored.core.plan import Plan, along_classes, computing_dtype
 from taylored.core.prepare import Options, prepare
-from taylored.core.softmax import _margins
+from taylored.core.softmax import margins_of
 
 Values = Callable[[Tensor, Tensor], Tensor]
 """(log odds, truth), both (N, C) or (N, C, S) -> one loss per element."""
@@ -49,7 +49,7 @@ def elements(input: Tensor, target: Tensor, options: Options) -> Elements:
     x, y = logits.to(dtype), _dense(logits, plan).to(dtype)
     if kept is not None:
         x, y = torch.where(kept, x, 0.0), torch.where(kept, y, 0.0)
-    return Elements(_margins(x) if options.link == "softmax" else x, y, kept, plan)
+    return Elements(margins_of(x) if options.link == "softmax" else x, y, kept, plan)
 
 
 def reduced(input: Tensor, found: Elements, losses: Tensor) -> Tensor:

@@ -46,7 +46,10 @@ def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tupl
         pull = coefficient * slopes
         total, gradient = coefficient * values, sign.neg_().mul_(pull)
         if sums is not None:
-            _count_hard(sums, pull, yes, block, plan)
+            if plan.target_kind == "index":
+                sums.add_single(pull, block.target)
+            else:
+                sums.add_split(pull, yes)
     else:
         yes, no = _soft_coefficients(block, plan, x)
         at = Point.fixed(x)
@@ -57,18 +60,6 @@ def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tupl
         if sums is not None:
             sums.add_split(gradient, _soft_truth(block, plan, x))
     return total, gradient if plan.temperature == 1.0 else gradient / plan.temperature
-
-
-def _count_hard(sums: ClassSums, pull: Tensor, yes: Tensor, block: Block, plan: Plan) -> None:
-    if plan.target_kind == "dense":
-        sums.add_split(pull, yes)
-        return
-    # One truth a position, or none (an index < 0): no need to look at the whole mask.
-    hot = block.target.clamp_min(0).unsqueeze(1)
-    there = pull.gather(1, hot)
-    none = (block.target < 0).unsqueeze(1)
-    sums.add_truths(hot, (there * ~none).abs())
-    sums.add_rivals(pull.scatter(1, hot, there * none))
 
 
 def _bound(block: Block, plan: Plan) -> Term:

@@ -27,7 +27,7 @@ def value(block: Block, plan: Plan) -> Tensor:
         margin = chosen - torch.logsumexp(others, dim=1, keepdim=True)
         values = _bound_to_target(block, plan).evaluate(Point(margin))
         return (values * block.rows).squeeze(1)
-    values = _bound_to_axis(block, plan).evaluate(Point(_margins(z)))
+    values = _bound_to_axis(block, plan).evaluate(Point(margins_of(z)))
     return (_mass(block, plan, z) * values).sum(dim=1) * block.rows.squeeze(1)
 
 
@@ -105,7 +105,7 @@ def _shares(others: Tensor) -> tuple[Tensor, Tensor]:
     return shares, others.amax(dim=1, keepdim=True) - torch.log(top_share)
 
 
-def _margins(z: Tensor) -> Tensor:
+def margins_of(z: Tensor) -> Tensor:
     """log(p / (1 - p)) of every class, differentiable."""
     top = z.argmax(dim=1, keepdim=True)
     chosen, others = _split(z, top)

@@ -63,7 +63,7 @@ def jensen_shannon_loss(
 class JensenShannonLoss(nn.Module):
     r"""Jensen-Shannon loss, the divergence of label and prediction with weights pi and 1 - pi.
 
-    With c = 1 - pi and the mixture m = pi y + c p it is (pi KL(y || m) + c KL(p || m)) / (-c log c).
+    With c = 1 - pi and the mixture m = pi y + c p: (pi KL(y || m) + c KL(p || m)) / (-c log c).
     For a hard label every other class adds its p_k times the same number, which leaves a function
     of p_t alone, 1 - p_t + (c p_t log p_t - m_t log m_t) / (-c log c).
 
