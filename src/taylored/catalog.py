@@ -204,7 +204,11 @@ def get(
             f"`{call.spec.name}` needs the number of classes. "
             "Fix: get(..., num_classes=C), or num_classes=C in the string"
         )
-    data = {"counts": counts, "num_classes": num_classes, "num_samples": num_samples}
+    data: dict[str, object] = {
+        "counts": counts,
+        "num_classes": num_classes,
+        "num_samples": num_samples,
+    }
     return _build(call, data)
 
 

@@ -37,26 +37,24 @@ class ClassSums:
         if shares.dim() == 2:  # one pass that only reads, and makes nothing of full size
             self.negative.addmv_(shares.T, pulls.squeeze(1))
         else:
-            self.add_rivals(shares * pulls)
-
-    def add_rivals(self, gradient: Tensor) -> None:
-        """Gradients of either sign on classes that are not the truth; 0 where they are."""
-        # Not a 1-norm: torch's takes five times as long along the outer axis.
-        self.negative.add_(_over_positions(gradient.abs()))
+            self.negative.add_(_over_positions(shares * pulls))
 
     def add_single(self, gradient: Tensor, index: Tensor) -> None:
         """Gradients on every class; one is the truth of a position, or none (an index outside)."""
         hot = index.clamp(0, gradient.shape[1] - 1).unsqueeze(1)
-        there = gradient.gather(1, hot)
         none = hot != index.unsqueeze(1)
-        self.add_truths(hot, (there * ~none).abs())
-        self.add_rivals(gradient.scatter(1, hot, there * none))
+        size = gradient.abs()
+        there = size.gather(1, hot)
+        self.add_truths(hot, there * ~none)
+        self.negative.add_(_over_positions(size.scatter_(1, hot, there * none)))
 
     def add_split(self, gradient: Tensor, truth: Tensor) -> None:
         """Gradients on every class, split by the mass of the truth in [0, 1]."""
+        # Not a 1-norm: torch's takes five times as long along the outer axis.
         size = gradient.abs()
-        self.positive.add_(_over_positions(size * truth))
-        self.negative.add_(_over_positions(size * (1.0 - truth)))
+        true = size * truth
+        self.positive.add_(_over_positions(true))
+        self.negative.add_(_over_positions(size.sub_(true)))
 
     def stacked(self) -> Tensor:
         """Both, (2, C)."""

@@ -129,6 +129,7 @@ def counted_loss(
     """
     if not indicator.collecting():
         return p_t_loss(input, target, term, options)
+    indicator.refuse_transforms()
     logits, plan = prepare(input, target, term, options)
     loss, sums = run_collecting(logits, plan)
     sums = sums[:, : sums.shape[1] - uncounted]

@@ -42,7 +42,8 @@ class GradientIndicator(nn.Module):
     State is updated with the gradients of the batch *after* the step's weights were read from it,
     only in training mode, with gradients enabled and not frozen. Every training forward counts:
     with gradient accumulation each micro-batch adds its sums, and the next one sees them. Keep the
-    loss outside of activation checkpointing, which runs forwards twice. Under a process group the
+    loss outside of activation checkpointing, which runs forwards twice. A batch whose gradients are
+    not finite is left out. Under a process group the
     sums of all ranks are added in one collective a forward (none with one process), so that all
     ranks hold the state that one process would reach on the concatenated batch; every rank has to
     call the loss, with an empty batch if need be.
@@ -116,16 +117,20 @@ class GradientIndicator(nn.Module):
         """Whether the next forward is to be counted."""
         return self.training and not self.frozen and torch.is_grad_enabled()
 
-    @torch.no_grad()
-    def update(self, sums: GradientSums) -> None:
-        """Count a batch. Called by the losses; call it yourself only with sums of your own."""
-        if torch._C._are_functorch_transforms_active():
+    def refuse_transforms(self) -> None:
+        """Refuse to count inside torch.func, before any work is done."""
+        if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
             fail(
                 "loss",
                 "frozen or in eval mode inside torch.func transforms (they allow no side effects)",
                 "a training forward",
                 "call loss.indicator.freeze() before",
             )
+
+    @torch.no_grad()
+    def update(self, sums: GradientSums) -> None:
+        """Count a batch. Called by the losses; call it yourself only with sums of your own."""
+        self.refuse_transforms()
         if sums.positive.shape != self.positive.shape:
             fail(
                 "input",
@@ -137,9 +142,12 @@ class GradientIndicator(nn.Module):
         if denominator is not None and self.scale == "mean":
             share = torch.where(denominator == 0, 1.0, denominator)
             positive, negative = positive / share, negative / share
-        self.positive.mul_(self.decay).add_(positive)
-        self.negative.mul_(self.decay).add_(negative)
-        self.steps.add_(1)
+        # An overflow in half precision must not stay in the state for good: such a batch is left
+        # out, as the scaler of mixed precision leaves out its step.
+        sound = (positive + negative).isfinite().all()
+        for buffer, batch in ((self.positive, positive), (self.negative, negative)):
+            buffer.copy_(torch.where(sound, self.decay * buffer + batch, buffer))
+        self.steps.add_(sound)
 
     def _over_all_ranks(self, sums: GradientSums) -> tuple[Tensor, Tensor, Tensor | None]:
         """The three sums over the ranks, in one collective."""
