@@ -4,7 +4,10 @@ import pytest
 import torch
 
 from taylored.lab.errors import UsageError
-from taylored.lab.losses import DEFAULT_LOSSES, build_loss, describe, link_of, resolve
+from taylored.lab.links import link_of
+from taylored.lab.losses import build_loss, describe
+from taylored.lab.losses import resolve as resolve_for
+from taylored.lab.tasks import SINGLE_LABEL
 
 COUNTS = (120, 30, 4)
 OWN = """
@@ -88,6 +91,10 @@ FORMS = (
 )
 
 
+def resolve(names, counts):
+    return resolve_for(names, counts, SINGLE_LABEL)
+
+
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     (tmp_path / "own_losses.py").write_text(OWN)
@@ -97,8 +104,8 @@ def own(tmp_path, monkeypatch):
 
 
 def test_the_default_losses_all_work():
-    names, notes = resolve(DEFAULT_LOSSES, COUNTS)
-    assert names == DEFAULT_LOSSES
+    names, notes = resolve(SINGLE_LABEL.losses, COUNTS)
+    assert names == SINGLE_LABEL.losses
     assert notes == []
 
 
@@ -141,9 +148,9 @@ def test_own_factories_get_the_counts_and_modules_are_fresh(own):
 
 
 def test_link_is_an_attribute(own):
-    assert link_of(build_loss("own_losses:Module", COUNTS)) == "sigmoid"
-    assert link_of(build_loss("own_losses:plain", COUNTS)) == "softmax"
-    assert link_of(build_loss("focal(gamma=2)", COUNTS)) == "softmax"
+    assert link_of(build_loss("own_losses:Module", COUNTS), "single-label") == "sigmoid"
+    assert link_of(build_loss("own_losses:plain", COUNTS), "single-label") == "softmax"
+    assert link_of(build_loss("focal(gamma=2)", COUNTS), "single-label") == "softmax"
 
 
 @pytest.mark.parametrize(

@@ -287,12 +287,12 @@ def test_digits_have_the_same_bits_everywhere() -> None:
 
 
 def test_builtin_names_start_with_the_default() -> None:
-    assert builtin_names() == ("kanjivg-strokes", "digits-lt")
+    assert builtin_names() == ("kanjivg-strokes", "kanjivg-components", "digits-lt")
 
 
 @pytest.mark.parametrize("name", ["digits-tl", "kanjivg", "Digits-LT"])
 def test_unknown_name_suggests_the_nearest(name: str) -> None:
-    with pytest.raises(DataError, match=r"kanjivg-strokes, digits-lt.*Did you mean"):
+    with pytest.raises(DataError, match=r"kanjivg-components, digits-lt.*Did you mean"):
         load(name)
 
 

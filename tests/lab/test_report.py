@@ -13,9 +13,9 @@ from html.parser import HTMLParser
 import pytest
 
 from lab.result_cases import HOSTILE, LOSSES, dataset, diverge, hostile, losses, results
+from taylored.lab.report.class_scores import score_panels, smooth
 from taylored.lab.report.page import SIZE_LIMIT
 from taylored.lab.report.palette import COLOURS, NOISE, PAGE, SERIES, strokes
-from taylored.lab.report.recall import recall_panels, smooth
 from taylored.lab.result import Comparison
 
 MANY = [
@@ -237,7 +237,7 @@ def test_a_loss_has_one_colour_in_all_figures(six):
     html, _ = six
     for index, (name, *_) in enumerate(LOSSES):
         wanted = f"--series-{index + 1})"
-        for figure in ("parts", "recall", "training", "gain"):
+        for figure in ("parts", "scores", "training", "gain"):
             svg = re.search(rf'<svg[^>]*id="{figure}{index}".*?</svg>', html, re.DOTALL)[0]
             others = set(re.findall(r"--series-\d\)", svg)) - {wanted}
             assert wanted in svg
@@ -333,7 +333,7 @@ def test_run_folder_adds_versions(tmp_path):
 
 def test_each_class_is_a_point_up_to_a_limit():
     for classes, drawn in ((71, 71), (1200, 300)):
-        panels = recall_panels(results(LOSSES[:1], seeds=1, data=dataset(classes)))
+        panels = score_panels(results(LOSSES[:1], seeds=1, data=dataset(classes)))
         assert [len(line.points) for line in panels[0].shown] == [drawn, drawn]
         assert panels[0].svg.count("M ") >= 2 * drawn
 
@@ -353,6 +353,8 @@ def test_settings_tell_how_the_learning_rate_was_found():
 def test_smoothing_averages_neighbours_in_frequency():
     few = [(float(i), 10.0 * i) for i in range(1, 13)]
     assert smooth(few) == ([x for x, _ in few], [y for _, y in few])
+    ties = [(3.0, y) for y in range(101)] + [(5.0, 60.0)] * 99
+    assert {y for x, y in zip(*smooth(ties), strict=True) if x < 3.01} == {50.0}
     many = [(float(i), 50.0 + (-1) ** i) for i in range(1, 97)]
     xs, ys = smooth(many)
     assert len(xs) == 12

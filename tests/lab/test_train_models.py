@@ -40,6 +40,7 @@ def own(tmp_path, monkeypatch):
         *[("linear", shape) for shape in [(64,), (3, 5, 7)]],
         *[("mlp", shape) for shape in [(64,), (3, 5, 7)]],
         *[("cnn", shape) for shape in [(1, 8, 8), (3, 32, 32), (3, 5, 7), (1, 1, 2)]],
+        *[("grid_cnn", shape) for shape in [(1, 8, 8), (3, 32, 32), (3, 5, 7), (1, 1, 2)]],
     ],
 )
 def test_built_in_models_fit_every_input(name, shape):
@@ -47,8 +48,10 @@ def test_built_in_models_fit_every_input(name, shape):
 
 
 def test_auto_depends_on_the_data():
-    assert choose_model("auto", "vector") == "mlp"
-    assert choose_model("auto", "image") == "cnn"
+    assert choose_model("auto", "vector", "single-label") == "mlp"
+    assert choose_model("auto", "vector", "multi-label") == "mlp"
+    assert choose_model("auto", "image", "single-label") == "cnn"
+    assert choose_model("auto", "image", "multi-label") == "grid_cnn"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +60,7 @@ def test_auto_depends_on_the_data():
 )
 def test_impossible_models_are_refused(name, kind, message):
     with pytest.raises(UsageError, match=message):
-        choose_model(name, kind)
+        choose_model(name, kind, "single-label")
 
 
 def test_own_model_is_built_and_trained(own):

@@ -90,6 +90,7 @@ def protocol(problem, **changes):
         "epochs": 6,
         "batch_size": 16,
         "primary_metric": "balanced_accuracy",
+        "task": "single-label",
         "groups": problem.groups,
     }
     return Protocol(**settings | changes)
@@ -189,9 +190,9 @@ def test_features_are_standardised_with_the_training_part_only(problem):
 
 
 def test_small_data_get_small_batches_and_many_epochs():
-    assert batch_size_for(47_408) == 256
-    assert batch_size_for(445) == 16
-    assert batch_size_for(2_000) == 64
+    assert batch_size_for(47_408, "single-label") == 256
+    assert batch_size_for(445, "single-label") == 16
+    assert batch_size_for(2_000, "single-label") == 64
     assert epochs_for(47_408, 256, 2200) == 12
     assert epochs_for(445, 16, 2200) == 79
     assert epochs_for(10_000_000, 256, 2200) == 2

@@ -26,13 +26,24 @@ def compare(
         ),
     ] = None,
     data: Annotated[
-        str, typer.Option(help="Built-in name, .npz, .csv, .parquet or image folder.")
+        str,
+        typer.Option(
+            help="kanjivg-strokes, kanjivg-components (many labels per image), digits-lt, "
+            "or an .npz, .csv, .parquet or image folder.",
+        ),
     ] = "kanjivg-strokes",
     target: Annotated[str | None, typer.Option(help="Column with the classes, for tables.")] = None,
-    model: Annotated[str, typer.Option(help="auto, linear, mlp, cnn or module:function.")] = "auto",
+    model: Annotated[
+        str, typer.Option(help="auto, linear, mlp, cnn, grid_cnn or module:function.")
+    ] = "auto",
     metric: Annotated[
-        str, typer.Option(help="balanced_accuracy, accuracy, head, medium, tail, nll.")
-    ] = "balanced_accuracy",
+        str | None,
+        typer.Option(
+            help="balanced_accuracy, accuracy, head, medium, tail, nll; for many labels "
+            "mean_average_precision, micro_average_precision.",
+            show_default=False,
+        ),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="3 seeds, a third of the steps.")] = False,
     seeds: Annotated[int | None, typer.Option(help="Repetitions (5, quick: 3).")] = None,
     seed: Annotated[int, typer.Option(help="Where all randomness starts.")] = 0,
@@ -49,7 +60,8 @@ def compare(
     """Which loss is better on my data?
 
     Trains every loss on the same splits, weights and batches, several times, and says what differs
-    beyond noise: overall, and for head, medium and tail classes. Example:
+    beyond noise: overall, and for head, medium and tail classes. Where samples have many labels
+    (multi-hot, 0 or 1 per column) all losses need link="sigmoid", and AP is measured. Example:
 
       taylored compare "focal(gamma=2)" --data my.csv --target species --quick
     """

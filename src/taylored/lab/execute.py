@@ -18,12 +18,12 @@ from taylored.lab.plan import Plan
 from taylored.lab.pool import WorkerPool, Workload
 from taylored.lab.problem import Problem
 from taylored.lab.progress import Reporter
-from taylored.lab.protocol import BASELINE, Role, TrialSpec
+from taylored.lab.protocol import Role, TrialSpec
 from taylored.lab.result import Comparison
 from taylored.lab.runs import RunFolder
 from taylored.lab.summary import summarise
 from taylored.lab.trials import Trial, validation_value
-from taylored.lab.wording import METRICS
+from taylored.lab.wording import Metric
 
 Stage = Literal["tuning", "comparing"]
 
@@ -37,6 +37,11 @@ class Run:
     folder: RunFolder
     pool: WorkerPool
     reporter: Reporter
+
+    @property
+    def primary(self) -> Metric:
+        """What the run is judged by."""
+        return self.problem.task.metrics[self.plan.primary_metric]
 
     def execute(self) -> Comparison:
         """Do what is missing and write the results; the same bytes however often it was stopped."""
@@ -58,25 +63,25 @@ class Run:
         plan = self.plan
         if plan.learning_rate is not None:
             return dict.fromkeys(plan.losses, plan.learning_rate), []
-        tuned = (BASELINE,) if plan.tune_lr == "cross_entropy" else plan.losses
-        metric = plan.primary_metric
-        direction = METRICS[metric].direction
+        reference = self.problem.task.baseline
+        tuned = (reference,) if plan.tune_lr == "cross_entropy" else plan.losses
+        direction = self.primary.direction
         tried: dict[str, list[Candidate]] = {loss: [] for loss in tuned}
         while specs := [
-            TrialSpec(loss, role_of(loss), 0, rate)
+            TrialSpec(loss, self._role_of(loss), 0, rate)
             for loss in tuned
             for rate in next_rates(tried[loss], direction)
         ]:
             so_far = sum(map(len, tried.values()))
             self.reporter.stage("tuning the learning rate", so_far + len(specs))
             for trial in self._trials(specs, "tuning"):
-                value = validation_value(trial, metric)
+                value = validation_value(trial, plan.primary_metric)
                 tried[trial["loss"]].append(Candidate(trial["loss"], trial["learning_rate"], value))
         best = {loss: best_rate(tried[loss], direction) for loss in tuned}
-        baseline = best[BASELINE]
+        baseline = best[reference]
         if baseline is None:
             raise RunError(
-                f"{BASELINE} diverged at every learning rate from {LADDER[0]:g} on. Check the "
+                f"{reference} diverged at every learning rate from {LADDER[0]:g} on. Check the "
                 "data for extreme values and the model for its initial scale."
             )
         candidates = [candidate for loss in tuned for candidate in tried[loss]]
@@ -93,8 +98,12 @@ class Run:
         ]
 
     def _entries(self) -> list[tuple[str, Role]]:
-        entries = [(loss, role_of(loss)) for loss in self.plan.losses]
-        return [*entries, (BASELINE, "control")]
+        entries = [(loss, self._role_of(loss)) for loss in self.plan.losses]
+        return [*entries, (self.problem.task.baseline, "control")]
+
+    def _role_of(self, loss: str) -> Role:
+        """Plain cross-entropy, or its binary form, is what the others are compared with."""
+        return "baseline" if loss == self.problem.task.baseline else "candidate"
 
     def _trials(self, specs: Sequence[TrialSpec], stage: Stage) -> list[Trial]:
         """The trials in the order of `specs`, from disk where they are there."""
@@ -102,9 +111,9 @@ class Run:
         missing = [spec for spec in specs if known[spec.id] is None]
         for trial in known.values():
             if trial is not None:
-                self.reporter.finished(trial, stage=stage)
+                self._finished(trial, stage)
         workload = Workload(
-            self.plan.protocol(self.problem.groups),
+            self.plan.protocol(self.problem.task.name, self.problem.groups),
             self.problem.dataset.features,
             self.problem.dataset.labels,
             self.problem.parts,
@@ -113,8 +122,12 @@ class Run:
             spec = _spec_of(trial)
             self.folder.write_trial(spec, trial)
             known[spec.id] = trial
-            self.reporter.finished(trial, stage=stage)
+            self._finished(trial, stage)
         return [trial for trial in known.values() if trial is not None]
+
+    def _finished(self, trial: Trial, stage: Stage) -> None:
+        overall = self.problem.task.metrics[self.problem.task.overall]
+        self.reporter.finished(trial, stage=stage, primary=self.primary, overall=overall)
 
     def _conclude(
         self, trials: Sequence[Trial], rates: dict[str, float], candidates: Sequence[Candidate]
@@ -131,7 +144,8 @@ class Run:
             }
             for loss, role in self._entries()
         ]
-        chosen: float | dict[str, float] = rates if plan.tune_lr == "each" else rates[BASELINE]
+        shared = rates[self.problem.task.baseline]
+        chosen: float | dict[str, float] = rates if plan.tune_lr == "each" else shared
         learning_rate = {
             "chosen": chosen,
             "tuned": "fixed" if plan.learning_rate is not None else plan.tune_lr,
@@ -155,16 +169,11 @@ class Run:
 
     def _timings(self, trials: Sequence[Trial], candidates: Sequence[Candidate]) -> dict[str, Any]:
         tuning = [
-            self.folder.read_trial(TrialSpec(c.loss, role_of(c.loss), 0, c.learning_rate))
+            self.folder.read_trial(TrialSpec(c.loss, self._role_of(c.loss), 0, c.learning_rate))
             for c in candidates
         ]
         seconds = {_spec_of(trial).id: trial["seconds"] for trial in [*tuning, *trials] if trial}
         return {"trials": seconds, "training_seconds": sum(seconds.values())}
-
-
-def role_of(loss: str) -> Role:
-    """Plain cross-entropy is what the others are compared with."""
-    return "baseline" if loss == BASELINE else "candidate"
 
 
 def versions() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from taylored.lab import sources
 from taylored.lab.errors import UsageError
 from taylored.lab.execute import Run
 from taylored.lab.guard import guard_of, refuse_changes
-from taylored.lab.losses import DEFAULT_LOSSES, resolve
+from taylored.lab.losses import resolve
 from taylored.lab.models import check_model, choose_model
 from taylored.lab.plan import Plan
 from taylored.lab.pool import WorkerPool
@@ -18,7 +18,6 @@ from taylored.lab.problem import Problem
 from taylored.lab.progress import ProgressMode, Reporter
 from taylored.lab.protocol import (
     BUDGETS,
-    PRIMARY_METRICS,
     Budget,
     Metric,
     TuneLearningRate,
@@ -28,6 +27,7 @@ from taylored.lab.protocol import (
 from taylored.lab.request import check_choice, check_integer, check_learning_rate, check_losses
 from taylored.lab.result import Comparison
 from taylored.lab.runs import RunFolder
+from taylored.lab.tasks import SINGLE_LABEL, TASKS
 
 MAX_WORKERS = 8  # each holds torch and the data in memory
 
@@ -38,7 +38,7 @@ def compare(
     *,
     target: str | None = None,
     model: str = "auto",
-    metric: Metric = "balanced_accuracy",
+    metric: Metric | None = None,
     budget: Budget = "default",
     seeds: int | None = None,
     seed: int = 0,
@@ -55,15 +55,20 @@ def compare(
     order. The learning rate is tuned for cross-entropy on the validation part of the first seed and
     frozen for all losses. The epoch is chosen on validation, all numbers come from the test part.
     Cross-entropy always runs, and once more with other weights and batches as an A/A control.
+    For data with many labels per sample cross-entropy is the binary one, every loss needs the
+    sigmoid link, and average precision takes the place of accuracy.
 
     Args:
         losses: catalogue strings such as "focal(gamma=2)", or "module:attribute" for your own.
         data: a built-in name, a path (.npz, .csv, .parquet, a folder of images by class), a
-            Dataset, or a pair (features, labels).
+            Dataset, or a pair (features, labels); labels with one 0 / 1 column per label are
+            multi-label data, as is the built-in "kanjivg-components".
         target: the column with the classes, for tables.
-        model: "auto" (MLP for vectors, small CNN for images), "linear", "mlp", "cnn", or
-            "module:function", called with (input_shape, num_classes).
-        metric: what the epoch, the learning rate and the verdict are chosen by.
+        model: "auto" (MLP for vectors, small CNN for images), "linear", "mlp", "cnn", "grid_cnn"
+            (the CNN for many labels per image), or "module:function", called with (input_shape,
+            num_classes).
+        metric: what the epoch, the learning rate and the verdict are chosen by; by default
+            "balanced_accuracy", for multi-label data "mean_average_precision".
         budget: "quick" takes 3 seeds instead of 5 and a third of the steps.
         seeds: number of repetitions; more make smaller differences visible.
         seed: where all randomness starts; the same seed gives the same results, byte for byte.
@@ -79,8 +84,9 @@ def compare(
 
     """
     check_losses(losses)
-    check_choice("metric", metric, PRIMARY_METRICS)
-    check_choice("budget", budget, tuple(BUDGETS))
+    if metric is not None:
+        check_choice("metric", metric, get_args(Metric))
+    check_choice("budget", budget, get_args(Budget))
     check_choice("tune_lr", tune_lr, get_args(TuneLearningRate))
     check_choice("progress", progress, get_args(ProgressMode))
     check_learning_rate(lr, tune_lr)
@@ -88,24 +94,27 @@ def compare(
     check_integer("seed", seed, least=0)
     check_integer("epochs", epochs, least=1)
     check_integer("workers", workers, least=1)
-    seeds = seeds or BUDGETS[budget].seeds
-    names = losses or DEFAULT_LOSSES
-    most = seeds * (len(names) + 2)  # more processes than trials would only load torch
+    # More processes than trials would only load torch.
+    most = (seeds or 3) * (len(losses or SINGLE_LABEL.losses) + 2)
     with (
-        Reporter(progress, metric) as reporter,
+        Reporter(progress) as reporter,
         WorkerPool(min(most, workers or default_workers())) as pool,
     ):
         pool.start()
         dataset = sources.read(data, target, reporter)
+        task = TASKS[dataset.task]
+        spend = BUDGETS[task.name][budget]
+        seeds = seeds or spend.seeds
         problem = Problem.draw(dataset, seed=seed, seeds=seeds)
-        problem.check_metric(metric)
-        resolved, notes = resolve(names, problem.train_counts)
+        chosen_metric = metric or task.default_metric
+        problem.check_metric(chosen_metric)
+        resolved, notes = resolve(losses or task.losses, problem.train_counts, task)
         for note in notes:
             reporter.note(note)
-        chosen_model = choose_model(model, dataset.kind)
+        chosen_model = choose_model(model, dataset.kind, task.name)
         check_model(chosen_model, dataset.features.shape[1:], len(dataset.class_names))
         rows = problem.rows["train"]
-        batch_size = batch_size_for(rows)
+        batch_size = batch_size_for(rows, task.name)
         plan = Plan(
             losses=resolved,
             data=sources.name_of(data),
@@ -114,9 +123,9 @@ def compare(
             budget=budget,
             seeds=seeds,
             seed=seed,
-            epochs=epochs or epochs_for(rows, batch_size, BUDGETS[budget].steps),
+            epochs=epochs or epochs_for(rows, batch_size, spend.steps),
             batch_size=batch_size,
-            primary_metric=metric,
+            primary_metric=chosen_metric,
             tune_lr=tune_lr,
             learning_rate=lr,
         )
@@ -170,10 +179,7 @@ def resume(
     source = data
     if source is None:
         source = sources.located(plan.data or "", recorded["started_in"])
-    with (
-        Reporter(progress, plan.primary_metric) as reporter,
-        WorkerPool(workers or default_workers()) as pool,
-    ):
+    with Reporter(progress) as reporter, WorkerPool(workers or default_workers()) as pool:
         dataset = sources.read(source, plan.target, reporter)
         refuse_changes(recorded["guard"], guard_of(dataset, plan.losses, plan.model))
         problem = Problem.draw(dataset, seed=plan.seed, seeds=plan.seeds)

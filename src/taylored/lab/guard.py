@@ -21,6 +21,7 @@ _NUMERIC = (
     "losses/**/*.py",
     "catalog.py",
     *(f"lab/{name}.py" for name in ("losses", "metrics", "models", "protocol", "training")),
+    *(f"lab/{name}.py" for name in ("average_precision", "evaluation", "tasks")),
 )
 
 

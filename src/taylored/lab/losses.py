@@ -10,19 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.term import Term
+from taylored.lab.data import TaskName
 from taylored.lab.errors import UsageError
-from taylored.lab.protocol import BASELINE
+from taylored.lab.links import Loss, require_sigmoid
+from taylored.lab.tasks import Task
 from taylored.lab.user_code import is_reference, load_reference
+from taylored.losses.deferred import DeferredReweightingLoss
+from taylored.losses.ldam import LDAMLoss
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-
-DEFAULT_LOSSES: Final = (
-    BASELINE,
-    "focal(gamma=2)",
-    "poly(epsilon=2)",
-    "class_balanced(cross_entropy, beta=0.999)",
-    "class_balanced(focal(gamma=2), beta=0.999)",
-)
 _GAIN_AT: Final = tuple(round(0.01 * i, 2) for i in range(1, 100))
 
 
@@ -35,61 +30,89 @@ class LossCard:
     formula: str | None
 
 
-def build_loss(name: str, counts: Sequence[int]) -> Loss:
-    """A fresh loss; `counts` (training samples per class) go to the losses that ask for them."""
+def build_loss(name: str, counts: Sequence[int], num_samples: int | None = None) -> Loss:
+    """A fresh loss; `counts` (training samples per class) go to the losses that ask for them.
+
+    So does `num_samples`, what the counts are fractions of where samples have many labels.
+    """
     if is_reference(name):
         return _own_loss(name, counts)
     from taylored import catalog
 
     try:
-        return catalog.get(name, counts=list(counts) if catalog.needs(name) else None)
+        known = list(counts) if catalog.needs(name) else None
+        return catalog.get(name, counts=known, num_samples=num_samples)
     except (ValueError, TypeError, LookupError) as error:
         raise UsageError(f"loss {name!r}: {error}") from error
 
 
-def link_of(loss: Loss) -> str:
-    """How its logits become probabilities: its `link` attribute, "softmax" without one."""
-    link = getattr(loss, "link", "softmax")
-    if link not in ("softmax", "sigmoid"):
-        raise UsageError(f"loss {loss!r}: link must be 'softmax' or 'sigmoid', got {link!r}.")
-    return str(link)
+def head_of(name: str) -> str:
+    """The classifier layer that the loss is made for; your own losses get a linear one."""
+    if is_reference(name):
+        return "linear"
+    from taylored import catalog
+
+    return catalog.head(name)
 
 
-def resolve(names: Sequence[str], counts: Sequence[int]) -> tuple[tuple[str, ...], list[str]]:
-    """The losses to run, cross-entropy first, each once; and notes on what was changed."""
+def announce(loss: Loss, fraction: float) -> None:
+    """Tell a loss with a schedule which share of the training is done."""
+    for module in loss.modules() if isinstance(loss, nn.Module) else ():
+        if isinstance(module, DeferredReweightingLoss):
+            module.progress(fraction)
+
+
+def scaled(loss: Loss, outputs: Tensor) -> Tensor:
+    """The model's outputs as the logits they stand for: LDAM trains cosines, times its scale."""
+    inner = loss.loss if isinstance(loss, DeferredReweightingLoss) else loss
+    return outputs * inner.scale if isinstance(inner, LDAMLoss) else outputs
+
+
+def resolve(
+    names: Sequence[str], counts: Sequence[int], task: Task
+) -> tuple[tuple[str, ...], list[str]]:
+    """The losses to run, the baseline first, each once; and notes on what was changed."""
     notes: list[str] = []
     chosen: dict[str, str] = {}
+    baseline_name = task.baseline
     wanted = [name.strip() for name in names]
-    built = {name: build_loss(name, counts) for name in dict.fromkeys([BASELINE, *wanted])}
-    baseline = _identity(BASELINE, built[BASELINE])
-    chosen[baseline] = BASELINE
+    built = {name: build_loss(name, counts) for name in dict.fromkeys([baseline_name, *wanted])}
+    baseline = _identity(baseline_name, built[baseline_name])
+    chosen[baseline] = baseline_name
     for name in wanted:
         identity = _identity(name, built[name])
         first = chosen.setdefault(identity, name)
-        if identity == baseline and name != BASELINE:
-            notes.append(f"{name} is {BASELINE}, which is the baseline of every comparison.")
+        if identity == baseline and name != baseline_name:
+            notes.append(f"{name} is {baseline_name}, which is the baseline of every comparison.")
         elif first != name:
             notes.append(f"{name} is the same loss as {first}: it is run once.")
     for name in sorted({name for name in wanted if wanted.count(name) > 1}):
         notes.append(f"{name} was given {wanted.count(name)} times: it is run once.")
     if not any(_identity(name, built[name]) == baseline for name in wanted):
-        notes.append(f"{BASELINE} was added: every comparison needs it as the baseline.")
+        notes.append(f"{baseline_name} was added: every comparison needs it as the baseline.")
     for name in chosen.values():
-        check_loss(name, built[name], len(counts))
+        if task.name == "multi-label":
+            require_sigmoid(name, built[name], lambda form: build_loss(form, counts))
+        check_loss(name, built[name], len(counts), task.name)
     return tuple(chosen.values()), notes
 
 
-def check_loss(name: str, loss: Loss, num_classes: int) -> None:
+def check_loss(name: str, loss: Loss, num_classes: int, task: TaskName) -> None:
     """Refuse a loss that cannot train: not a scalar, not finite, or without gradient."""
     generator = torch.Generator().manual_seed(0)
     target = torch.arange(max(8, num_classes)) % num_classes
     logits = torch.randn(len(target), num_classes, generator=generator, requires_grad=True)
+    if task == "multi-label":  # two labels in every row, three in every third
+        hot = torch.nn.functional.one_hot(target, num_classes)
+        hot = hot + hot.roll(1, 0)
+        hot[::3] += hot[::3].roll(2, 1)
+        target = hot.clamp(max=1).float()
     try:
         value = loss(logits, target)
     except Exception as error:  # the user's loss may raise anything
         raise UsageError(
             f"loss {name!r} fails on logits {tuple(logits.shape)} and targets "
-            f"{tuple(target.shape)} of type int64: {type(error).__name__}: {error}"
+            f"{tuple(target.shape)} of type {_dtype(target)}: {type(error).__name__}: {error}"
         ) from error
     if not isinstance(value, Tensor) or value.ndim != 0:
         got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
@@ -109,6 +132,10 @@ def check_loss(name: str, loss: Loss, num_classes: int) -> None:
         raise UsageError(f"loss {name!r} gives a gradient of zero on ordinary random logits.")
     if not bool(torch.isfinite(gradient).all()):
         raise UsageError(f"loss {name!r} has a gradient that is not finite on random logits.")
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def describe(name: str, counts: Sequence[int]) -> LossCard:

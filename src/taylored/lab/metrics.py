@@ -28,10 +28,10 @@ def accuracies(logits: Tensor, labels: Tensor, groups: Sequence[str]) -> dict[st
     recall = recalls(predicted, labels, len(groups))
     return {
         "accuracy": float((predicted == labels).double().mean()),
-        "balanced_accuracy": _mean(recall),
-        "head": _mean(recall[_members(groups, "head")]),
-        "medium": _mean(recall[_members(groups, "medium")]),
-        "tail": _mean(recall[_members(groups, "tail")]),
+        "balanced_accuracy": mean_of(recall),
+        "head": mean_of(recall[members(groups, "head")]),
+        "medium": mean_of(recall[members(groups, "medium")]),
+        "tail": mean_of(recall[members(groups, "tail")]),
     }
 
 
@@ -52,10 +52,12 @@ def recall_list(logits: Tensor, labels: Tensor, num_classes: int) -> list[float 
     return [None if value != value else value for value in values]
 
 
-def _members(groups: Sequence[str], name: str) -> Tensor:
+def members(groups: Sequence[str], name: str) -> Tensor:
+    """Which classes are in the group."""
     return torch.tensor([group == name for group in groups], dtype=torch.bool)
 
 
-def _mean(values: Tensor) -> float | None:
+def mean_of(values: Tensor) -> float | None:
+    """Mean of the numbers that are there; None without any."""
     present = values[~values.isnan()]
     return float(present.mean()) if len(present) else None

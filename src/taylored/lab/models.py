@@ -1,51 +1,66 @@
 """The built-in models, and the user's own model by `module:function`."""
 
-from collections.abc import Sequence
-from math import prod
+from collections.abc import Callable, Sequence
+from math import log, prod
 from typing import Final, Literal
 
 import torch
 from torch import nn
 
+from taylored.lab.data import TaskName
 from taylored.lab.errors import UsageError
 from taylored.lab.user_code import is_reference, load_reference
+from taylored.layers import CosineClassifier
 
-MODELS: Final = ("linear", "mlp", "cnn")
+_FOR_IMAGES: Final = ("cnn", "grid_cnn")
 
 
-def choose_model(model: str, kind: Literal["vector", "image"]) -> str:
-    """The model to use: `auto` means an MLP for vectors and a small CNN for images."""
+def choose_model(model: str, kind: Literal["vector", "image"], task: TaskName) -> str:
+    """The model to use: `auto` means an MLP for vectors and a small CNN for images.
+
+    For many labels per image it is the CNN that still knows where things are: averaged over
+    quarters of the image, as for one class, hundreds of labels cannot be told apart.
+    """
     if model == "auto":
-        return "cnn" if kind == "image" else "mlp"
+        images = "cnn" if task == "single-label" else "grid_cnn"
+        return images if kind == "image" else "mlp"
     if model not in MODELS and not is_reference(model):
         raise UsageError(
             f"model: {model!r} is unknown. Use auto, {', '.join(MODELS)}, or module:function "
             "for your own (called with input_shape and num_classes)."
         )
-    if model == "cnn" and kind != "image":
-        raise UsageError("model: cnn needs images, this data has vectors. Use mlp or linear.")
+    if model in _FOR_IMAGES and kind != "image":
+        raise UsageError(f"model: {model} needs images, this data has vectors. Use mlp or linear.")
     return model
 
 
-def build_model(model: str, input_shape: Sequence[int], num_classes: int) -> nn.Module:
+def build_model(
+    model: str,
+    input_shape: Sequence[int],
+    num_classes: int,
+    *,
+    head: str = "linear",
+    positive_share: float | None = None,
+) -> nn.Module:
     """A fresh model with random weights from torch's global generator.
 
-    `input_shape` is the shape of one sample: (features,) or (channels, height, width).
+    `input_shape` is the shape of one sample: (features,) or (channels, height, width). With a
+    `positive_share`, for losses of the sigmoid link, the built-in models first predict that
+    probability for every class (Lin et al., Focal Loss for Dense Object Detection, ICCV 2017,
+    section 4.1): else they spend a short training on learning that nearly every class is absent.
+    With the "cosine" `head` their last layer is a `CosineClassifier`. Your own model is taken as it
+    is.
     """
-    if model == "linear":
-        return nn.Sequential(nn.Flatten(), nn.Linear(prod(input_shape), num_classes))
-    if model == "mlp":
-        return nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(prod(input_shape), 256),
-            nn.ReLU(),
-            nn.Linear(256, 256),
-            nn.ReLU(),
-            nn.Linear(256, num_classes),
-        )
-    if model == "cnn":
-        return _small_cnn(input_shape[0], num_classes)
-    return _own_model(model, input_shape, num_classes)
+    if is_reference(model):
+        return _own_model(model, input_shape, num_classes)
+    built = _BUILTIN[model](input_shape, num_classes)
+    last = built[-1]
+    if head == "cosine" and isinstance(last, nn.Linear):
+        built[-1] = CosineClassifier(last.in_features, last.out_features)
+    elif positive_share is not None and isinstance(last, nn.Linear):
+        share = min(max(positive_share, 1e-3), 1 - 1e-3)
+        nn.init.constant_(last.bias, log(share / (1 - share)))
+    return built
 
 
 def check_model(model: str, input_shape: Sequence[int], num_classes: int) -> None:
@@ -73,7 +88,22 @@ def check_model(model: str, input_shape: Sequence[int], num_classes: int) -> Non
         )
 
 
-def _small_cnn(channels: int, num_classes: int) -> nn.Module:
+def _linear(input_shape: Sequence[int], num_classes: int) -> nn.Sequential:
+    return nn.Sequential(nn.Flatten(), nn.Linear(prod(input_shape), num_classes))
+
+
+def _mlp(input_shape: Sequence[int], num_classes: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(prod(input_shape), 256),
+        nn.ReLU(),
+        nn.Linear(256, 256),
+        nn.ReLU(),
+        nn.Linear(256, num_classes),
+    )
+
+
+def _small_cnn(input_shape: Sequence[int], num_classes: int) -> nn.Sequential:
     def block(inputs: int, outputs: int) -> list[nn.Module]:
         return [
             nn.Conv2d(inputs, outputs, 3, padding=1),
@@ -82,7 +112,7 @@ def _small_cnn(channels: int, num_classes: int) -> nn.Module:
         ]
 
     return nn.Sequential(
-        *block(channels, 16),
+        *block(input_shape[0], 16),
         *block(16, 32),
         nn.Conv2d(32, 64, 3, padding=1),
         nn.ReLU(),
@@ -90,6 +120,35 @@ def _small_cnn(channels: int, num_classes: int) -> nn.Module:
         nn.Flatten(),
         nn.Linear(256, num_classes),
     )
+
+
+def _grid_cnn(input_shape: Sequence[int], num_classes: int) -> nn.Sequential:
+    def block(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
+        return [
+            nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+        ]
+
+    return nn.Sequential(
+        *block(input_shape[0], 16, stride=2),
+        *block(16, 32, stride=1),
+        nn.AvgPool2d(2, ceil_mode=True),
+        *block(32, 64, stride=1),
+        nn.AdaptiveAvgPool2d(4),
+        nn.Flatten(),
+        nn.BatchNorm1d(1024),
+        nn.Linear(1024, num_classes),
+    )
+
+
+_BUILTIN: Final[dict[str, Callable[[Sequence[int], int], nn.Sequential]]] = {
+    "linear": _linear,
+    "mlp": _mlp,
+    "cnn": _small_cnn,
+    "grid_cnn": _grid_cnn,
+}
+MODELS: Final = tuple(_BUILTIN)
 
 
 def _own_model(model: str, input_shape: Sequence[int], num_classes: int) -> nn.Module:

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from taylored.lab.data import TaskName
 from taylored.lab.errors import UsageError
 from taylored.lab.protocol import (
     OPTIMIZER,
@@ -50,7 +51,7 @@ class Plan:
         settings = {name: config[name] for name in names}
         return cls(**settings | {"losses": tuple(config["losses"])})
 
-    def protocol(self, groups: tuple[str, ...]) -> Protocol:
+    def protocol(self, task: TaskName, groups: tuple[str, ...]) -> Protocol:
         """The part that the trials need."""
         return Protocol(
             seed=self.seed,
@@ -58,5 +59,6 @@ class Plan:
             epochs=self.epochs,
             batch_size=self.batch_size,
             primary_metric=self.primary_metric,
+            task=task,
             groups=groups,
         )

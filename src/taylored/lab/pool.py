@@ -21,6 +21,7 @@ from typing import IO, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from taylored.lab.data import Labels
 from taylored.lab.errors import RunError
 from taylored.lab.protocol import Protocol, TrialSpec
 from taylored.lab.trials import Trial
@@ -32,7 +33,7 @@ class Workload:
 
     protocol: Protocol
     features: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.int64]
+    labels: Labels
     parts: npt.NDArray[np.int8]
 
 

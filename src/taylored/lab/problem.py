@@ -6,9 +6,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from taylored.lab.data import Dataset, class_groups, fingerprint, group_rule, make_split
+from taylored.lab.data import (
+    Dataset,
+    class_groups,
+    count_labels,
+    fingerprint,
+    group_rule,
+    make_split,
+)
 from taylored.lab.errors import UsageError
-from taylored.lab.protocol import Metric, streams
+from taylored.lab.protocol import streams
+from taylored.lab.tasks import TASKS, Task
+from taylored.lab.wording import plural_of
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 
@@ -17,7 +26,8 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 class Problem:
     """Data, the part of each row for each seed, and what follows from the training parts.
 
-    The parts are drawn class by class, so counts and groups are the same for all seeds.
+    Classes have as many samples in the parts of every seed. Labels nearly so: for multi-label data
+    counts and groups are those of the first seed, and the groups stay the same for all.
     """
 
     dataset: Dataset
@@ -30,8 +40,13 @@ class Problem:
         """Draw one split for each seed; a split that came with the data is used for all."""
         parts = np.stack([_parts(dataset, seed, index) for index in range(seeds)])
         labels = dataset.labels[parts[0] == TRAIN]
-        counts = tuple(np.bincount(labels, minlength=len(dataset.class_names)).tolist())
+        counts = tuple(count_labels(labels, len(dataset.class_names)).tolist())
         return cls(dataset, parts, counts, class_groups(counts))
+
+    @property
+    def task(self) -> Task:
+        """One class per sample, or any number of labels."""
+        return TASKS[self.dataset.task]
 
     @property
     def rows(self) -> dict[str, int]:
@@ -45,16 +60,23 @@ class Problem:
         resampled = self.dataset.split is None
         return self.rows["test"] / self.rows["train"] if resampled else 0.0
 
-    def check_metric(self, metric: Metric) -> None:
-        """Refuse the metric of a group that has no samples to choose or to judge by."""
+    def check_metric(self, metric: str) -> None:
+        """Refuse a metric of the other task, or of a group without samples to judge by."""
+        task = self.task
+        if metric not in task.metrics:
+            raise UsageError(
+                f"metric: {metric} does not exist for {task.name} data such as "
+                f"{self.dataset.name}. Use one of {', '.join(task.primary_metrics)}."
+            )
         if metric not in ("head", "medium", "tail"):
             return
         groups = np.array(self.groups)
         for number, name in ((VALIDATION, "validation"), (TEST, "test")):
-            if metric not in groups[self.dataset.labels[self.parts[0] == number]]:
+            labels = self.dataset.labels[self.parts[0] == number]
+            if metric not in groups[count_labels(labels, len(groups)) > 0]:
                 raise UsageError(
-                    f"metric: there are no {metric} classes in the {name} part. "
-                    "Use balanced_accuracy or accuracy."
+                    f"metric: there are no {metric} {plural_of(task.noun)} in the {name} part. "
+                    f"Use {task.fallback_metrics}."
                 )
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,13 +85,14 @@ class Problem:
         return self.dataset.card.to_dict() | {
             "name": self.dataset.name,
             "kind": self.dataset.kind,
+            "task": self.dataset.task,
             "fingerprint": fingerprint(self.dataset),
             "class_names": list(self.dataset.class_names),
             "train_counts": list(self.train_counts),
             "groups": list(self.groups),
-            "group_rule": group_rule(self.train_counts),
+            "group_rule": group_rule(self.train_counts, noun=plural_of(self.task.noun)),
             "rows": self.rows,
-            "split": "given with the data" if given else "60/20/20 by class, drawn for each seed",
+            "split": "given with the data" if given else self.task.split,
         }
 
 

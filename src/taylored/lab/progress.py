@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from taylored.lab.trials import Trial, validation_value
-from taylored.lab.wording import METRICS
+from taylored.lab.wording import Metric
 
 ProgressMode = Literal["auto", "off"]
 
@@ -17,9 +17,8 @@ ProgressMode = Literal["auto", "off"]
 class Reporter:
     """Writes to standard error: notes always, trials and the bar only on a terminal."""
 
-    def __init__(self, mode: ProgressMode, metric: str) -> None:
+    def __init__(self, mode: ProgressMode) -> None:
         self._console = Console(stderr=True, quiet=mode == "off", highlight=False)
-        self._metric = METRICS[metric]
         # Not rich's own guess, which environment variables such as FORCE_COLOR change.
         self._live = mode == "auto" and sys.stderr.isatty()
         self._bar = Progress(
@@ -54,7 +53,14 @@ class Reporter:
         """Begin a stage that brings the expected number of trials to `trials`."""
         self._bar.update(self._task, description=name, total=trials)
 
-    def finished(self, trial: Trial, *, stage: Literal["tuning", "comparing"]) -> None:
+    def finished(
+        self,
+        trial: Trial,
+        *,
+        stage: Literal["tuning", "comparing"],
+        primary: Metric,
+        overall: Metric,
+    ) -> None:
         """Count a trial and, on a terminal, say how it went."""
         self._bar.advance(self._task)
         if not self._live:
@@ -62,13 +68,12 @@ class Reporter:
         if trial["status"] == "diverged":
             outcome = "[red]diverged[/red]"
         elif stage == "tuning":
-            value = validation_value(trial, self._metric.key)
-            outcome = f"validation {self._metric.label} {self._metric.value(value)}"
+            value = validation_value(trial, primary.key)
+            outcome = f"validation {primary.label} {primary.value(value)}"
         else:
-            overall, primary = METRICS["accuracy"], self._metric
             outcome = f"{primary.label} {primary.value(trial['metrics'][primary.key])}"
             if primary is not overall:
-                outcome += f", overall {overall.value(trial['metrics']['accuracy'])}"
+                outcome += f", {overall.short} {overall.value(trial['metrics'][overall.key])}"
         name = escape(trial["loss"]) + (" (control)" if trial["role"] == "control" else "")
         where = (
             f"learning rate {trial['learning_rate']:g}"

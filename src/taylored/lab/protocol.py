@@ -1,21 +1,28 @@
 """The training protocol: what is the same for every loss, and where its randomness comes from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from math import ceil
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 import numpy as np
 
+from taylored.lab.data import TaskName
+
 Role = Literal["baseline", "candidate", "control"]
-Metric = Literal["balanced_accuracy", "accuracy", "head", "medium", "tail", "nll"]
+Metric = Literal[
+    "balanced_accuracy",
+    "accuracy",
+    "mean_average_precision",
+    "micro_average_precision",
+    "head",
+    "medium",
+    "tail",
+    "nll",
+]
 Budget = Literal["default", "quick"]
 TuneLearningRate = Literal["cross_entropy", "each"]
-
-BASELINE: Final = "cross_entropy"
-METRICS: Final = ("accuracy", "balanced_accuracy", "head", "medium", "tail", "nll", "ece")
-# Not the calibration error: an untrained model has almost none.
-PRIMARY_METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
 
 # AdamW's step does not depend on the scale of the loss, so a loss that is merely larger (a class
 # weight, a sum of terms) is not mistaken for one with a better learning rate.
@@ -31,9 +38,16 @@ class BudgetPlan:
     steps: int
 
 
-BUDGETS: Final[dict[Budget, BudgetPlan]] = {
-    "default": BudgetPlan(seeds=5, steps=2200),
-    "quick": BudgetPlan(seeds=3, steps=740),
+# A step on many labels costs several times that on one class.
+BUDGETS: Final[Mapping[TaskName, Mapping[Budget, BudgetPlan]]] = {
+    "single-label": {
+        "default": BudgetPlan(seeds=5, steps=2200),
+        "quick": BudgetPlan(seeds=3, steps=740),
+    },
+    "multi-label": {
+        "default": BudgetPlan(seeds=5, steps=1300),
+        "quick": BudgetPlan(seeds=3, steps=600),
+    },
 }
 
 
@@ -46,6 +60,7 @@ class Protocol:
     epochs: int
     batch_size: int
     primary_metric: Metric
+    task: TaskName
     groups: tuple[str, ...]
 
 
@@ -91,9 +106,15 @@ def streams(seed: int, index: int, role: Role) -> Streams:
     return Streams(split=derive(0, 0), weights=derive(1, draw), batches=derive(2, draw))
 
 
-def batch_size_for(train_rows: int) -> int:
-    """At most 256, and small enough for about 20 batches in an epoch (a power of two, >= 16)."""
-    size = 256
+_LARGEST_BATCH: Final[Mapping[TaskName, int]] = {"single-label": 256, "multi-label": 64}
+
+
+def batch_size_for(train_rows: int, task: TaskName) -> int:
+    """At most 256, and small enough for about 20 batches in an epoch (a power of two, >= 16).
+
+    At most 64 for multi-label data: every row teaches all labels, and steps matter more than rows.
+    """
+    size = _LARGEST_BATCH[task]
     while size > 16 and train_rows / size < 20:
         size //= 2
     return size

@@ -6,19 +6,16 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from taylored.lab.wording import METRICS, Metric, join, p_clause, plural, printable, shorten
+from taylored.lab.tasks import Task
+from taylored.lab.wording import Metric, join, p_clause, plural, printable, shorten
 
 Entry = Mapping[str, Any]
 
-BASELINE = "cross-entropy"
 LISTED = 3
 """Winners that get a sentence of their own; the rest are named together."""
 
 NAMED = 6
 """Losses that one sentence names; with more it counts the rest, the table has them all."""
-
-DESCRIBED = ("balanced_accuracy", "accuracy", "head", "medium", "tail")
-"""Metrics that describe where a difference comes from; they are not judged."""
 
 
 def name_of(entry: Entry) -> str:
@@ -39,10 +36,12 @@ def evidence(cell: Mapping[str, Any], metric: Metric) -> str:
     )
 
 
-def on_winners(winners: Sequence[Entry], metric: Metric, tied: Sequence[str]) -> list[str]:
+def on_winners(
+    winners: Sequence[Entry], metric: Metric, tied: Sequence[str], task: Task
+) -> list[str]:
     """What the better losses gain, what else they change, and whether one of them leads."""
     sentences = [
-        f"{name_of(entry)} is better than {BASELINE}: "
+        f"{name_of(entry)} is better than {task.reference}: "
         f"{evidence(entry['versus_baseline'][metric.key], metric)}."
         for entry in winners[:LISTED]
     ]
@@ -80,12 +79,12 @@ def on_others(opening: str, entries: Sequence[Entry], metric: Metric) -> list[st
     return [f"{opening}: {', '.join(listed)}{f' and {more} more' if more > 0 else ''}."]
 
 
-def on_changes(entries: Sequence[Entry], metric: Metric) -> list[str]:
+def on_changes(entries: Sequence[Entry], metric: Metric, task: Task) -> list[str]:
     """What losses changed apart from the metric of the verdict, largest change first."""
     changed = [
         (size, f"{name_of(entry)}: {text}")
         for entry in entries
-        for size, text in [_changes(entry, metric)]
+        for size, text in [_changes(entry, metric, task)]
         if text
     ]
     if not changed:
@@ -93,14 +92,14 @@ def on_changes(entries: Sequence[Entry], metric: Metric) -> list[str]:
     changed.sort(key=lambda change: -change[0])
     listed = "; ".join(text for _, text in changed[:NAMED])
     more = f"; and {len(changed) - NAMED} more losses" if len(changed) > NAMED else ""
-    return [f"Other accuracies that changed beyond noise, in points: {listed}{more}."]
+    return [f"Other {task.scores} that changed beyond noise, in points: {listed}{more}."]
 
 
-def _changes(entry: Entry, primary: Metric) -> tuple[float, str]:
+def _changes(entry: Entry, primary: Metric, task: Task) -> tuple[float, str]:
     """The largest other change beyond noise and all of them as text, each corrected on its own."""
     changed = [
-        (METRICS[key], entry["versus_baseline"][key]["difference"])
-        for key in DESCRIBED
+        (task.metrics[key], entry["versus_baseline"][key]["difference"])
+        for key in task.described
         if key != primary.key and entry["versus_baseline"][key]["beyond_noise"]
     ]
     largest = max((abs(difference) for _, difference in changed), default=0.0)
@@ -129,7 +128,11 @@ def divergence(entries: Sequence[Entry]) -> list[str]:
 
 
 def caveats(
-    candidates: Sequence[Entry], metric: Metric, seeds: int, learning_rate: Mapping[str, Any]
+    candidates: Sequence[Entry],
+    metric: Metric,
+    task: Task,
+    seeds: int,
+    learning_rate: Mapping[str, Any],
 ) -> list[str]:
     """How small a difference the run can see, and what was not tuned."""
     sentences = []
@@ -146,7 +149,7 @@ def caveats(
         )
     if learning_rate.get("tuned") == "cross_entropy" and candidates:
         sentences.append(
-            f"The learning rate ({learning_rate.get('chosen')}) was tuned for {BASELINE} and used "
-            "for every loss; another loss may do better with its own."
+            f"The learning rate ({learning_rate.get('chosen')}) was tuned for {task.reference} "
+            "and used for every loss; another loss may do better with its own."
         )
     return sentences

@@ -1,14 +1,16 @@
 """The forms in which data reach a comparison: a name or path, a Dataset, a pair of arrays."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from taylored.lab.data import Dataset, builtin_names, load
+from taylored.lab.data import Dataset, Labels, builtin_names, load
 from taylored.lab.data.assemble import RawData, assemble
 from taylored.lab.data.checks import finite_float32
 from taylored.lab.data.labels import encode_labels
+from taylored.lab.data.multi_hot import read_multi_hot
 from taylored.lab.errors import UsageError
 from taylored.lab.progress import Reporter
 
@@ -51,13 +53,7 @@ def _from_arrays(features: npt.ArrayLike, labels: npt.ArrayLike) -> Dataset:
             "data: features must have shape (N, D), (N, H, W) or (N, channels, H, W) and not be "
             f"empty, got {values.shape}."
         )
-    classes = np.asarray(labels)
-    if classes.shape != (len(values),):
-        raise UsageError(
-            f"data: labels must have shape ({len(values)},), one per row of features, "
-            f"got {classes.shape}."
-        )
-    numbers, class_names = encode_labels("data: labels", classes.tolist())
+    numbers, class_names = _labels(np.asarray(labels), len(values))
     raw = RawData(
         name=_NAME,
         features=values[:, None] if values.ndim == 3 else values,
@@ -68,5 +64,16 @@ def _from_arrays(features: npt.ArrayLike, labels: npt.ArrayLike) -> Dataset:
         licence="not stated",
         description="",
         citation="",
+        task="single-label" if numbers.ndim == 1 else "multi-label",
     )
     return assemble(raw, min_per_class=_MIN_PER_CLASS)
+
+
+def _labels(given: npt.NDArray[Any], rows: int) -> tuple[Labels, tuple[str, ...]]:
+    if given.ndim == 2:
+        return read_multi_hot("data: labels", given, rows, None)
+    if given.shape != (rows,):
+        raise UsageError(
+            f"data: labels must have shape ({rows},), one per row of features, got {given.shape}."
+        )
+    return encode_labels("data: labels", given.tolist())

@@ -15,8 +15,9 @@ from taylored.lab.statistics import (
     compare_paired,
     holm,
 )
+from taylored.lab.tasks import TASKS, Task
 from taylored.lab.verdict import BETTER, beyond_noise, judge, judge_control, word_for
-from taylored.lab.wording import METRICS, finite
+from taylored.lab.wording import Metric, finite
 
 SCHEMA = 1
 """Version of the results format."""
@@ -37,8 +38,9 @@ def summarise(
 
     Args:
         config: what the run was asked to do; ``config["primary_metric"]`` names the metric of the
-            verdict (default ``"balanced_accuracy"``).
-        dataset: the data set's card with fingerprint, class names, training counts and groups.
+            verdict (default: that of the task).
+        dataset: the data set's card with task, fingerprint, class names, training counts and
+            groups.
         learning_rate: what was chosen and how.
         losses: one mapping per loss with ``name``, ``role`` (``"baseline"``, ``"candidate"`` or
             ``"control"``), ``gain``, ``formula`` and ``trials``.
@@ -48,10 +50,11 @@ def summarise(
     Returns:
         Plain dictionaries, lists, strings and finite floats, ready for JSON.
     """
-    primary = str(config.get("primary_metric", "balanced_accuracy"))
-    if primary not in METRICS:
+    task = TASKS[dataset.get("task", "single-label")]
+    primary = str(config.get("primary_metric", task.default_metric))
+    if primary not in task.metrics:
         raise ValueError(
-            f"primary_metric must be one of {', '.join(METRICS)}: got {primary!r}; "
+            f"primary_metric must be one of {', '.join(task.metrics)}: got {primary!r}; "
             "set config['primary_metric'] to one of these"
         )
     baselines = [loss for loss in losses if loss["role"] == "baseline"]
@@ -60,18 +63,18 @@ def summarise(
             f"losses must hold exactly one entry with role 'baseline': got {len(baselines)}; "
             "every comparison is a difference to that one"
         )
-    entries = [_entry(loss) for loss in losses]
+    entries = [_entry(loss, task) for loss in losses]
     baseline = next(entry for entry in entries if entry["role"] == "baseline")
     for entry in entries:
         if entry is not baseline:
-            entry["versus_baseline"] = _versus(entry, baseline, test_fraction_ratio)
-    _correct(entries)
-    control = judge_control(entries, primary)
+            entry["versus_baseline"] = _versus(entry, baseline, task, test_fraction_ratio)
+    _correct(entries, task)
+    control = judge_control(entries, task, primary)
     for entry in entries:
-        entry["verdict"] = word_for(entry, primary, control)
+        entry["verdict"] = word_for(entry, task.metrics[primary], control)
         for cell in (entry["versus_baseline"] or {}).values():
             cell["beyond_noise"] = beyond_noise(entry, cell, control)
-    tied = _level_with_best(entries, primary, test_fraction_ratio)
+    tied = _level_with_best(entries, task.metrics[primary], test_fraction_ratio)
     return {
         "schema": SCHEMA,
         "config": dict(config),
@@ -86,17 +89,19 @@ def summarise(
             "correction": "Holm over the candidates, within each metric",
         },
         "losses": entries,
-        "verdict": judge(entries, primary, control, learning_rate, tied),
+        "verdict": judge(entries, task, primary, control, learning_rate, tied),
         "control": control,
     }
 
 
-def _entry(loss: Mapping[str, Any]) -> Entry:
+def _entry(loss: Mapping[str, Any], task: Task) -> Entry:
     trials = [
         {key: _plain(value) for key, value in trial.items() if key != "seconds"}
         for trial in sorted(loss["trials"], key=lambda trial: int(trial["seed"]))
     ]
-    values = {key: [v for t in trials if (v := _metric(t, key)) is not None] for key in METRICS}
+    values = {
+        key: [v for t in trials if (v := _metric(t, key)) is not None] for key in task.metrics
+    }
     return {
         "name": str(loss["name"]),
         "role": str(loss["role"]),
@@ -110,8 +115,8 @@ def _entry(loss: Mapping[str, Any]) -> Entry:
     }
 
 
-def _versus(entry: Entry, baseline: Entry, ratio: float) -> dict[str, dict[str, Any]]:
-    return {key: _as_dict(_paired(entry, baseline, key, ratio)) for key in METRICS}
+def _versus(entry: Entry, baseline: Entry, task: Task, ratio: float) -> dict[str, dict[str, Any]]:
+    return {key: _as_dict(_paired(entry, baseline, key, ratio)) for key in task.metrics}
 
 
 def _paired(entry: Entry, other: Entry, key: str, ratio: float) -> PairedComparison:
@@ -141,9 +146,9 @@ def _as_dict(result: PairedComparison) -> dict[str, Any]:
     }
 
 
-def _correct(entries: Sequence[Entry]) -> None:
+def _correct(entries: Sequence[Entry], task: Task) -> None:
     """Fill in ``p_corrected``: Holm over the candidates; the control is a family of its own."""
-    for key in METRICS:
+    for key in task.metrics:
         family = [
             entry["versus_baseline"][key]
             for entry in entries
@@ -157,19 +162,18 @@ def _correct(entries: Sequence[Entry]) -> None:
                 cell["p_corrected"] = cell["p"]
 
 
-def _level_with_best(entries: Sequence[Entry], primary: str, ratio: float) -> list[str]:
+def _level_with_best(entries: Sequence[Entry], primary: Metric, ratio: float) -> list[str]:
     """Names of the better losses that cannot be told apart from the best one, which is included.
 
     Which loss comes out on top is itself chosen by the noise, so all pairs of better losses form
     the family of the correction, not only the pairs with the apparent best.
     """
-    direction = METRICS[primary].direction
     winners = sorted(
         (entry for entry in entries if entry["verdict"] == BETTER),
-        key=lambda entry: -direction * entry["versus_baseline"][primary]["difference"],
+        key=lambda entry: -primary.direction * entry["versus_baseline"][primary.key]["difference"],
     )
     tested = {
-        (mine["name"], other["name"]): _paired(mine, other, primary, ratio).p
+        (mine["name"], other["name"]): _paired(mine, other, primary.key, ratio).p
         for mine, other in combinations(winners, 2)
     }
     known = {pair: p for pair, p in tested.items() if p is not None}

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from textwrap import wrap
 from typing import Any
 
 from rich import box
@@ -14,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from taylored.lab.statistics import SIGNIFICANCE
-from taylored.lab.wording import METRICS, MISSING, Metric, p_text, plural, printable
+from taylored.lab.tasks import Task, task_of
+from taylored.lab.wording import MISSING, Metric, p_text, plural, printable
 
 GROUPS = ("head", "medium", "tail")
 NUMBERS = 60
@@ -61,10 +63,11 @@ def plain(results: Mapping[str, Any], width: int) -> str:
 
 
 def _means(results: Mapping[str, Any], width: int) -> Table:
-    primary = METRICS[results["primary_metric"]]
+    task = task_of(results)
+    primary = task.metrics[results["primary_metric"]]
     counts = Counter(results["dataset"].get("groups") or ())
     table = _table("loss", 1)  # every cell ends in a star or a blank
-    ordered = _metrics(primary)
+    ordered = _metrics(task, primary)
     for metric in ordered:
         size = f"\n({counts[metric.key]})" if metric.key in GROUPS and counts else "\n"
         table.add_column(metric.short + size, justify="right", no_wrap=True)
@@ -74,9 +77,9 @@ def _means(results: Mapping[str, Any], width: int) -> Table:
     return table
 
 
-def _metrics(primary: Metric) -> list[Metric]:
+def _metrics(task: Task, primary: Metric) -> list[Metric]:
     """The metrics with the primary one first."""
-    return [primary, *(metric for metric in METRICS.values() if metric is not primary)]
+    return [primary, *(metric for metric in task.metrics.values() if metric is not primary)]
 
 
 def _mean_cell(entry: Mapping[str, Any], metric: Metric, with_deviation: bool) -> str:
@@ -89,20 +92,24 @@ def _mean_cell(entry: Mapping[str, Any], metric: Metric, with_deviation: bool) -
 
 
 def _means_note(results: Mapping[str, Any]) -> str:
+    task = task_of(results)
     counts = Counter(results["dataset"].get("groups") or ())
     seeds = max((len(entry["trials"]) for entry in results["losses"]), default=0)
-    sizes = ", ".join(plural(counts[group], f"{group} class") for group in GROUPS)
+    sizes = ", ".join(plural(counts[group], f"{group} {task.noun}") for group in GROUPS)
     return (
-        f"Test set, mean over {plural(seeds, 'seed')} (± standard deviation); accuracies and ECE "
-        f"in %. {sizes}. * differs from cross-entropy beyond noise (corrected p < {SIGNIFICANCE})."
+        f"Test set, mean over {plural(seeds, 'seed')} (± standard deviation); {task.scores} "
+        f"and ECE in %. {sizes}. * differs from {task.reference} beyond noise "
+        f"(corrected p < {SIGNIFICANCE})."
     )
 
 
 def _differences(results: Mapping[str, Any], width: int) -> Table:
-    primary = METRICS[results["primary_metric"]]
-    table = _table("difference to cross-entropy", 2)
-    for heading in (primary.label, "95 % interval", "corrected p"):
-        table.add_column(heading, justify="right", no_wrap=heading != primary.label)
+    task = task_of(results)
+    primary = task.metrics[results["primary_metric"]]
+    table = _table(f"difference to {task.reference}", 2)
+    # Three lines of heading, so that the names of the losses keep their room.
+    for heading in ("\n".join(wrap(primary.label, 10)), "95 % interval", "corrected p"):
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for entry in results["losses"]:
         if entry["versus_baseline"] is None:
@@ -134,7 +141,7 @@ def _verdict_text(entry: Mapping[str, Any]) -> str:
 
 
 def _differences_note(results: Mapping[str, Any]) -> str:
-    primary = METRICS[results["primary_metric"]]
+    primary = task_of(results).metrics[results["primary_metric"]]
     unit = "percentage points" if primary.scale == 100 else "units of the metric"
     return (
         f"In {unit}, paired over seeds: {results['statistics']['test']}, "
@@ -160,6 +167,8 @@ def _broken(name: str, width: int) -> list[str]:
 
     >>> _broken("class_balanced(focal(gamma=2), beta=0.999)", 24)
     ['class_balanced(', 'focal(gamma=2),', 'beta=0.999)']
+    >>> _broken("distribution_balanced", 20)
+    ['distribution_', 'balanced']
     >>> _broken("x" * 20, 16)
     ['xxxxxxxxxxxxxxxx', 'xxxx']
     """
@@ -168,6 +177,8 @@ def _broken(name: str, width: int) -> list[str]:
         place = max(name.rfind(",", 0, width), name.rfind(" ", 0, width))
         if place < 1:
             place = name.find("(", 0, width)
+        if place < 1 and (name[width].isalnum() or name[width] == "_"):
+            place = name.rfind("_", 0, width)
         place = place + 1 if place > 0 else width
         lines.append(name[:place].rstrip())
         name = name[place:].lstrip()
@@ -201,7 +212,7 @@ def tidy_rows(results: Mapping[str, Any]) -> tuple[Sequence[str], list[list[Any]
     ]
     rows = []
     for entry in results["losses"]:
-        for key in METRICS:
+        for key in task_of(results).metrics:
             cell = (entry["versus_baseline"] or {}).get(key, {})
             row = [
                 entry["name"],

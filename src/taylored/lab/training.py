@@ -10,19 +10,25 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from taylored.lab.losses import Loss, build_loss, link_of
-from taylored.lab.metrics import accuracies, calibration, recall_list
+from taylored.lab.data import Labels
+from taylored.lab.evaluation import measure, per_class
+from taylored.lab.gradients import WatchedLoss
+from taylored.lab.links import Loss, link_of
+from taylored.lab.losses import announce, build_loss, head_of, scaled
 from taylored.lab.models import build_model
-from taylored.lab.protocol import METRICS, WEIGHT_DECAY, Protocol, TrialSpec, streams
+from taylored.lab.protocol import WEIGHT_DECAY, Protocol, TrialSpec, streams
+from taylored.lab.tasks import TASKS
 from taylored.lab.trials import Trial, diverged
-from taylored.lab.wording import METRICS as DIRECTIONS
 
 _EVALUATION_ROWS = 2048  # large enough to be fast, small enough for the cache
 
 
 @dataclass(frozen=True)
 class Part:
-    """Standardised features and labels of one part of the data."""
+    """Standardised features and labels of one part of the data.
+
+    Labels are class numbers (N,), int64, or multi-hot rows (N, C), float32.
+    """
 
     features: Tensor
     labels: Tensor
@@ -43,7 +49,7 @@ class _Diverged(Exception):  # noqa: N818 - a signal inside this file, not an er
 
 def make_parts(
     features: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.int64],
+    labels: Labels,
     part: npt.NDArray[np.int8],
 ) -> Parts:
     """Split by `part` (0 train, 1 validation, 2 test) and standardise per feature or channel."""
@@ -52,11 +58,12 @@ def make_parts(
     mean = train.mean(axis=axes, keepdims=True, dtype=np.float64)
     deviation = train.std(axis=axes, keepdims=True, dtype=np.float64)
     deviation[deviation < 1e-12] = 1.0  # a constant feature stays at zero
+    target = torch.int64 if labels.ndim == 1 else torch.float32
 
     def build(number: int) -> Part:
         rows = part == number
         scaled = ((features[rows] - mean) / deviation).astype(np.float32)
-        return Part(torch.tensor(scaled), torch.tensor(labels[rows]))
+        return Part(torch.tensor(scaled), torch.tensor(labels[rows], dtype=target))
 
     return Parts(build(0), build(1), build(2))
 
@@ -67,27 +74,35 @@ def train_trial(protocol: Protocol, parts: Parts, spec: TrialSpec) -> Trial:
     num_classes = len(protocol.groups)
     source = streams(protocol.seed, spec.seed, spec.role)
     torch.manual_seed(source.weights)
-    model = build_model(protocol.model, parts.train.features.shape[1:], num_classes)
-    counts = torch.bincount(parts.train.labels, minlength=num_classes).tolist()
-    loss = build_loss(spec.loss, counts)
+    task = TASKS[protocol.task]
+    counts = _counts(parts.train.labels, num_classes)
+    loss = build_loss(spec.loss, counts, len(parts.train.labels))
+    link = link_of(loss, task.name)
+    share = sum(counts) / len(parts.train.labels) / num_classes if link == "sigmoid" else None
+    shape = parts.train.features.shape[1:]
+    model = build_model(
+        protocol.model, shape, num_classes, head=head_of(spec.loss), positive_share=share
+    )
+    watched = WatchedLoss(loss, protocol.groups)
     torch.manual_seed(source.batches)  # dropout and the like in the user's model
     curve: list[dict[str, float]] = []
     try:
-        best_epoch = _fit(protocol, parts, spec, model, loss, source.batches, curve)
-        logits = _logits(model, parts.test.features)
+        best_epoch = _fit(protocol, parts, spec, model, loss, watched, source.batches, curve)
+        logits = scaled(loss, _logits(model, parts.test.features))
     except _Diverged:
-        return diverged(spec, curve, time.perf_counter() - start)
+        return diverged(spec, task.metrics, curve, time.perf_counter() - start)
     labels = parts.test.labels
-    metrics = accuracies(logits, labels, protocol.groups)
-    metrics |= calibration(logits, labels, link_of(loss))
+    lists = per_class(task.name, logits, labels, num_classes)
     return Trial(
         loss=spec.loss,
         role=spec.role,
         seed=spec.seed,
         learning_rate=spec.learning_rate,
         best_epoch=best_epoch,
-        metrics={name: metrics[name] for name in METRICS},
-        recall=recall_list(logits, labels, num_classes),
+        metrics=measure(task.name, logits, labels, protocol.groups, link, task.metrics),
+        recall=lists["recall"],
+        average_precision=lists["average_precision"],
+        gradient_ratio=watched.ratio,
         curve=curve,
         status="ok",
         seconds=time.perf_counter() - start,
@@ -100,6 +115,7 @@ def _fit(
     spec: TrialSpec,
     model: nn.Module,
     loss: Loss,
+    watched: WatchedLoss,
     batch_seed: int,
     curve: list[dict[str, float]],
 ) -> int:
@@ -120,13 +136,14 @@ def _fit(
     best_state = _copy(model)
     for epoch in range(1, protocol.epochs + 1):
         model.train()
+        announce(loss, (epoch - 1) / protocol.epochs)
         order = torch.randperm(rows, generator=generator)
         total = 0.0
         for step in range(steps):
             batch = order[step * size : (step + 1) * size]
             for group in optimizer.param_groups:
                 group["lr"] = rate((epoch - 1) * steps + step)
-            value = loss(model(parts.train.features[batch]), parts.train.labels[batch])
+            value = watched(model(parts.train.features[batch]), parts.train.labels[batch])
             number = value.item()
             if not math.isfinite(number):
                 raise _Diverged
@@ -135,9 +152,10 @@ def _fit(
             optimizer.step()
             total += number
         entry = _validate(protocol, model, loss, parts.validation)
-        curve.append({"epoch": epoch, "train_loss": total / steps, **entry})
+        ratios = watched.end_epoch()
+        curve.append({"epoch": epoch, "train_loss": total / steps, **entry, **ratios})
         score = entry[f"validation_{protocol.primary_metric}"]
-        score *= DIRECTIONS[protocol.primary_metric].direction
+        score *= TASKS[protocol.task].metrics[protocol.primary_metric].direction
         # On a tie the later epoch: its learning rate is lower and its weights are settled.
         if score >= best_score:
             best_epoch, best_score, best_state = epoch, score, _copy(model)
@@ -146,14 +164,18 @@ def _fit(
 
 
 def _validate(protocol: Protocol, model: nn.Module, loss: Loss, part: Part) -> dict[str, float]:
-    logits = _logits(model, part.features)
-    values = accuracies(logits, part.labels, protocol.groups)
-    primary = protocol.primary_metric
-    if primary == "nll":
-        values |= calibration(logits, part.labels, link_of(loss))
-    reported = dict.fromkeys(("accuracy", "balanced_accuracy", primary))
-    found = {f"validation_{name}": values[name] for name in reported}
-    return {name: value for name, value in found.items() if value is not None}
+    logits = scaled(loss, _logits(model, part.features))
+    wanted = dict.fromkeys((*TASKS[protocol.task].followed, protocol.primary_metric))
+    link = link_of(loss, protocol.task)
+    values = measure(protocol.task, logits, part.labels, protocol.groups, link, wanted)
+    return {f"validation_{name}": value for name, value in values.items() if value is not None}
+
+
+def _counts(labels: Tensor, num_classes: int) -> list[int]:
+    """Samples per class, positives per label."""
+    if labels.dim() == 2:
+        return [int(count) for count in labels.sum(0).tolist()]
+    return [int(count) for count in torch.bincount(labels, minlength=num_classes).tolist()]
 
 
 @torch.no_grad()

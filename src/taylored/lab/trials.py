@@ -1,12 +1,17 @@
 """The record of one trial, as it is written to `trials/<id>.json`."""
 
+from collections.abc import Iterable
 from typing import Literal, TypedDict
 
-from taylored.lab.protocol import METRICS, Role, TrialSpec
+from taylored.lab.protocol import Role, TrialSpec
 
 
 class Trial(TypedDict):
-    """Outcome of one loss with one seed: test metrics at the epoch chosen on validation."""
+    """Outcome of one loss with one seed: test metrics at the epoch chosen on validation.
+
+    One of the two score lists has a number per class, the other is None: the task says which.
+    `gradient_ratio` is the positive to negative gradient of each class in the last epoch.
+    """
 
     loss: str
     role: Role
@@ -15,6 +20,8 @@ class Trial(TypedDict):
     best_epoch: int | None
     metrics: dict[str, float | None]
     recall: list[float | None] | None
+    average_precision: list[float | None] | None
+    gradient_ratio: list[float] | None
     curve: list[dict[str, float]]
     status: Literal["ok", "diverged"]
     seconds: float
@@ -23,7 +30,9 @@ class Trial(TypedDict):
 _KEYS = frozenset(Trial.__annotations__)
 
 
-def diverged(spec: TrialSpec, curve: list[dict[str, float]], seconds: float) -> Trial:
+def diverged(
+    spec: TrialSpec, metrics: Iterable[str], curve: list[dict[str, float]], seconds: float
+) -> Trial:
     """Record of a trial whose loss or logits became infinite or not a number."""
     return Trial(
         loss=spec.loss,
@@ -31,8 +40,10 @@ def diverged(spec: TrialSpec, curve: list[dict[str, float]], seconds: float) -> 
         seed=spec.seed,
         learning_rate=spec.learning_rate,
         best_epoch=None,
-        metrics=dict.fromkeys(METRICS),
+        metrics=dict.fromkeys(metrics),
         recall=None,
+        average_precision=None,
+        gradient_ratio=None,
         curve=curve,
         status="diverged",
         seconds=seconds,

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from taylored.lab.sentences import (
-    BASELINE,
     caveats,
     divergence,
     evidence,
@@ -17,7 +16,8 @@ from taylored.lab.sentences import (
     on_winners,
 )
 from taylored.lab.statistics import CONTROL_SIGNIFICANCE, FEWEST_SEEDS, SIGNIFICANCE
-from taylored.lab.wording import METRICS, Metric, plural
+from taylored.lab.tasks import Task
+from taylored.lab.wording import Metric, plural
 
 Entry = Mapping[str, Any]
 
@@ -32,17 +32,19 @@ UNTRUSTED = "untrusted"
 difference in its run."""
 
 
-def judge_control(entries: Sequence[Entry], primary: str) -> dict[str, Any]:
-    """The A/A check: cross-entropy against itself must come out as no difference.
+def judge_control(entries: Sequence[Entry], task: Task, primary: str) -> dict[str, Any]:
+    """The A/A check: the baseline against itself must come out as no difference.
 
     ``passed`` is None when there is nothing to judge: no control, or no interval.
     """
-    metric = METRICS[primary]
+    metric = task.metrics[primary]
     control = next((entry for entry in entries if entry["role"] == "control"), None)
     if control is None:
         return {"passed": None, "sentence": "No control was run, so the noise floor is unchecked."}
     cell = control["versus_baseline"][primary]
-    against = "Control: cross-entropy against itself, with other initial weights and batch order,"
+    against = (
+        f"Control: {task.reference} against itself, with other initial weights and batch order,"
+    )
     if cell["p_corrected"] is None:
         if cell["n"] >= FEWEST_SEEDS and cell["difference"] == 0:
             sentence = f"{against} gave identical {metric.label} in every seed: no difference."
@@ -55,13 +57,13 @@ def judge_control(entries: Sequence[Entry], primary: str) -> dict[str, Any]:
     return {"passed": passed, "sentence": f"{against} {said}: {evidence(cell, metric)}. {limit}"}
 
 
-def word_for(entry: Entry, primary: str, control: Mapping[str, Any]) -> str | None:
+def word_for(entry: Entry, primary: Metric, control: Mapping[str, Any]) -> str | None:
     """One word on a loss for the table; None for the baseline."""
     if entry["role"] == "baseline":
         return None
     if entry["diverged"]:
         return DIVERGED
-    cell = entry["versus_baseline"][primary]
+    cell = entry["versus_baseline"][primary.key]
     if cell["p_corrected"] is None:
         unchanged = cell["n"] >= FEWEST_SEEDS and cell["difference"] == 0
         return NO_DIFFERENCE if unchanged else NO_INTERVAL
@@ -71,7 +73,7 @@ def word_for(entry: Entry, primary: str, control: Mapping[str, Any]) -> str | No
         return NO_DIFFERENCE
     if control["passed"] is False:
         return UNTRUSTED
-    return BETTER if improves(cell, METRICS[primary]) else WORSE
+    return BETTER if improves(cell, primary) else WORSE
 
 
 def significant(cell: Mapping[str, Any]) -> bool:
@@ -95,6 +97,7 @@ def beyond_noise(entry: Entry, cell: Mapping[str, Any], control: Mapping[str, An
 
 def judge(
     entries: Sequence[Entry],
+    task: Task,
     primary: str,
     control: Mapping[str, Any],
     learning_rate: Mapping[str, Any],
@@ -104,6 +107,7 @@ def judge(
 
     Args:
         entries: the losses with comparisons and words filled in.
+        task: names the baseline and the metrics.
         primary: key of the metric that the verdict is about.
         control: result of `judge_control`.
         learning_rate: how the learning rate was chosen, said where it limits the verdict.
@@ -113,7 +117,7 @@ def judge(
         ``headline``, ``sentences``, ``ranking`` (only losses better than the baseline beyond noise,
         largest difference first) and ``tied`` (those of them level with the first within noise).
     """
-    metric = METRICS[primary]
+    metric = task.metrics[primary]
     candidates = [entry for entry in entries if entry["role"] == "candidate"]
     groups = {
         word: [entry for entry in candidates if entry["verdict"] == word]
@@ -123,10 +127,10 @@ def judge(
         groups[BETTER],
         key=lambda entry: -metric.direction * entry["versus_baseline"][primary]["difference"],
     )
-    seeds = max((len(entry["trials"]) for entry in entries), default=0)
+    seeds = _seeds(entries)
     sentences = [
-        *on_winners(winners, metric, tied),
-        *on_others("Worse than cross-entropy beyond noise", groups[WORSE], metric),
+        *on_winners(winners, metric, tied, task),
+        *on_others(f"Worse than {task.reference} beyond noise", groups[WORSE], metric),
         *on_others(
             "Larger than the noise of a sound run, but not to be trusted here",
             groups[UNTRUSTED],
@@ -134,12 +138,12 @@ def judge(
         ),
         *on_others("No difference beyond noise", groups[NO_DIFFERENCE], metric),
         *_without_interval(groups[NO_INTERVAL], metric),
-        *on_changes(candidates, metric),
+        *on_changes(candidates, metric, task),
         *divergence(entries),
-        *caveats(candidates, metric, seeds, learning_rate),
+        *caveats(candidates, metric, task, seeds, learning_rate),
     ]
     return {
-        "headline": _headline(candidates, groups, winners, metric, control, entries, seeds),
+        "headline": _headline(candidates, groups, winners, metric, control, entries, task),
         "sentences": sentences,
         "ranking": [entry["name"] for entry in winners],
         "tied": list(tied),
@@ -153,48 +157,55 @@ def _headline(
     metric: Metric,
     control: Mapping[str, Any],
     entries: Sequence[Entry],
-    seeds: int,
+    task: Task,
 ) -> str:
+    reference, seeds = task.reference, _seeds(entries)
     baseline = next(entry for entry in entries if entry["role"] == "baseline")
     if baseline["mean"][metric.key] is None:
-        return "No verdict: cross-entropy diverged in every seed, so there is nothing to compare to"
+        return f"No verdict: {reference} diverged in every seed, so there is nothing to compare to"
     if control["passed"] is False:
         return (
             f"This run cannot be trusted to separate losses with {plural(seeds, 'seed')}: "
-            "cross-entropy differs from itself"
+            f"{reference} differs from itself"
         )
     if not candidates:
-        return "Only cross-entropy was run: there is nothing to compare"
+        return f"Only {reference} was run: there is nothing to compare"
     if winners:
-        return _winning(winners, candidates, metric)
+        return _winning(winners, candidates, metric, reference)
     if groups[WORSE]:
         if len(candidates) == 1:
-            return f"{name_of(candidates[0])} is worse than {BASELINE} in {metric.label}"
-        return f"No loss beats {BASELINE} in {metric.label}; {_count(groups[WORSE])} worse"
+            return f"{name_of(candidates[0])} is worse than {reference} in {metric.label}"
+        return f"No loss beats {reference} in {metric.label}; {_count(groups[WORSE])} worse"
     if len(groups[DIVERGED]) == len(candidates):
         return "No verdict: every compared loss diverged in at least one seed"
     if groups[NO_INTERVAL] and not groups[NO_DIFFERENCE]:
         return f"No verdict: {plural(seeds, 'seed')} cannot tell a difference from noise"
     if len(candidates) == 1:
         return (
-            f"No difference beyond noise between {name_of(candidates[0])} and {BASELINE} "
+            f"No difference beyond noise between {name_of(candidates[0])} and {reference} "
             f"in {metric.label}"
         )
     return (
         f"No difference beyond noise: none of the {plural(len(candidates), 'loss')} can be told "
-        f"apart from {BASELINE} in {metric.label}"
+        f"apart from {reference} in {metric.label}"
     )
 
 
-def _winning(winners: Sequence[Entry], candidates: Sequence[Entry], metric: Metric) -> str:
+def _seeds(entries: Sequence[Entry]) -> int:
+    return max((len(entry["trials"]) for entry in entries), default=0)
+
+
+def _winning(
+    winners: Sequence[Entry], candidates: Sequence[Entry], metric: Metric, reference: str
+) -> str:
     best = winners[0]
     gained = metric.points(best["versus_baseline"][metric.key]["difference"]).lstrip("+-")
     if len(winners) == 1:
-        return f"{name_of(best)} beats {BASELINE} in {metric.label} by {gained}"
+        return f"{name_of(best)} beats {reference} in {metric.label} by {gained}"
     many = "Both" if len(winners) == len(candidates) == 2 else f"{len(winners)} losses"
     if len(winners) < len(candidates):
         many = f"{len(winners)} of {len(candidates)} losses"
-    return f"{many} beat {BASELINE} in {metric.label}, by up to {gained}"
+    return f"{many} beat {reference} in {metric.label}, by up to {gained}"
 
 
 def _count(worse: Sequence[Entry]) -> str:

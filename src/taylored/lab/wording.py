@@ -48,19 +48,32 @@ class Metric:
         return " points" if self.scale == 100 else ""
 
 
-METRICS: dict[str, Metric] = {
-    metric.key: metric
-    for metric in (
-        Metric("balanced_accuracy", "balanced accuracy", "balanced", 100, 1, +1),
-        Metric("accuracy", "overall accuracy", "overall", 100, 1, +1),
-        Metric("head", "head accuracy", "head", 100, 1, +1),
-        Metric("medium", "medium accuracy", "medium", 100, 1, +1),
-        Metric("tail", "tail accuracy", "tail", 100, 1, +1),
-        Metric("nll", "negative log-likelihood", "NLL", 1, 3, -1),
-        Metric("ece", "calibration error", "ECE", 100, 1, -1),
-    )
-}
-"""The reported metrics by key, in the order in which tables show them."""
+def _by_key(*metrics: Metric) -> dict[str, Metric]:
+    return {metric.key: metric for metric in metrics}
+
+
+METRICS: dict[str, Metric] = _by_key(
+    Metric("balanced_accuracy", "balanced accuracy", "balanced", 100, 1, +1),
+    Metric("accuracy", "overall accuracy", "overall", 100, 1, +1),
+    Metric("head", "head accuracy", "head", 100, 1, +1),
+    Metric("medium", "medium accuracy", "medium", 100, 1, +1),
+    Metric("tail", "tail accuracy", "tail", 100, 1, +1),
+    Metric("nll", "negative log-likelihood", "NLL", 1, 3, -1),
+    Metric("ece", "calibration error", "ECE", 100, 1, -1),
+)
+"""The metrics of one class per sample by key, in the order in which tables show them."""
+
+MULTI_LABEL_METRICS: dict[str, Metric] = _by_key(
+    Metric("mean_average_precision", "mean average precision", "mAP", 100, 1, +1),
+    Metric("micro_average_precision", "micro average precision", "micro", 100, 1, +1),
+    Metric("head", "head average precision", "head", 100, 1, +1),
+    Metric("medium", "medium average precision", "medium", 100, 1, +1),
+    Metric("tail", "tail average precision", "tail", 100, 1, +1),
+    # Most elements are clear negatives, so both are small numbers.
+    Metric("nll", "binary negative log-likelihood", "NLL", 1, 4, -1),
+    Metric("ece", "calibration error", "ECE", 100, 2, -1),
+)
+"""The same for many labels per sample."""
 
 
 def p_text(p: float | None) -> str:
@@ -88,10 +101,14 @@ def join(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def plural_of(noun: str) -> str:
+    """``seeds``, ``losses``, ``classes``."""
+    return f"{noun}{'es' if noun.endswith('s') else 's'}"
+
+
 def plural(count: int, noun: str) -> str:
     """``1 seed``, ``5 seeds``, ``2 losses``, ``3 classes``."""
-    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
-    return f"{count} {noun}{ending}"
+    return f"{count} {noun if count == 1 else plural_of(noun)}"
 
 
 def printable(text: str) -> str:

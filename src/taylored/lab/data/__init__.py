@@ -1,7 +1,7 @@
 """Data for comparing losses: built-in long tails, tables, arrays and folders of images."""
 
 from taylored.lab.data.builtin import builtin_names
-from taylored.lab.data.dataset import Dataset, DatasetCard
+from taylored.lab.data.dataset import Dataset, DatasetCard, Labels, TaskName, count_labels
 from taylored.lab.data.errors import DataError
 from taylored.lab.data.groups import class_groups, group_rule
 from taylored.lab.data.identity import fingerprint
@@ -12,9 +12,12 @@ __all__ = [
     "DataError",
     "Dataset",
     "DatasetCard",
+    "Labels",
     "Split",
+    "TaskName",
     "builtin_names",
     "class_groups",
+    "count_labels",
     "fingerprint",
     "group_rule",
     "load",

@@ -1,12 +1,12 @@
 """The last step that all sources share: leave out tiny classes, check, write the card."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from taylored.lab.data.checks import check_given_split
-from taylored.lab.data.dataset import Dataset, DatasetCard, Kind
+from taylored.lab.data.dataset import Dataset, DatasetCard, Kind, Labels, TaskName, count_labels
 from taylored.lab.data.errors import DataError
 
 
@@ -15,11 +15,12 @@ class RawData:
     """What a source read, before any class was left out.
 
     `class_names` may hold classes without samples; they are dropped, and said, like tiny ones.
+    `labels` are class numbers (N,), int64, or for multi-label data 0 and 1 (N, C), int8.
     """
 
     name: str
     features: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.int64]
+    labels: Labels
     class_names: tuple[str, ...]
     kind: Kind
     source: str
@@ -28,22 +29,31 @@ class RawData:
     citation: str
     split: npt.NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
+    task: TaskName = "single-label"
 
 
 def assemble(raw: RawData, *, min_per_class: int) -> Dataset:
-    """Drop classes with fewer than `min_per_class` samples and build the dataset."""
-    counts = np.bincount(raw.labels, minlength=len(raw.class_names))
+    """Drop classes with fewer than `min_per_class` samples and build the dataset.
+
+    A label of multi-label data also needs that many samples without it. Its samples stay, with
+    one label less.
+    """
+    counts = count_labels(raw.labels, len(raw.class_names))
+    noun = "classes" if raw.task == "single-label" else "labels"
     if np.count_nonzero(counts) < 2:
         present = [name for name, count in zip(raw.class_names, counts, strict=True) if count]
         raise DataError(
-            f"{raw.name}: classification needs at least 2 classes, found {len(present)} "
+            f"{raw.name}: classification needs at least 2 {noun}, found {len(present)} "
             f"({', '.join(map(repr, present)) or 'no samples'})"
         )
-    kept = counts >= min_per_class
+    measurable = counts
+    if raw.task == "multi-label":
+        measurable = np.minimum(counts, len(raw.labels) - counts)
+    kept = measurable >= min_per_class
     if np.count_nonzero(kept) < 2:
         raise DataError(
-            f"{raw.name}: fewer than 2 classes have at least {min_per_class} samples "
-            f"(largest classes: {_largest(raw.class_names, counts)}). "
+            f"{raw.name}: fewer than 2 {noun} have at least {min_per_class} "
+            f"{_samples(raw.task)} (largest {noun}: {_largest(raw.class_names, counts)}). "
             "Add samples or lower min_per_class"
         )
     dropped = tuple(
@@ -51,30 +61,61 @@ def assemble(raw: RawData, *, min_per_class: int) -> Dataset:
         for name, count, keep in zip(raw.class_names, counts, kept, strict=True)
         if not keep
     )
-    features, labels, split = raw.features, raw.labels, raw.split
-    class_names = raw.class_names
-    if dropped:
-        rows = kept[labels]
-        renumber = np.cumsum(kept, dtype=np.int64) - 1
-        features, labels = features[rows], renumber[labels[rows]]
-        split = None if split is None else split[rows]
-        class_names = tuple(name for name, keep in zip(class_names, kept, strict=True) if keep)
-    if split is not None:
-        check_given_split(raw.name, labels, split, class_names)
+    data = _only(raw, kept) if dropped else raw
+    if data.split is not None:
+        check_given_split(data.name, data.labels, data.split, data.class_names)
     card = DatasetCard(
-        source=raw.source,
-        licence=raw.licence,
-        description=raw.description,
-        citation=raw.citation,
-        samples=len(labels),
-        classes=len(class_names),
+        source=data.source,
+        licence=data.licence,
+        description=data.description,
+        citation=data.citation,
+        samples=len(data.labels),
+        classes=len(data.class_names),
         largest_class=int(counts[kept].max()),
         smallest_class=int(counts[kept].min()),
         dropped=dropped,
-        dropped_reason=f"fewer than {min_per_class} samples" if dropped else "",
-        notes=raw.notes,
+        dropped_reason=f"fewer than {min_per_class} {_samples(raw.task)}" if dropped else "",
+        notes=(*data.notes, *_density(data)),
     )
-    return Dataset(raw.name, features, labels, class_names, card, raw.kind, split)
+    return Dataset(
+        data.name,
+        data.features,
+        data.labels,
+        data.class_names,
+        card,
+        data.kind,
+        data.split,
+        data.task,
+    )
+
+
+def _only(raw: RawData, kept: npt.NDArray[np.bool_]) -> RawData:
+    """Without the classes that are not kept and, where a sample has one class, without theirs."""
+    names = tuple(name for name, keep in zip(raw.class_names, kept, strict=True) if keep)
+    if raw.task == "multi-label":
+        return replace(raw, labels=raw.labels[:, kept], class_names=names)
+    rows = kept[raw.labels]
+    renumber = np.cumsum(kept, dtype=np.int64) - 1
+    return replace(
+        raw,
+        features=raw.features[rows],
+        labels=renumber[raw.labels[rows]],
+        split=None if raw.split is None else raw.split[rows],
+        class_names=names,
+    )
+
+
+def _samples(task: TaskName) -> str:
+    return "samples" if task == "single-label" else "samples with the label, or without it"
+
+
+def _density(data: RawData) -> tuple[str, ...]:
+    """What the counts of multi-label data do not say."""
+    if data.task == "single-label":
+        return ()
+    per_sample = data.labels.sum(axis=1)
+    empty = int(np.count_nonzero(per_sample == 0))
+    return (f"{per_sample.mean():.1f} of the labels per sample; samples without any: {empty:,}",)
 
 
 def _largest(names: tuple[str, ...], counts: npt.NDArray[np.int64]) -> str:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
-from taylored.lab.data import digits, kanjivg
+from taylored.lab.data import digits, kanjivg, kanjivg_components
 from taylored.lab.data.assemble import RawData
 
 Report = Callable[[str], None]
 
 BUILTIN: dict[str, Callable[[Report], RawData]] = {
     kanjivg.NAME: kanjivg.load_strokes,
+    kanjivg_components.NAME: kanjivg_components.load_components,
     digits.NAME: lambda _report: digits.load_digits_lt(),
 }
 
@@ -17,6 +18,6 @@ def builtin_names() -> tuple[str, ...]:
     """Names that `load` knows without a file, the default first.
 
     >>> builtin_names()
-    ('kanjivg-strokes', 'digits-lt')
+    ('kanjivg-strokes', 'kanjivg-components', 'digits-lt')
     """
     return tuple(BUILTIN)

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 import numpy as np
 import numpy.typing as npt
 
-from taylored.lab.data.dataset import PART_NAMES, TRAIN
+from taylored.lab.data.dataset import PART_NAMES, TRAIN, Labels, count_labels
 from taylored.lab.data.errors import DataError
 
 _SHOWN = 5
@@ -54,7 +54,7 @@ def finite_float32(
 
 def check_given_split(
     name: str,
-    labels: npt.NDArray[np.int64],
+    labels: Labels,
     split: npt.NDArray[np.int64],
     class_names: Sequence[str],
 ) -> None:
@@ -65,12 +65,13 @@ def check_given_split(
                 f"{name}: the given split has no {part_name} samples. "
                 "Fill all three parts, or give no split to have 60/20/20 drawn"
             )
-    trained = np.unique(labels[split == TRAIN])
+    trained = count_labels(labels[split == TRAIN], len(class_names)) > 0
     for part, part_name in list(enumerate(PART_NAMES))[1:]:
-        unseen = np.setdiff1d(labels[split == part], trained)
+        present = count_labels(labels[split == part], len(class_names)) > 0
+        unseen = np.flatnonzero(present & ~trained)
         if len(unseen):
             raise DataError(
                 f"{name}: the {part_name} part has classes that training lacks: "
-                f"{some([repr(class_names[index]) for index in unseen])}. "
+                f"{some([repr(class_names[index]) for index in unseen.tolist()])}. "
                 "Add training samples or remove these classes"
             )

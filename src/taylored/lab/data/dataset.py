@@ -9,6 +9,8 @@ import numpy.typing as npt
 from taylored.lab.data.errors import DataError
 
 Kind = Literal["vector", "image"]
+TaskName = Literal["single-label", "multi-label"]
+Labels = npt.NDArray[np.signedinteger[Any]]
 TRAIN, VALIDATION, TEST = 0, 1, 2
 PART_NAMES = ("train", "validation", "test")
 
@@ -17,7 +19,8 @@ PART_NAMES = ("train", "validation", "test")
 class DatasetCard:
     """Where the data come from and what was done to them, in plain strings and numbers.
 
-    `dropped` lists (class name, samples) of the classes left out, `dropped_reason` says why.
+    `dropped` lists (class name, samples) of the classes left out, `dropped_reason` says why. For
+    multi-label data the classes are the labels, and their sizes the number of positives.
     """
 
     source: str
@@ -46,40 +49,74 @@ class Dataset:
 
     Shape:
         features (N, D) for vectors or (N, channels, height, width) for images, float32;
-        labels (N,), int64, 0 .. C-1; split (N,), 0 train, 1 validation, 2 test, or None when the
+        labels (N,), int64, 0 .. C-1, for one class per sample, or (N, C), int8, 0 or 1, for any
+        number of labels per sample; split (N,), 0 train, 1 validation, 2 test, or None when the
         parts are drawn by `make_split`.
     """
 
     name: str
     features: npt.NDArray[np.float32] = field(repr=False)
-    labels: npt.NDArray[np.int64] = field(repr=False)
+    labels: Labels = field(repr=False)
     class_names: tuple[str, ...] = field(repr=False)
     card: DatasetCard = field(repr=False)
     kind: Kind = "vector"
     split: npt.NDArray[np.int64] | None = field(default=None, repr=False)
+    task: TaskName = "single-label"
 
     def __post_init__(self) -> None:
-        rows = len(self.labels)
+        rows = len(self.features)
         dimensions = {"vector": 2, "image": 4}[self.kind]
         if self.features.dtype != np.float32 or self.features.ndim != dimensions:
             raise DataError(
                 f"features of kind {self.kind!r} must be float32 with {dimensions} dimensions, "
                 f"got {self.features.dtype} of shape {self.features.shape}"
             )
+        if self.task == "multi-label":
+            self._check_multi_hot()
+        else:
+            self._check_classes()
+        if self.split is not None and self.split.shape != (rows,):
+            raise DataError(f"split must have shape ({rows},), got {self.split.shape}")
+
+    def _check_classes(self) -> None:
         if self.labels.dtype != np.int64 or self.labels.shape != (len(self.features),):
             raise DataError(
                 f"labels must be int64 of shape ({len(self.features)},), one per row of features, "
                 f"got {self.labels.dtype} of shape {self.labels.shape}"
             )
-        if rows == 0 or self.labels.min() < 0 or self.labels.max() >= len(self.class_names):
+        if not len(self.labels) or _outside(self.labels, len(self.class_names) - 1):
             raise DataError(
                 f"labels must be non-empty and lie in 0 .. {len(self.class_names) - 1}, "
                 f"one number per class name"
             )
-        if self.split is not None and self.split.shape != (rows,):
-            raise DataError(f"split must have shape ({rows},), got {self.split.shape}")
+
+    def _check_multi_hot(self) -> None:
+        shape = (len(self.features), len(self.class_names))
+        if self.labels.dtype != np.int8 or self.labels.shape != shape:
+            raise DataError(
+                f"multi-label labels must be int8 of shape {shape}, one row per row of features "
+                f"and one column per label, got {self.labels.dtype} of shape {self.labels.shape}"
+            )
+        if not self.labels.size or _outside(self.labels, 1):
+            raise DataError("multi-label labels must be non-empty and hold only 0 and 1")
 
     @property
     def class_counts(self) -> npt.NDArray[np.int64]:
-        """Samples per class, in the order of `class_names`."""
-        return np.bincount(self.labels, minlength=len(self.class_names)).astype(np.int64)
+        """Samples per class (positives per label), in the order of `class_names`."""
+        return count_labels(self.labels, len(self.class_names))
+
+
+def count_labels(labels: Labels, classes: int) -> npt.NDArray[np.int64]:
+    """Samples per class, from class numbers (N,) or multi-hot rows (N, C).
+
+    >>> count_labels(np.array([[1, 0], [1, 1]], dtype=np.int8), 2)
+    array([2, 1])
+    """
+    if labels.ndim == 2:
+        positives: npt.NDArray[np.int64] = labels.sum(axis=0, dtype=np.int64)
+        return positives
+    return np.bincount(labels, minlength=classes).astype(np.int64)
+
+
+def _outside(labels: Labels, largest: int) -> bool:
+    return bool(labels.min() < 0 or labels.max() > largest)

@@ -33,8 +33,10 @@ def class_groups(train_counts: Sequence[int] | npt.NDArray[np.int64]) -> tuple[G
     return groups if len(set(groups)) == 3 else _by_rank(counts)
 
 
-def group_rule(train_counts: Sequence[int] | npt.NDArray[np.int64]) -> str:
-    """The rule that `class_groups` uses for these counts, in words."""
+def group_rule(
+    train_counts: Sequence[int] | npt.NDArray[np.int64], *, noun: str = "classes"
+) -> str:
+    """The rule that `class_groups` uses for these counts, in words; `noun` is what is grouped."""
     groups = _by_limits(_counts(train_counts))
     if len(set(groups)) == 3:
         return (
@@ -42,7 +44,7 @@ def group_rule(train_counts: Sequence[int] | npt.NDArray[np.int64]) -> str:
             f"medium: {TAIL_BELOW} to {HEAD_FROM - 1}, tail: fewer than {TAIL_BELOW}"
         )
     return (
-        "thirds of the classes by training frequency, because the limits "
+        f"thirds of the {noun} by training frequency, because the limits "
         f"{HEAD_FROM} and {TAIL_BELOW} would leave a group empty"
     )
 

@@ -13,7 +13,8 @@ def fingerprint(dataset: Dataset) -> str:
     Equal on every platform; the dataset's own name is left out, so a moved file stays the same.
     """
     digest = hashlib.sha256(b"taylored dataset 1")
-    arrays = [dataset.features.astype("<f4", copy=False), dataset.labels.astype("<i8", copy=False)]
+    stored = "<i8" if dataset.task == "single-label" else "|i1"
+    arrays = [dataset.features.astype("<f4", copy=False), dataset.labels.astype(stored, copy=False)]
     if dataset.split is not None:
         arrays.append(dataset.split.astype("<i8", copy=False))
     for array in arrays:

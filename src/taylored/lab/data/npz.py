@@ -9,9 +9,10 @@ import numpy.typing as npt
 from taylored.lab.data.archive import ArchiveError, read_archive
 from taylored.lab.data.assemble import RawData
 from taylored.lab.data.checks import finite_float32, nearest, some
-from taylored.lab.data.dataset import Kind
+from taylored.lab.data.dataset import Kind, Labels
 from taylored.lab.data.errors import DataError
 from taylored.lab.data.labels import encode_labels
+from taylored.lab.data.multi_hot import read_multi_hot
 
 _KEYS = ("features", "labels", "class_names", "split")
 _CHANNELS = (1, 3, 4)
@@ -23,20 +24,18 @@ def load_npz(path: Path) -> RawData:
 
     Shape:
         features (N, D), grey images (N, H, W) or images (N, channels, H, W); labels (N,), whole
-        numbers or text. With `class_names` (C,), text, the labels are positions in it.
-        split (N,): 0 train, 1 validation, 2 test.
+        numbers or text, or for multi-label data (N, C), 0 or 1. With `class_names` (C,), text,
+        the labels are positions in it, or columns. split (N,): 0 train, 1 validation, 2 test.
     """
     arrays = _read(path)
     features, kind = _features(path.name, arrays["features"])
     rows = len(features)
-    for key in ("labels", "split"):
-        if key in arrays and arrays[key].shape != (rows,):
-            hint = " For one-hot labels save labels.argmax(axis=1)" if key == "labels" else ""
-            raise DataError(
-                f"{path.name}: {key} must have shape ({rows},), one per row of features, "
-                f"got {arrays[key].shape}.{hint}"
-            )
-    labels, class_names = _labels(path.name, arrays)
+    if "split" in arrays and arrays["split"].shape != (rows,):
+        raise DataError(
+            f"{path.name}: split must have shape ({rows},), one per row of features, "
+            f"got {arrays['split'].shape}"
+        )
+    labels, class_names = _labels(path.name, arrays, rows)
     return RawData(
         name=path.stem,
         features=finite_float32(path.name, features),
@@ -48,6 +47,7 @@ def load_npz(path: Path) -> RawData:
         description=f"{rows:,} rows of shape {features.shape[1:]} from {path.name}.",
         citation="",
         split=_split(path.name, arrays.get("split")),
+        task="single-label" if labels.ndim == 1 else "multi-label",
     )
 
 
@@ -90,23 +90,31 @@ def _features(name: str, features: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], 
 
 
 def _labels(
-    name: str, arrays: dict[str, npt.NDArray[Any]]
-) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    name: str, arrays: dict[str, npt.NDArray[Any]], rows: int
+) -> tuple[Labels, tuple[str, ...]]:
     labels = arrays["labels"]
-    if "class_names" not in arrays:
+    names = _names(name, arrays.get("class_names"))
+    if labels.shape != (rows,):
+        return read_multi_hot(f"{name}: labels", labels, rows, names)
+    if names is None:
         return encode_labels(f"{name}: labels", labels.tolist())
-    names = arrays["class_names"]
-    if names.ndim != 1 or names.dtype.kind != "U" or len(set(names.tolist())) != len(names):
-        raise DataError(
-            f"{name}: class_names must be distinct texts in one dimension, "
-            f"got {names.dtype} of shape {names.shape}"
-        )
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= len(names):
         raise DataError(
             f"{name}: with {len(names)} class_names the labels must be whole numbers in "
             f"0 .. {len(names) - 1}"
         )
-    return labels.astype(np.int64), tuple(names.tolist())
+    return labels.astype(np.int64), names
+
+
+def _names(name: str, names: npt.NDArray[Any] | None) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    if names.ndim != 1 or names.dtype.kind != "U" or len(set(names.tolist())) != len(names):
+        raise DataError(
+            f"{name}: class_names must be distinct texts in one dimension, "
+            f"got {names.dtype} of shape {names.shape}"
+        )
+    return tuple(names.tolist())
 
 
 def _split(name: str, split: npt.NDArray[Any] | None) -> npt.NDArray[np.int64] | None:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from taylored.lab.data.dataset import TEST, TRAIN, VALIDATION, Dataset
+from taylored.lab.data.dataset import TEST, TRAIN, VALIDATION, Dataset, Labels
 from taylored.lab.data.errors import DataError
+from taylored.lab.data.stratify import stratify
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +24,14 @@ def make_split(dataset: Dataset, seed: int) -> Split:
 
     A class with at least 3 samples is in all three parts; with 2 it is in training and test,
     with 1 in training only. The sizes do not depend on the seed, so neither do training counts.
+    For multi-label data the same holds nearly, as samples have several labels: see `stratify`.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise DataError(f"seed must be an integer >= 0, got {seed!r}")
     parts = dataset.split
     if parts is None:
-        parts = _draw(dataset.labels, len(dataset.class_names), seed)
+        single = dataset.task == "single-label"
+        parts = (_draw if single else _draw_multi)(dataset.labels, len(dataset.class_names), seed)
     return Split(
         train=np.flatnonzero(parts == TRAIN),
         validation=np.flatnonzero(parts == VALIDATION),
@@ -36,7 +39,7 @@ def make_split(dataset: Dataset, seed: int) -> Split:
     )
 
 
-def _draw(labels: npt.NDArray[np.int64], classes: int, seed: int) -> npt.NDArray[np.int64]:
+def _draw(labels: Labels, classes: int, seed: int) -> npt.NDArray[np.int64]:
     generator = np.random.Generator(np.random.PCG64(seed))
     parts = np.full(len(labels), TRAIN, dtype=np.int64)
     for label in range(classes):
@@ -48,6 +51,17 @@ def _draw(labels: npt.NDArray[np.int64], classes: int, seed: int) -> npt.NDArray
         parts[rows[:test]] = TEST
         parts[rows[test : test + validation]] = VALIDATION
     return parts
+
+
+def _draw_multi(labels: Labels, classes: int, seed: int) -> npt.NDArray[np.int64]:
+    generator = np.random.Generator(np.random.PCG64(seed))
+    counts = [*labels.sum(axis=0, dtype=np.int64).tolist(), len(labels)]
+    held_out = np.array([_held_out(count) for count in counts])
+    wanted = np.empty((3, classes + 1), dtype=np.int64)
+    wanted[TEST], wanted[VALIDATION] = held_out.T
+    wanted[TRAIN] = np.array(counts) - held_out.sum(axis=1)
+    order = np.argsort(generator.random(len(labels)), kind="stable")
+    return stratify(labels, wanted[:, :-1], wanted[:, -1], order)
 
 
 def _held_out(count: int) -> tuple[int, int]:

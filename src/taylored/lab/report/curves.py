@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from taylored.lab.report.lines import Line, Panel, panels
 from taylored.lab.report.palette import strokes
-from taylored.lab.wording import METRICS, finite
+from taylored.lab.tasks import task_of
+from taylored.lab.wording import finite
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,14 +19,15 @@ GAIN_CEILING = 4.0
 
 
 def training(results: Mapping[str, Any]) -> list[Panel]:
-    """Validation accuracy by epoch, mean over the seeds."""
-    metric = METRICS[results["primary_metric"]]
+    """The metric on the validation part by epoch, mean over the seeds."""
+    task = task_of(results)
+    metric = task.metrics[results["primary_metric"]]
     key = f"validation_{metric.key}"
     entries = results["losses"]
     if not any(
         key in row for entry in entries for trial in entry["trials"] for row in trial["curve"]
     ):
-        metric = METRICS["balanced_accuracy"]
+        metric = task.metrics[task.default_metric]
         key = f"validation_{metric.key}"
     lines = []
     for entry, stroke in zip(entries, strokes(entries), strict=True):
@@ -47,7 +49,8 @@ def training(results: Mapping[str, Any]) -> list[Panel]:
 
 
 def gains(results: Mapping[str, Any]) -> list[Panel]:
-    """Gain of each loss: the size of its gradient relative to cross-entropy."""
+    """Gain of each loss: the size of its gradient relative to the baseline."""
+    truth = task_of(results).truth
     entries = results["losses"]
     lines = []
     for entry, stroke in zip(entries, strokes(entries), strict=True):
@@ -68,10 +71,10 @@ def gains(results: Mapping[str, Any]) -> list[Panel]:
     def decorate(ax: Axes, small: bool) -> None:
         ax.set_xlim(0, 1)
         ax.set_ylim(min(0.0, max(lowest, -GAIN_CEILING)), min(highest, GAIN_CEILING) * 1.06 + 0.02)
-        ax.set_xlabel("p of the true class" if small else "p, probability of the true class")
+        ax.set_xlabel(f"p of {truth}" if small else f"p, probability of {truth}")
         ax.set_ylabel("gain")
 
-    return panels(lines, "gain", "Gain against the probability of the true class", decorate)
+    return panels(lines, "gain", f"Gain against the probability of {truth}", decorate)
 
 
 def _mean_curve(trials: Sequence[Mapping[str, Any]], key: str) -> tuple[list[int], list[float]]:

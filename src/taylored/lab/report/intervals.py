@@ -1,4 +1,4 @@
-"""Differences to cross-entropy: one interval per loss, the control as noise floor."""
+"""Differences to the baseline: one interval per loss, the control as noise floor."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from taylored.lab.report.palette import BAND, INK, MUTED, PAGE, Colour, strokes
 from taylored.lab.report.svg import blank, house_style, inline
-from taylored.lab.wording import METRICS, Metric, printable, shorten
+from taylored.lab.tasks import Task, task_of
+from taylored.lab.wording import Metric, printable, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
 ROW = 38
-PARTS = ("accuracy", "head", "medium", "tail")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ def differences_svg(results: Mapping[str, Any], layout: Layout) -> str:
     rows = _rows(results)
     if not rows:
         return ""
-    metric = METRICS[results["primary_metric"]]
+    task = task_of(results)
+    metric = task.metrics[results["primary_metric"]]
     with house_style():
         height = ROW * len(rows) + 48
         figure = blank(layout.width, height)
@@ -59,18 +60,20 @@ def differences_svg(results: Mapping[str, Any], layout: Layout) -> str:
         ax = figure.add_axes((side, 44 / height, 1 - 2 * side, 1 - 48 / height))
         _draw(ax, results, layout)
         said = ", ".join(
-            f"{_label(entry)} {_text(entry['versus_baseline'][metric.key], metric)}"
+            f"{_label(entry, task)} {_text(entry['versus_baseline'][metric.key], metric)}"
             for entry, _ in rows
         )
-        label = f"Differences to cross-entropy in {metric.label}: {said}"
+        label = f"Differences to {task.reference} in {metric.label}: {said}"
         return inline(figure, layout.name, label)
 
 
 def parts_svg(results: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
     """Per candidate a small figure: what changed overall and in head, medium and tail classes."""
     rows = [(entry, colour) for entry, colour in _rows(results) if entry["role"] == "candidate"]
-    metrics = [METRICS[key] for key in PARTS]
-    reach = _reach(entry["versus_baseline"][key] for entry, _ in rows for key in PARTS)
+    task = task_of(results)
+    keys = (task.overall, "head", "medium", "tail")
+    metrics = [task.metrics[key] for key in keys]
+    reach = _reach(entry["versus_baseline"][key] for entry, _ in rows for key in keys)
     figures = []
     with house_style():
         for index, (entry, colour) in enumerate(rows):
@@ -85,7 +88,7 @@ def parts_svg(results: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]
                 f"{metric.short} {_text(entry['versus_baseline'][metric.key], metric)}"
                 for metric in metrics
             )
-            label = f"Differences of {_label(entry)} to cross-entropy: {said}"
+            label = f"Differences of {_label(entry, task)} to {task.reference}: {said}"
             figures.append((entry, inline(figure, f"parts{index}", label)))
     return figures
 
@@ -102,7 +105,8 @@ def _rows(results: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Colour]]:
 
 
 def _draw(ax: Axes, results: Mapping[str, Any], layout: Layout) -> None:
-    metric = METRICS[results["primary_metric"]]
+    task = task_of(results)
+    metric = task.metrics[results["primary_metric"]]
     rows = _rows(results)
     reach = _reach((entry["versus_baseline"][metric.key] for entry, _ in rows), metric.scale)
     for y, (entry, colour) in enumerate(rows):
@@ -113,7 +117,9 @@ def _draw(ax: Axes, results: Mapping[str, Any], layout: Layout) -> None:
         _interval(ax, y, cell, metric, colour)
         quiet = MUTED.light if entry["role"] == "control" else INK.light
         edge = ax.get_yaxis_transform()
-        label = shorten(_label(entry), layout.name_width)
+        label = _label(entry, task)
+        if entry["role"] != "control":
+            label = shorten(label, layout.name_width)
         ax.text(0, y - 0.36, label, transform=edge, color=quiet, va="center")
         if layout.numbers or cell["low"] is None:
             text = _typeset(_text(cell, metric))
@@ -177,9 +183,9 @@ def _reach(cells: Iterable[Mapping[str, Any]], scale: int = 100) -> tuple[float,
     return low - margin, high + margin
 
 
-def _label(entry: Mapping[str, Any]) -> str:
+def _label(entry: Mapping[str, Any], task: Task) -> str:
     if entry["role"] == "control":
-        return "noise floor: cross-entropy against itself"
+        return f"noise floor: {task.reference} against itself"
     return printable(str(entry["name"]))
 
 

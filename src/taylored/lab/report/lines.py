@@ -64,7 +64,7 @@ def panels(
                 [other for other in candidates if other is not line],
                 SMALL,
                 f"{name}{index}",
-                f"{label}: {_name(line)} beside cross-entropy",
+                f"{label}: {_name(line)} beside {_name(baseline[0])}" if baseline else label,
                 decorate,
             )
             for index, line in enumerate(candidates)

@@ -12,13 +12,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from taylored.lab.report import curves, intervals, recall
+from taylored.lab.report import class_scores, curves, gradient_ratio, intervals
 from taylored.lab.report.command import python_call, shell_command
 from taylored.lab.report.palette import COLOURS, strokes
 from taylored.lab.report.rows import class_rows, loss_rows
 from taylored.lab.report.settings import dataset_card, settings, versions
 from taylored.lab.sentences import name_of
-from taylored.lab.wording import METRICS, plural, printable
+from taylored.lab.tasks import task_of
+from taylored.lab.wording import plural, plural_of, printable
 
 SIZE_LIMIT = 2_000_000
 """Most bytes a report may have; past that, details of the embedded results are left out."""
@@ -67,15 +68,17 @@ def embedded(results: Mapping[str, Any]) -> Markup:
 def _shortened(results: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The results, then with less and less detail; first what is missing, in words."""
     yield "", results
-    bulky = {"curve", "recall"}
+    bulky = {"curve", "recall", "average_precision", "gradient_ratio"}
     losses = [
         {**entry, "trials": [_without(trial, bulky) for trial in entry["trials"]]}
         for entry in results["losses"]
     ]
-    what = "the curves and the per-class recall of single trials"
+    task = task_of(results)
+    scores = f"per-{task.noun} {task.class_score} and gradient ratio"
+    what = f"the curves and the {scores} of single trials"
     yield what, {**results, "losses": losses}
     dataset = _without(results["dataset"], {"class_names", "train_counts", "groups"})
-    what += " and the list of classes"
+    what += f" and the list of {plural_of(task.noun)}"
     yield what, {**results, "losses": losses, "dataset": dataset}
 
 
@@ -86,12 +89,16 @@ def _without(mapping: Mapping[str, Any], keys: set[str]) -> dict[str, Any]:
 def _content(results: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     entries = results["losses"]
     dataset = results["dataset"]
+    task = task_of(results)
     counts = Counter(dataset.get("groups") or ())
     return {
         "results": results,
         "verdict": results["verdict"],
         "control": results["control"],
-        "metric": METRICS[results["primary_metric"]],
+        "task": task,
+        "nouns": plural_of(task.noun),
+        "overall": task.metrics[task.overall],
+        "metric": task.metrics[results["primary_metric"]],
         "dataset": dataset,
         "groups": {group: counts[group] for group in ("head", "medium", "tail")},
         "seeds": max((len(entry["trials"]) for entry in entries), default=0),
@@ -104,16 +111,20 @@ def _content(results: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
             {"entry": entry, "svg": _svg(text)} for entry, text in intervals.parts_svg(results)
         ],
         "training": _panels(curves.training(results)),
+        "ratio_epochs": _panels(gradient_ratio.by_epoch(results)),
+        "ratio_classes": _panels(gradient_ratio.by_class(results)),
+        "ratio_when": gradient_ratio.WHEN,
+        "ratio_limit": gradient_ratio.LIMIT if gradient_ratio.limited(results) else None,
         "gains": _panels(curves.gains(results)),
         "without_gain": [
             str(entry["name"])
             for entry in entries
             if entry["gain"] is None and entry["role"] == "candidate"
         ],
-        "recall": _panels(recall.recall_panels(results)),
-        "frequencies": _svg(recall.frequencies_svg(dataset)),
+        "scores": _panels(class_scores.score_panels(results)),
+        "frequencies": _svg(class_scores.frequencies_svg(results)),
         "classes": class_rows(results),
-        "card": dataset_card(dataset),
+        "card": dataset_card(results),
         "settings": settings(results),
         "versions": versions(folder),
         "command": _source(shell_command(results["config"])),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from taylored.lab.report.class_scores import mean_scores
 from taylored.lab.report.palette import strokes
-from taylored.lab.report.recall import mean_recall
 from taylored.lab.sentences import improves
 from taylored.lab.table import interval_text
-from taylored.lab.wording import METRICS, Metric, p_text
+from taylored.lab.tasks import task_of
+from taylored.lab.wording import Metric, p_text
 
 MOST_CLASSES = 200
 """Rows of the per-class table; the full numbers are in the embedded results."""
@@ -17,9 +18,10 @@ MOST_CLASSES = 200
 
 def loss_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One row per loss: a cell per metric, then the difference in the primary metric."""
-    primary = METRICS[results["primary_metric"]]
+    task = task_of(results)
+    primary = task.metrics[results["primary_metric"]]
     entries = results["losses"]
-    best = {key: _best(results, metric) for key, metric in METRICS.items()}
+    best = {key: _best(results, metric) for key, metric in task.metrics.items()}
     rows = []
     for entry, stroke in zip(entries, strokes(entries), strict=True):
         cell = entry["versus_baseline"][primary.key] if entry["versus_baseline"] else None
@@ -31,7 +33,7 @@ def loss_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "colour": stroke.colour.variable,
                 "cells": [
                     _cell(entry, metric, entry["name"] == best[key])
-                    for key, metric in METRICS.items()
+                    for key, metric in task.metrics.items()
                 ],
                 "difference": _typeset(primary.difference(cell["difference"])) if cell else "",
                 "interval": _typeset(interval_text(cell, primary)) if cell else "",
@@ -79,20 +81,20 @@ def _best(results: Mapping[str, Any], metric: Metric) -> str | None:
 
 
 def class_rows(results: Mapping[str, Any]) -> dict[str, Any]:
-    """Mean recall of each class under each loss, most frequent class first."""
-    dataset = results["dataset"]
+    """Mean score of each class under each loss, most frequent class first."""
+    task, dataset = task_of(results), results["dataset"]
     names = dataset.get("class_names") or []
     counts = dataset.get("train_counts") or []
     groups = dataset.get("groups") or [""] * len(names)
     entries = [entry for entry in results["losses"] if entry["role"] != "control"]
-    recalls = [mean_recall(entry, len(names)) for entry in entries]
+    scores = [mean_scores(entry, task.per_class, len(names)) for entry in entries]
     order = sorted(range(len(names)), key=lambda index: -counts[index])
     rows = [
         {
             "name": names[index],
             "count": counts[index],
             "group": groups[index],
-            "recall": [METRICS["accuracy"].value(values[index]) for values in recalls],
+            "scores": [task.metrics["head"].value(values[index]) for values in scores],
         }
         for index in order[:MOST_CLASSES]
     ]

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from taylored.lab.wording import METRICS, Metric, plural
+from taylored.lab.tasks import Task, task_of
+from taylored.lab.wording import Metric, plural, plural_of
 
 CARD = (
     ("description", "what it is"),
@@ -15,18 +16,20 @@ CARD = (
     ("licence", "licence"),
     ("citation", "how to cite"),
     ("samples", "samples"),
-    ("classes", "classes"),
-    ("largest_class", "largest class"),
-    ("smallest_class", "smallest class"),
+    ("classes", "{nouns}"),
+    ("largest_class", "largest {noun}"),
+    ("smallest_class", "smallest {noun}"),
     ("group_rule", "groups"),
+    ("split", "parts"),
     ("fingerprint", "fingerprint"),
 )
 
 
-def dataset_card(dataset: Mapping[str, Any]) -> list[tuple[str, str]]:
+def dataset_card(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Names and values of the data set card; what the card does not say is left out."""
+    dataset, noun = results["dataset"], task_of(results).noun
     rows = [
-        (label, _grouped(dataset[key]))
+        (label.format(noun=noun, nouns=plural_of(noun)), _grouped(dataset[key]))
         for key, label in CARD
         if dataset.get(key) not in (None, "", [], ())
     ]
@@ -35,14 +38,14 @@ def dataset_card(dataset: Mapping[str, Any]) -> list[tuple[str, str]]:
         shown = ", ".join(f"{name} ({count})" for name, count in dropped[:12])
         more = f" and {len(dropped) - 12} more" if len(dropped) > 12 else ""
         reason = dataset.get("dropped_reason") or "no reason recorded"
-        rows.append((f"left out, {reason}", f"{plural(len(dropped), 'class')}: {shown}{more}"))
+        rows.append((f"left out, {reason}", f"{plural(len(dropped), noun)}: {shown}{more}"))
     rows += [("note", str(note)) for note in dataset.get("notes") or []]
     return rows
 
 
 def settings(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The configuration of the run, the learning rates tried and the statistics, as text."""
-    config = results["config"]
+    task, config = task_of(results), results["config"]
     rows = [
         (key.replace("_", " "), _text(config[key]))
         for key in sorted(config)
@@ -51,16 +54,16 @@ def settings(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     statistics = results["statistics"]
     return [
         *rows,
-        *_learning_rate(results["learning_rate"], METRICS[results["primary_metric"]]),
+        *_learning_rate(results["learning_rate"], task, task.metrics[results["primary_metric"]]),
         ("test", statistics["test"]),
         ("test / training samples", f"{statistics['test_fraction_ratio']:.3g}"),
         ("correction", statistics["correction"]),
     ]
 
 
-def _learning_rate(rate: Mapping[str, Any], metric: Metric) -> list[tuple[str, str]]:
+def _learning_rate(rate: Mapping[str, Any], task: Task, metric: Metric) -> list[tuple[str, str]]:
     how = {
-        "cross_entropy": "tuned for cross-entropy",
+        "cross_entropy": f"tuned for {task.reference}",
         "each": "tuned for each loss",
         "fixed": "given",
     }

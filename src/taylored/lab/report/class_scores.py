@@ -1,4 +1,7 @@
-"""Per-class recall against class frequency, and the class frequencies themselves."""
+"""What each class scores against its frequency, and the class frequencies themselves.
+
+The score is recall for one class per sample, average precision for many labels.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from taylored.lab.report.lines import Line, Panel, panels
 from taylored.lab.report.palette import BAND, INK, MUTED, strokes
 from taylored.lab.report.svg import blank, house_style, inline
-from taylored.lab.wording import finite
+from taylored.lab.tasks import task_of
+from taylored.lab.wording import finite, plural_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,9 +22,9 @@ MOST_POINTS = 300
 """Points drawn per loss; with more classes every k-th by frequency is drawn, lines use all."""
 
 
-def mean_recall(entry: Mapping[str, Any], classes: int) -> list[float | None]:
-    """Recall of each class, mean over the seeds in which the loss worked."""
-    lists = [t["recall"] for t in entry["trials"] if t["status"] == "ok" and t["recall"]]
+def mean_scores(entry: Mapping[str, Any], key: str, classes: int) -> list[float | None]:
+    """The list `key` of the trials, class by class the mean over seeds in which the loss worked."""
+    lists = [t[key] for t in entry["trials"] if t["status"] == "ok" and t[key]]
     result: list[float | None] = []
     for index in range(classes):
         values = [v for row in lists if (v := finite(row[index])) is not None]
@@ -28,18 +32,19 @@ def mean_recall(entry: Mapping[str, Any], classes: int) -> list[float | None]:
     return result
 
 
-def recall_panels(results: Mapping[str, Any]) -> list[Panel]:
-    """Recall against training frequency, one smoothed line per loss with its points faint."""
+def score_panels(results: Mapping[str, Any]) -> list[Panel]:
+    """Score against training frequency, one smoothed line per loss with its points faint."""
+    task = task_of(results)
     counts = results["dataset"].get("train_counts") or []
     entries = results["losses"]
     lines = []
     for entry, stroke in zip(entries, strokes(entries), strict=True):
         if entry["role"] == "control":
             continue
-        recall = mean_recall(entry, len(counts))
+        scores = mean_scores(entry, task.per_class, len(counts))
         points = sorted(
             (float(count), 100 * value)
-            for count, value in zip(counts, recall, strict=True)
+            for count, value in zip(counts, scores, strict=True)
             if value is not None and count > 0
         )
         if points:
@@ -53,24 +58,30 @@ def recall_panels(results: Mapping[str, Any]) -> list[Panel]:
         ax.set_yticks([0, 25, 50, 75, 100])
         ax.minorticks_off()
         _group_limits(ax, results["dataset"], small)
-        ax.set_xlabel("training samples of the class")
-        ax.set_ylabel("recall, %")
+        ax.set_xlabel(f"training samples of the {task.noun}")
+        ax.set_ylabel(f"{task.class_score}, %")
         ax.xaxis.set_major_formatter(_count)
 
-    return panels(lines, "recall", "Recall of each class against its frequency", decorate)
+    label = f"{task.class_score.capitalize()} of each {task.noun} against its frequency"
+    return panels(lines, "scores", label, decorate)
 
 
 def smooth(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    """Means over groups of classes of similar frequency: (geometric mean count, mean recall).
+    """Means over groups of classes of similar frequency: (geometric mean count, mean score).
 
     Up to 12 classes stay as they are; more are cut into 6 to 12 groups of equal size, because a
-    single rare class has a handful of test samples and its recall jumps.
+    single rare class has a handful of test samples and its score jumps.
 
     Example:
         >>> smooth([(1.0, 20.0), (10.0, 60.0)])
         ([1.0, 10.0], [20.0, 60.0])
     """
-    ordered = sorted(points)
+    # Classes of one frequency may fall into two groups: in order of their scores they would make
+    # a jump out of nothing, so each stands for the mean of all of them.
+    same: dict[float, list[float]] = {}
+    for x, y in points:
+        same.setdefault(x, []).append(y)
+    ordered = sorted((x, math.fsum(same[x]) / len(same[x])) for x, _ in points)
     size = len(ordered)
     groups = size if size <= 12 else max(6, min(12, size // 8))
     xs, ys = [], []
@@ -83,8 +94,9 @@ def smooth(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[flo
     return xs, ys
 
 
-def frequencies_svg(dataset: Mapping[str, Any]) -> str:
+def frequencies_svg(results: Mapping[str, Any]) -> str:
     """Training samples per class, most frequent first, with the groups."""
+    dataset, nouns = results["dataset"], plural_of(task_of(results).noun)
     counts = sorted((c for c in dataset.get("train_counts") or [] if c > 0), reverse=True)
     if not counts:
         return ""
@@ -110,11 +122,11 @@ def frequencies_svg(dataset: Mapping[str, Any]) -> str:
         ax.grid(visible=False, axis="x")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         ax.yaxis.set_major_formatter(_count)
-        ax.set_xlabel("classes, most frequent first")
+        ax.set_xlabel(f"{nouns}, most frequent first")
         ax.set_ylabel("training samples")
         ax.tick_params(length=0)
         label = (
-            f"Training samples of {len(counts)} classes, from {max(counts)} down to {min(counts)}"
+            f"Training samples of {len(counts)} {nouns}, from {max(counts)} down to {min(counts)}"
         )
         return inline(figure, "frequencies", label)
 
