@@ -102,7 +102,7 @@ def train_trial(protocol: Protocol, parts: Parts, spec: TrialSpec) -> Trial:
         metrics=measure(task.name, logits, labels, protocol.groups, link, task.metrics),
         recall=lists["recall"],
         average_precision=lists["average_precision"],
-        gradient_ratio=watched.ratio,
+        gradient_ratio=watched.ratio(),
         curve=curve,
         status="ok",
         seconds=time.perf_counter() - start,

@@ -10,7 +10,7 @@ class Trial(TypedDict):
     """Outcome of one loss with one seed: test metrics at the epoch chosen on validation.
 
     One of the two score lists has a number per class, the other is None: the task says which.
-    `gradient_ratio` is the positive to negative gradient of each class in the last epoch.
+    `gradient_ratio` is the positive to negative gradient of each class over the training.
     """
 
     loss: str

@@ -1,4 +1,4 @@
-"""How hard each class is pushed up against down: epoch by epoch, and class by class at the end."""
+"""How hard each class is pushed up against down: epoch by epoch, and class by class over all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LIMIT = 100.0
 """A ratio past this or its inverse is drawn there: zero has no place on a logarithmic axis."""
 
-WHEN = "in the last epoch"
+WHEN = "over the whole training"
 """What the trials' list, one ratio per class, was counted over."""
 
 # The tail is what the figure is about, so it has the line that is seen first.
@@ -69,7 +69,7 @@ def by_epoch(results: Mapping[str, Any]) -> list[Panel]:
 
 
 def by_class(results: Mapping[str, Any]) -> list[Panel]:
-    """Ratio of every class at the end, most frequent first: a smoothed line, its points faint."""
+    """Ratio of every class over the training, most frequent first: smoothed, its points faint."""
     noun = task_of(results).noun
     counts = results["dataset"].get("train_counts") or []
     order = sorted((i for i, count in enumerate(counts) if count > 0), key=lambda i: -counts[i])
