@@ -55,6 +55,8 @@ def compare(
     order. The learning rate is tuned for cross-entropy on the validation part of the first seed and
     frozen for all losses. The epoch is chosen on validation, all numbers come from the test part.
     Cross-entropy always runs, and once more with other weights and batches as an A/A control.
+    Only the last layer of a built-in model may differ: losses of the sigmoid link start from the
+    base rate of positives, LDAM gets the cosine classifier that it is made for.
     For data with many labels per sample cross-entropy is the binary one, every loss needs the
     sigmoid link, and average precision takes the place of accuracy.
 
