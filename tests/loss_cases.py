@@ -72,7 +72,6 @@ BATCHWISE = frozenset({"ghm"})
 """Losses of which a sample's depends on its batch."""
 ONE_PATH = frozenset(
     {
-        "asymmetric",
         "asymmetric_single_label",
         "distribution_balanced",
         "equalized_quality_focal",

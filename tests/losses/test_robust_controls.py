@@ -111,20 +111,14 @@ def divergence_that_is_not_normalised(patch: pytest.MonkeyPatch) -> None:
 @fault(loss_checks.check_value, ASYMMETRIC, "whole")
 @fault(checks.check_asymmetric_margin)
 def probability_that_is_not_shifted(patch: pytest.MonkeyPatch) -> None:
-    original = asymmetric._shifted
-    patch.setattr(asymmetric, "_shifted", lambda at, gamma, margin: original(at, gamma, 0.0))
+    original = asymmetric.asymmetric_terms
+    patch.setattr(asymmetric, "asymmetric_terms", lambda yes, no, margin: original(yes, no, 0.0))
 
 
 @fault(loss_checks.check_value, ASYMMETRIC, "whole")
 def focusing_of_positives_and_negatives_swapped(patch: pytest.MonkeyPatch) -> None:
-    original = asymmetric.asymmetric_values
-    patch.setattr(
-        asymmetric,
-        "asymmetric_values",
-        lambda positive, negative, margin, smoothing: original(
-            negative, positive, margin, smoothing
-        ),
-    )
+    original = asymmetric.asymmetric_terms
+    patch.setattr(asymmetric, "asymmetric_terms", lambda yes, no, m: original(no, yes, m))
 
 
 @fault(loss_checks.check_value, SINGLE, "whole")
@@ -273,8 +267,8 @@ def no_consistency(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-@fault(loss_checks.check_ignored, ASYMMETRIC, "whole")
-@fault(loss_checks.check_nothing_left, ASYMMETRIC, "whole")
+@fault(loss_checks.check_ignored, QUALITY, "whole")
+@fault(loss_checks.check_nothing_left, QUALITY, "whole")
 @fault(other_calls.check_ignored, VIEWS, (3, 4))
 def nothing_is_ignored_by_losses_of_their_own(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(own, "_kept", lambda target, plan, options: None)

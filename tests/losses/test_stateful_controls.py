@@ -298,6 +298,7 @@ def transforms_are_not_refused(patch: pytest.MonkeyPatch) -> None:
         if not torch._C._are_functorch_transforms_active():
             original(self, sums)
 
+    patch.setattr(GradientIndicator, "refuse_transforms", lambda self: None)
     patch.setattr(GradientIndicator, "update", update)
 
 

@@ -21,6 +21,7 @@ class Plan:
     Attributes:
         link: how logits become probabilities.
         term: phi(p_t).
+        rejection: phi of the outcome "no" where it has one of its own (sigmoid), else None.
         target: class indices (N[, S]) or one number per element (N, C[, S]).
         target_kind: which of the two.
         rows: coefficient of each position, (N, 1[, S]), or element, (N, C[, S]): mask, weights and
@@ -37,6 +38,7 @@ class Plan:
 
     link: LinkName
     term: Term
+    rejection: Term | None
     target: Tensor
     target_kind: Literal["index", "dense"]
     rows: Tensor
@@ -53,7 +55,8 @@ class Plan:
         """Every tensor that a caller could want a gradient for."""
         optional = (self.positive, self.negative, self.bias)
         present = tuple(t for t in optional if t is not None)
-        return (self.target, self.rows, *present, *self.term.parameters())
+        rejection = () if self.rejection is None else self.rejection.parameters()
+        return (self.target, self.rows, *present, *self.term.parameters(), *rejection)
 
 
 @dataclass(frozen=True, eq=False)

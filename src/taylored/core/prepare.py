@@ -31,7 +31,10 @@ _NO_CLASS = -1
 
 @dataclass(frozen=True, eq=False)
 class Options:
-    """The vocabulary every loss of the family shares, as the caller gave it."""
+    """The vocabulary every loss of the family shares, as the caller gave it.
+
+    `rejection` is the term of the outcome "no" where that has one of its own (sigmoid).
+    """
 
     link: LinkName = "softmax"
     weight: PerClass | None = None
@@ -42,6 +45,7 @@ class Options:
     temperature: float = 1.0
     ignore_index: int | None = -100
     background_index: int | None = None
+    rejection: Term | None = None
     label_smoothing: float = 0.0
     reduction: Reduction = "mean"
     sample_weight: Tensor | None = None
@@ -211,6 +215,7 @@ def _plan(
     return Plan(
         link=options.link,
         term=term,
+        rejection=options.rejection,
         target=target,
         target_kind="index" if kind == "index" else "dense",
         rows=rows,

@@ -2,7 +2,8 @@
 
 The truth of an element is a distribution over two outcomes, (y, 1 - y), and its loss
 a y phi(sigmoid(x)) + b (1 - y) phi(sigmoid(-x)), with a and b the coefficients of the two outcomes.
-For hard targets only one of the two is evaluated, at the signed logit.
+For hard targets only one of the two is evaluated, at the signed logit, unless "no" has a phi of its
+own.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from taylored.core.term import Term
 def value(block: Block, plan: Plan) -> Tensor:
     """Loss of each element, differentiable in any mode and in every slot."""
     x = adjusted(block, plan)
-    term = _bound(block, plan)
+    term, rejection = _bound(block, plan)
     truth = _hard_truth(block, plan)
-    if truth is not None:
+    if truth is not None and plan.rejection is None:
         at = Point(torch.where(truth, x, -x))
         return _hard_coefficient(block, plan, truth.to(x.dtype)) * term.evaluate(at)
     yes, no = _soft_coefficients(block, plan, x)
     at = Point(x)
-    return yes * term.evaluate(at) + no * term.evaluate(at.complement())
+    return yes * term.evaluate(at) + no * rejection.evaluate(at.complement())
 
 
 def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tuple[Tensor, Tensor]:
@@ -35,9 +36,9 @@ def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tupl
     Adds that gradient, before the division by the temperature, to the `sums`.
     """
     x = adjusted(block, plan)
-    term = _bound(block, plan)
+    term, rejection = _bound(block, plan)
     truth = _hard_truth(block, plan)
-    if truth is not None:
+    if truth is not None and plan.rejection is None:
         # Products with 0, 1 and -1 instead of `where`, which mispredicts its way through a mask.
         yes = truth.to(x.dtype)
         sign = 2.0 * yes - 1.0
@@ -54,7 +55,7 @@ def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tupl
         yes, no = _soft_coefficients(block, plan, x)
         at = Point.fixed(x)
         yes_values, yes_slopes = term.evaluate_with_slope(at)
-        no_values, no_slopes = term.evaluate_with_slope(at.complement())
+        no_values, no_slopes = rejection.evaluate_with_slope(at.complement())
         total = yes * yes_values + no * no_values
         gradient = no * no_slopes - yes * yes_slopes
         if sums is not None:
@@ -62,8 +63,14 @@ def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tupl
     return total, gradient if plan.temperature == 1.0 else gradient / plan.temperature
 
 
-def _bound(block: Block, plan: Plan) -> Term:
-    return plan.term.bind(lambda values: along_classes(values, block.logits))
+def _bound(block: Block, plan: Plan) -> tuple[Term, Term]:
+    """The terms of yes and of no."""
+
+    def pick(values: Tensor) -> Tensor:
+        return along_classes(values, block.logits)
+
+    term = plan.term.bind(pick)
+    return term, term if plan.rejection is None else plan.rejection.bind(pick)
 
 
 def _one_hot(block: Block) -> Tensor:

@@ -4,60 +4,34 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 
-from taylored.core.checks import fail, in_range
-from taylored.core.leaves import nll, power
-from taylored.core.own import Values, element_loss
+from taylored.core.checks import in_range
+from taylored.core.clipped import clipped_focal
+from taylored.core.engine import p_t_loss
 from taylored.core.plan import LinkName, Reduction
-from taylored.core.point import Point
 from taylored.core.prepare import Options, PerClass
+from taylored.core.term import Term
 from taylored.losses.fields import check_fields
+from taylored.losses.focal import focal_term
 from taylored.spec import Parameter, Reference, Search, Spec, describe, hold
 
 
-def asymmetric_values(
-    gamma_positive: float, gamma_negative: float, margin: float, label_smoothing: float
-) -> Values:
+def asymmetric_terms(
+    gamma_positive: float, gamma_negative: float, margin: float
+) -> tuple[Term, Term]:
     """-(1 - p)^g+ log p for yes and -p_m^g- log(1 - p_m) for no, p_m = max(p - m, 0) (eq. 7)."""
-    positive = power(gamma_positive) * nll
-
-    def values(x: Tensor, y: Tensor) -> Tensor:
-        at = Point(x)
-        y = y * (1.0 - label_smoothing) + 0.5 * label_smoothing
-        no = _shifted(at.complement(), gamma_negative, margin)
-        return y * positive.evaluate(at) + (1.0 - y) * no
-
-    return values
-
-
-def _shifted(at: Point, gamma: float, margin: float) -> Tensor:
-    """q_m^gamma * -log(1 - q_m) with q_m = max(q - m, 0)."""
-    if margin == 0.0:
-        return (power(gamma) * nll).evaluate(at)
-    rest = at.q - margin
-    inside = rest > _NOTHING
-    # What `where` drops must be finite too, or its derivative poisons what it keeps.
-    rest = torch.where(inside, rest, 0.5)
-    # 1 - q_m is p + m, which keeps the digits of a small sum.
-    log_p = torch.where(rest < 0.5, torch.log1p(-rest.clamp_max(0.5)), torch.log(at.p + margin))
-    return torch.where(inside, torch.exp(gamma * torch.log(rest)) * -log_p, 0.0)
-
-
-_NOTHING = 1e-12
-"""Excess over the margin that counts as none: keeps second derivatives finite in float32."""
-
-_LEAST_MARGIN = 1e-6
-"""Smaller ones discard nothing, and float32 has no room for them next to p."""
+    plain = margin == 0.0
+    negative = focal_term(gamma_negative) if plain else clipped_focal(gamma_negative, margin)
+    return focal_term(gamma_positive), negative
 
 
 def _check(gamma_positive: float, gamma_negative: float, margin: float) -> None:
     for name, gamma in (("gamma_positive", gamma_positive), ("gamma_negative", gamma_negative)):
         in_range(name, gamma, 0.0, math.inf, "0 switches the focusing off", interval="[)")
     in_range("margin", margin, 0.0, 1.0, "0 switches it off, 0.05 is usual", interval="[)")
-    if 0.0 < margin < _LEAST_MARGIN:
-        fail("margin", f"0 or at least {_LEAST_MARGIN:g}", margin, "0 switches it off")
+    if margin > 0.0:
+        clipped_focal(gamma_negative, margin)  # refuses margins that are too small
 
 
 def asymmetric_loss(
@@ -84,15 +58,17 @@ def asymmetric_loss(
         tensor(0.0078)
     """
     _check(gamma_positive, gamma_negative, margin)
-    in_range("label_smoothing", label_smoothing, 0.0, 1.0, "give the mass to move away")
-    return element_loss(
+    positive, negative = asymmetric_terms(gamma_positive, gamma_negative, margin)
+    return p_t_loss(
         input,
         target,
-        asymmetric_values(gamma_positive, gamma_negative, margin, label_smoothing),
+        positive,
         Options(
             link="sigmoid",
+            rejection=negative,
             weight=weight,
             ignore_index=ignore_index,
+            label_smoothing=label_smoothing,
             reduction=reduction,
             sample_weight=sample_weight,
             normalizer=normalizer,
