@@ -119,7 +119,7 @@ class GradientRatio(nn.Module):
 def _sums(gradient: Tensor, target: Tensor) -> GradientSums:
     """Absolute gradients per class, split by the truth. Ignored places have no gradient."""
     flat = gradient.flatten(2) if gradient.dim() > 3 else gradient
-    sums = ClassSums.of(flat)
+    sums = ClassSums.of(flat, unsigned=False)
     if target.shape == gradient.shape:
         sums.add_split(flat, target.reshape(flat.shape).to(flat.dtype).clamp(0.0, 1.0))
     else:

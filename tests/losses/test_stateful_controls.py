@@ -112,7 +112,7 @@ def truths_weigh_more(patch: pytest.MonkeyPatch) -> None:
         hot = torch.zeros_like(self.positive).index_add_(0, index.reshape(-1), pulls.reshape(-1))
         self.positive.copy_(torch.maximum(self.positive, hot) * 1.5)
 
-    patch.setattr(ClassSums, "add_truths", add_truths)
+    patch.setattr(ClassSums, "_add_truths", add_truths)
 
 
 @fault(checks.check_weights_are_from_before, SOFTMAX)

@@ -17,44 +17,44 @@ class ClassSums:
     Attributes:
         positive: (C,) where the class is the truth.
         negative: (C,) where it is not.
+        unsigned: whether gradients come without their sign already, and may be overwritten.
     """
 
     positive: Tensor
     negative: Tensor
+    unsigned: bool
 
     @classmethod
-    def of(cls, logits: Tensor) -> ClassSums:
+    def of(cls, logits: Tensor, *, unsigned: bool) -> ClassSums:
         """Nothing yet, for logits of shape (N, C) or (N, C, S)."""
         dtype = computing_dtype(logits)
-        return cls(*(logits.new_zeros(logits.shape[1], dtype=dtype) for _ in range(2)))
+        positive, negative = (logits.new_zeros(logits.shape[1], dtype=dtype) for _ in range(2))
+        return cls(positive, negative, unsigned)
 
-    def add_truths(self, index: Tensor, pulls: Tensor) -> None:
-        """One pull >= 0 on the true class of each position."""
-        self.positive.index_add_(0, index.reshape(-1), pulls.reshape(-1))
-
-    def add_shares(self, shares: Tensor, pulls: Tensor) -> None:
-        """The pull of each position, (N, 1[, S]), shared out among its other classes."""
-        if shares.dim() == 2:  # one pass that only reads, and makes nothing of full size
-            self.negative.addmv_(shares.T, pulls.squeeze(1))
-        else:
-            self.negative.add_(_over_positions(shares * pulls))
+    def add_rivals(self, rivals: Tensor, pulls: Tensor, index: Tensor) -> None:
+        """Gradients of each position's rivals, 0 at its truth, and the pull on that truth."""
+        self._add_truths(index, pulls if self.unsigned else pulls.abs())
+        self.negative.add_(_over_positions(rivals if self.unsigned else rivals.abs()))
 
     def add_single(self, gradient: Tensor, index: Tensor) -> None:
         """Gradients on every class; one is the truth of a position, or none (an index outside)."""
         hot = index.clamp(0, gradient.shape[1] - 1).unsqueeze(1)
         none = hot != index.unsqueeze(1)
-        size = gradient.abs()
+        size = gradient if self.unsigned else gradient.abs()
         there = size.gather(1, hot)
-        self.add_truths(hot, there * ~none)
+        self._add_truths(hot, there * ~none)
         self.negative.add_(_over_positions(size.scatter_(1, hot, there * none)))
 
     def add_split(self, gradient: Tensor, truth: Tensor) -> None:
-        """Gradients on every class, split by the mass of the truth in [0, 1]."""
+        """Gradients of either sign on every class, split by the mass of the truth in [0, 1]."""
         # Not a 1-norm: torch's takes five times as long along the outer axis.
         size = gradient.abs()
         true = size * truth
         self.positive.add_(_over_positions(true))
         self.negative.add_(_over_positions(size.sub_(true)))
+
+    def _add_truths(self, index: Tensor, pulls: Tensor) -> None:
+        self.positive.index_add_(0, index.reshape(-1), pulls.reshape(-1))
 
     def stacked(self) -> Tensor:
         """Both, (2, C)."""

@@ -19,6 +19,7 @@ from torch import Tensor
 from taylored.core import sigmoid, softmax
 from taylored.core.class_sums import ClassSums
 from taylored.core.plan import Block, Plan, computing_dtype
+from taylored.core.sign import pulls_never_negative
 
 LINKS = {"softmax": softmax, "sigmoid": sigmoid}
 
@@ -92,7 +93,7 @@ class Whole:
 
     def sweep(self, logits: Tensor, plan: Plan, *, collect: bool) -> Swept:
         """Loss, gradient and sums."""
-        sums = ClassSums.of(logits) if collect else None
+        sums = ClassSums.of(logits, unsigned=False) if collect else None
         block = Block(logits, plan.target, plan.rows)
         values, gradient = LINKS[plan.link].value_and_gradient(block, plan, sums)
         return _swept(_finish(values, plan), gradient.to(gradient_dtype(logits)), plan, sums)
@@ -120,7 +121,9 @@ class Blocked:
         """Loss, gradient and sums."""
         collected = _Collector(logits, plan)
         gradient = torch.empty_like(logits, dtype=gradient_dtype(logits))
-        sums = ClassSums.of(logits) if collect else None
+        sums = None
+        if collect:
+            sums = ClassSums.of(logits, unsigned=pulls_never_negative(plan))
         for place in _places(logits):
             block = _cut(logits, plan, place)
             values, piece = LINKS[plan.link].value_and_gradient(block, plan, sums)

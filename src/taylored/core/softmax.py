@@ -49,12 +49,11 @@ def _single(block: Block, plan: Plan, z: Tensor, sums: ClassSums | None) -> tupl
     margin = chosen - log_sum
     values, slopes = _bound_to_target(block, plan).evaluate_with_slope(Point.fixed(margin))
     slopes = slopes * block.rows
+    gradient = shares.mul_(slopes)
     if sums is not None:
-        pulls = slopes.abs()
-        sums.add_truths(hot, pulls)
-        # The truth's own share is exactly 0, or the only one, with a pull of 0.
-        sums.add_shares(shares, pulls)
-    gradient = shares.mul_(slopes).scatter_(1, hot, -slopes)
+        # The truth's own share is exactly 0, or the only one, with a slope of 0.
+        sums.add_rivals(gradient, slopes, hot)
+    gradient = gradient.scatter_(1, hot, -slopes)
     return (values * block.rows).squeeze(1), gradient
 
 

@@ -154,7 +154,7 @@ def _sums(found: Elements, exponent: Tensor) -> Tensor:
         gradient = gradient * along_classes(plan.positive, gradient)
     if found.kept is not None:
         gradient = torch.where(found.kept, gradient, 0.0)
-    sums = ClassSums.of(gradient)
+    sums = ClassSums.of(gradient, unsigned=False)
     sums.add_split(gradient, (y > 0).to(gradient.dtype))
     return sums.stacked()
 
