@@ -114,8 +114,9 @@ class EqualizationLoss(nn.Module):
 
     w_ij = 0 where class j is rare and sample i belongs to another class, else 1: rare classes are
     not pushed down by the samples of frequent ones. Background samples, which belong to no class,
-    push all classes down (w = 1). The softmax form (SEQL) leaves rare classes out of the
-    denominator, at random with probability gamma.
+    push all classes down (w = 1). Without background samples nothing ever pushes a rare class
+    down, and it wins everywhere: for plain classification take the softmax form (SEQL), which
+    leaves rare classes out of the denominator, at random with probability gamma.
 
     Args:
         counts: training samples per class; for detection the *images* that contain the class.
