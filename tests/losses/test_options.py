@@ -437,3 +437,17 @@ def test_error_names_argument_expected_got_and_fix(name: str) -> None:
 def test_alpha_error_explains_the_trap() -> None:
     with pytest.raises(ValueError, match="rescale the learning rate.*one number per class"):
         FocalLoss(alpha=0.25)
+
+
+def test_a_background_row_is_a_row_of_negatives_and_nothing_else_is_one() -> None:
+    loss = taylored.get("equalized_focal(num_classes=4, background_index=9)").eval()
+    plain = taylored.get("equalized_focal(num_classes=4)").eval()
+    target = torch.tensor([0, 9, 3, -100])
+    hot = torch.zeros(4, 4).scatter(1, target.clamp(0, 3)[:, None], 1.0)
+    hot[1] = 0.0
+    hot[3] = -100.0
+    logits = torch.linspace(-2, 2, 16, dtype=torch.float64).reshape(4, 4)
+    close(loss(logits, target), plain(logits, hot.double()))
+    for stray in (-1, -7, 4):
+        with pytest.raises(ValueError, match=rf"the class {stray}\."):
+            loss(logits, torch.tensor([0, 9, 3, stray]))

@@ -175,13 +175,12 @@ def _sigmoid_plan(
             target = torch.where(keep, target, 0)
             kept = keep.sum()
             mean, rows = kept * num_classes, keep.unsqueeze(1).to(rows.dtype)
-        if options.background_index is not None:
-            target = torch.where(target == options.background_index, _NO_CLASS, target)
-        check_indices(
-            target if options.background_index is None else target.clamp_min(0),
-            num_classes,
-            options.ignore_index,
-        )
+        if options.background_index is None:
+            check_indices(target, num_classes, options.ignore_index)
+        else:
+            background = target == options.background_index
+            check_indices(torch.where(background, 0, target), num_classes, options.ignore_index)
+            target = torch.where(background, _NO_CLASS, target)
     else:
         check_probabilities(target, options.ignore_index, axis=None)
         target = target.reshape(logits.shape)
