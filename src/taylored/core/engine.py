@@ -97,7 +97,8 @@ def run(logits: Tensor, plan: Plan) -> Tensor:
 def run_collecting(logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
     """The loss, and the (2, C) sums of its absolute gradient per class, from the same sweep."""
     if torch.is_autocast_enabled(logits.device.type):
-        with torch.autocast(logits.device.type, enabled=False):  # its sums stay in the dtype chosen here
+        # The sums stay in the dtype that is chosen here.
+        with torch.autocast(logits.device.type, enabled=False):
             return run_collecting(logits, plan)
     if not _needs_composition(logits, plan) and logits.requires_grad:
         loss, sums = _OnePassCollecting.apply(logits, plan)
