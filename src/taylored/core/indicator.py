@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail, in_range
-from taylored.core.distributed import summed
+from taylored.core.distributed import summed, world_size
 from taylored.core.held import held
 
 Scale = Literal["sum", "mean"]
@@ -144,7 +144,7 @@ class GradientIndicator(nn.Module):
             positive, negative = positive / share, negative / share
         # An overflow in half precision must not stay in the state for good: such a batch is left
         # out, as the scaler of mixed precision leaves out its step.
-        sound = (positive + negative).isfinite().all()
+        sound = (positive.sum() + negative.sum()).isfinite()
         for buffer, batch in ((self.positive, positive), (self.negative, negative)):
             buffer.copy_(torch.where(sound, self.decay * buffer + batch, buffer))
         self.steps.add_(sound)
@@ -153,6 +153,8 @@ class GradientIndicator(nn.Module):
         """The three sums over the ranks, in one collective."""
         like = self.positive
         parts = [sums.positive.to(like), sums.negative.to(like)]
+        if world_size() == 1:
+            return parts[0], parts[1], sums.denominator
         if sums.denominator is not None:
             parts.append(sums.denominator.to(like).reshape(1))
         together = summed(torch.cat(parts))
