@@ -1,6 +1,6 @@
 """Which loss tells rare types of strokes apart, pixel by pixel?
 
-    python examples/segmentation.py                    # one seed, about 4 minutes on two cores
+    python examples/segmentation.py                    # one seed, a few minutes
     python examples/segmentation.py --seeds 3 --plot predictions.png
 
 The input is a drawing of a Chinese character, all strokes in the same black; the target of every

@@ -64,6 +64,12 @@ def in_range(
         fail(name, f"in {left}, {right}", value, fix)
 
 
+def check_num_classes(num_classes: object) -> None:
+    """Refuse anything but a whole number of classes, at least one."""
+    if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 1:
+        fail("num_classes", "a whole number >= 1", repr(num_classes), "count your classes")
+
+
 def per_class(name: str, value: Tensor, num_classes: int) -> None:
     """Refuse a per-class vector whose length is not the number of classes."""
     if value.dim() > 1 or (value.dim() == 1 and value.shape[0] not in (1, num_classes)):

@@ -9,9 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from taylored.core.checks import fail, in_range
+from taylored.core.checks import check_num_classes, fail, in_range
 from taylored.core.distributed import summed, world_size
 from taylored.core.held import held
+from taylored.core.wide import keep_wide
 
 Scale = Literal["sum", "mean"]
 
@@ -91,8 +92,7 @@ class GradientIndicator(nn.Module):
         scale: Scale = "sum",
     ) -> None:
         super().__init__()
-        if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 1:
-            fail("num_classes", "a whole number >= 1", repr(num_classes), "count your classes")
+        check_num_classes(num_classes)
         in_range("decay", decay, 0.0, 1.0, "1 never forgets", interval="(]")
         self.initial = initial
         self.decay = decay
@@ -183,13 +183,9 @@ class GradientIndicator(nn.Module):
         self.steps.fill_(1)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GradientIndicator:
-        # `.half()` and `.bfloat16()` convert buffers too; sums would stall after a few thousand.
         before = {"positive": self.positive, "negative": self.negative}
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        for name, kept in before.items():
-            moved = getattr(self, name)
-            if moved.dtype in (torch.float16, torch.bfloat16):
-                setattr(self, name, kept.to(moved.device))
+        keep_wide(self, before)
         return self
 
     def extra_repr(self) -> str:

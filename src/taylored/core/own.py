@@ -19,6 +19,7 @@ from taylored.core.leaves import nll
 from taylored.core.plan import Plan, along_classes, computing_dtype
 from taylored.core.prepare import Options, prepare
 from taylored.core.softmax import margins_of
+from taylored.core.targets import one_hot
 
 Values = Callable[[Tensor, Tensor], Tensor]
 """(log odds, truth), both (N, C) or (N, C, S) -> one loss per element."""
@@ -94,6 +95,4 @@ def _dense(logits: Tensor, plan: Plan) -> Tensor:
     """The truth of every class; an index outside the columns is the truth of none."""
     if plan.target_kind == "dense":
         return plan.target
-    classes = torch.arange(logits.shape[1], device=logits.device)
-    classes = classes if logits.dim() == 2 else classes.unsqueeze(1)
-    return classes == plan.target.unsqueeze(1)
+    return one_hot(plan.target, logits)

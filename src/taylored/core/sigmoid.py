@@ -14,6 +14,7 @@ from torch import Tensor
 from taylored.core.class_sums import ClassSums
 from taylored.core.plan import Block, Plan, adjusted, along_classes
 from taylored.core.point import Point
+from taylored.core.targets import one_hot
 from taylored.core.term import Term
 
 
@@ -73,19 +74,12 @@ def _bound(block: Block, plan: Plan) -> tuple[Term, Term]:
     return term, term if plan.rejection is None else plan.rejection.bind(pick)
 
 
-def _one_hot(block: Block) -> Tensor:
-    """Class indices as a mask over axis 1; an index outside the columns marks no class."""
-    classes = torch.arange(block.logits.shape[1], device=block.logits.device)
-    classes = classes if block.logits.dim() == 2 else classes.unsqueeze(1)
-    return classes == block.target.unsqueeze(1)
-
-
 def _hard_truth(block: Block, plan: Plan) -> Tensor | None:
     """The truth as a mask, if the type of the target says that it is hard (see `as_hard`)."""
     if plan.smoothing:
         return None
     if plan.target_kind == "index":
-        return _one_hot(block)
+        return one_hot(block.target, block.logits)
     if not block.target.is_floating_point():
         return block.target > 0
     return None
@@ -124,7 +118,8 @@ def _hard_coefficient(block: Block, plan: Plan, truth: Tensor) -> Tensor:
 
 def _soft_truth(block: Block, plan: Plan, x: Tensor) -> Tensor:
     """Probability that the truth of an element is yes."""
-    y = (_one_hot(block) if plan.target_kind == "index" else block.target).to(x.dtype)
+    index = plan.target_kind == "index"
+    y = (one_hot(block.target, block.logits) if index else block.target).to(x.dtype)
     if plan.ignore is not None:
         y = torch.where(block.target == plan.ignore, 0.0, y)
     return y * (1.0 - plan.smoothing) + 0.5 * plan.smoothing if plan.smoothing else y

@@ -12,6 +12,12 @@ from taylored.core.checks import debugging, fail
 TargetKind = Literal["index", "dense"]
 
 
+def one_hot(index: Tensor, logits: Tensor) -> Tensor:
+    """Class indices as a mask over axis 1; an index outside the columns marks no class."""
+    classes = torch.arange(logits.shape[1], device=logits.device)
+    return classes.reshape(-1, *[1] * (logits.dim() - 2)) == index.unsqueeze(1)
+
+
 def check_input(input: Tensor) -> None:
     """Refuse anything but floating-point logits."""
     if not isinstance(input, Tensor) or not input.is_floating_point():

@@ -12,10 +12,11 @@ from taylored.core.engine import p_t_loss
 from taylored.core.leaves import nll
 from taylored.core.plan import LinkName, Reduction, computing_dtype
 from taylored.core.prepare import Options, PerClass, per_element_weight
-from taylored.core.targets import sigmoid_kind, softmax_kind
+from taylored.core.targets import one_hot, sigmoid_kind, softmax_kind
 from taylored.core.term import Term
 from taylored.core.weights import check_counts
 from taylored.losses.fields import check_fields
+from taylored.losses.priors import softmax_of
 from taylored.spec import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
 
 
@@ -95,8 +96,7 @@ def _truth(input: Tensor, target: Tensor, options: Options) -> tuple[Tensor, Ten
     kind = kind_of(input, target)
     dtype = computing_dtype(input)
     if kind == "index":
-        classes = torch.arange(input.shape[1], device=input.device)
-        hot = classes.reshape(-1, *[1] * (input.dim() - 2)) == target.unsqueeze(1)
+        hot = one_hot(target, input)
         real = torch.ones_like(hot[:, :1])
         if options.background_index is not None:
             real = (target != options.background_index).unsqueeze(1)
@@ -229,7 +229,7 @@ class EqualizationLoss(nn.Module):
 
     def predict(self, input: Tensor) -> Tensor:
         """Probability of each class (axis 1)."""
-        return torch.softmax(input, dim=1) if self.link == "softmax" else torch.sigmoid(input)
+        return softmax_of(input) if self.link == "softmax" else torch.sigmoid(input)
 
     def __repr__(self) -> str:
         return describe(self, SPEC)

@@ -16,6 +16,11 @@ from taylored.losses.focal import focal_term
 from taylored.spec import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
 
 
+def focusing(indicator: GradientIndicator, gamma: float, scale: float) -> Tensor:
+    """gamma_j = gamma + scale (1 - g_j) per class, the ratio g_j clamped to [0, 1]."""
+    return gamma + scale * (1.0 - indicator.ratio().clamp(0.0, 1.0))
+
+
 class EqualizedFocalLoss(nn.Module):
     r"""Equalized focal: :math:`-\alpha_t \frac{\gamma_j}{\gamma} (1 - p_t)^{\gamma_j} \log p_t`.
 
@@ -118,7 +123,7 @@ class EqualizedFocalLoss(nn.Module):
 
     def exponents(self) -> Tensor:
         """gamma_j, per class."""
-        return self.gamma + self.scale * (1.0 - self.indicator.ratio().clamp(0.0, 1.0))
+        return focusing(self.indicator, self.gamma, self.scale)
 
     def forward(
         self,

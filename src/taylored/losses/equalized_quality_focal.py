@@ -13,6 +13,7 @@ from taylored.core.own import Elements, elements, reduced
 from taylored.core.plan import Reduction, along_classes
 from taylored.core.point import Point
 from taylored.core.prepare import Options, PerClass
+from taylored.losses.equalized_focal import focusing
 from taylored.losses.fields import check_fields
 from taylored.losses.quality_focal import quality_focal_values
 from taylored.spec import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
@@ -101,7 +102,7 @@ class EqualizedQualityFocalLoss(nn.Module):
 
     def exponents(self) -> Tensor:
         """gamma_j, per class."""
-        return self.gamma + self.scale * (1.0 - self.indicator.ratio().clamp(0.0, 1.0))
+        return focusing(self.indicator, self.gamma, self.scale)
 
     def forward(
         self,

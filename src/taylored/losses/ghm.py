@@ -13,6 +13,7 @@ from taylored.core.held import held
 from taylored.core.own import Elements, elements, reduced
 from taylored.core.plan import LinkName, Reduction
 from taylored.core.prepare import Options, PerClass
+from taylored.core.wide import keep_wide
 from taylored.losses.fields import check_fields
 from taylored.spec import Parameter, Reference, Search, Spec, describe, hold
 
@@ -176,20 +177,13 @@ class GHMLoss(nn.Module):
         self.seen.mul_(kept).add_(fresh * (counts > 0).to(self.seen))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GHMLoss:
-        # `.half()` converts buffers too; counts above 65504 would become infinite.
         before = {name: self._buffers.get(name) for name in ("density", "seen")}
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        for name, kept in before.items():
-            moved = self._buffers.get(name)
-            if kept is not None and moved is not None and moved.dtype in _HALVES:
-                self._buffers[name] = kept.to(moved.device)
+        keep_wide(self, before)
         return self
 
     def __repr__(self) -> str:
         return describe(self, SPEC)
-
-
-_HALVES = (torch.float16, torch.bfloat16)
 
 
 SPEC = Spec(

@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from taylored.core.checks import fail, in_range
+from taylored.core.checks import check_num_classes, fail, in_range
 from taylored.core.distributed import summed
 from taylored.core.held import held
 from taylored.core.leaves import nll
@@ -128,8 +128,7 @@ class SeesawLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
-        if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 1:
-            fail("num_classes", "a whole number >= 1", repr(num_classes), "count your classes")
+        check_num_classes(num_classes)
         for name, value in (("p", p), ("q", q)):
             in_range(name, value, 0.0, math.inf, "0 switches the factor off", interval="[)")
         self.num_classes = num_classes

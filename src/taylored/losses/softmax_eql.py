@@ -14,6 +14,7 @@ from taylored.core.indicator import GradientIndicator
 from taylored.core.term import Term
 from taylored.losses.cross_entropy import CrossEntropyLoss
 from taylored.losses.inner import check_inner, inner_options
+from taylored.losses.priors import softmax_of
 from taylored.spec import REQUIRED, Parameter, Reference, Search, Spec, describe
 
 Floor = Literal["gradient", "share"]
@@ -130,7 +131,7 @@ class SoftmaxEQLLoss(nn.Module):
 
     def predict(self, input: Tensor) -> Tensor:
         """Probabilities of the classes (axis 1): the softmax of the logits as they are."""
-        return torch.softmax(input, dim=1)
+        return softmax_of(input)
 
     def __repr__(self) -> str:
         inner = repr(self.loss)
