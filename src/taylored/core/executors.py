@@ -9,6 +9,7 @@ module never names one.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from taylored.core import sigmoid, softmax
+from taylored.core.checks import one_of
 from taylored.core.class_sums import ClassSums
 from taylored.core.plan import Block, Plan, computing_dtype
 from taylored.core.sign import pulls_never_negative
@@ -41,10 +43,13 @@ class Executor(Protocol):
     def value(self, logits: Tensor, plan: Plan) -> Tensor:
         """The loss alone; no gradient is recorded."""
 
-    def sweep(self, logits: Tensor, plan: Plan, *, collect: bool) -> Swept:
+    def sweep(
+        self, logits: Tensor, plan: Plan, *, collect: bool, into: Tensor | None = None
+    ) -> Swept:
         """The loss, and the gradient of its sum in the storage dtype of `gradient_dtype`.
 
-        `collect` asks for the sums per class too.
+        `collect` asks for the sums per class too. The gradient is written to `into`, which may be
+        the logits themselves, or to a new buffer.
         """
 
 
@@ -91,12 +96,15 @@ class Whole:
         """The loss alone. Differentiable in every slot and mode: this is the reference."""
         return _finish(LINKS[plan.link].value(Block(logits, plan.target, plan.rows), plan), plan)
 
-    def sweep(self, logits: Tensor, plan: Plan, *, collect: bool) -> Swept:
+    def sweep(
+        self, logits: Tensor, plan: Plan, *, collect: bool, into: Tensor | None = None
+    ) -> Swept:
         """Loss, gradient and sums."""
         sums = ClassSums.of(logits, unsigned=False) if collect else None
         block = Block(logits, plan.target, plan.rows)
         values, gradient = LINKS[plan.link].value_and_gradient(block, plan, sums)
-        return _swept(_finish(values, plan), gradient.to(gradient_dtype(logits)), plan, sums)
+        gradient = gradient.to(gradient_dtype(logits)) if into is None else into.copy_(gradient)
+        return _swept(_finish(values, plan), gradient, plan, sums)
 
 
 @dataclass(frozen=True)
@@ -117,10 +125,14 @@ class Blocked:
             collected.add(place, LINKS[plan.link].value(block, plan))
         return collected.loss()
 
-    def sweep(self, logits: Tensor, plan: Plan, *, collect: bool) -> Swept:
+    def sweep(
+        self, logits: Tensor, plan: Plan, *, collect: bool, into: Tensor | None = None
+    ) -> Swept:
         """Loss, gradient and sums."""
         collected = _Collector(logits, plan)
-        gradient = torch.empty_like(logits, dtype=gradient_dtype(logits))
+        gradient = into
+        if gradient is None:
+            gradient = torch.empty_like(logits, dtype=gradient_dtype(logits))
         sums = None
         if collect:
             sums = ClassSums.of(logits, unsigned=pulls_never_negative(plan))
@@ -189,7 +201,8 @@ class _Collector:
         return self._total.to(self._dtype) if self._each is None else self._each
 
 
-_EXECUTORS: list[Executor] = [Blocked(), Whole()]
+_WHOLE = Whole()
+_EXECUTORS: list[Executor] = [Blocked(), _WHOLE]
 
 
 def register(executor: Executor) -> None:
@@ -200,5 +213,21 @@ def register(executor: Executor) -> None:
 def choose(logits: Tensor, plan: Plan) -> Executor:
     """The first executor that accepts; a compiler gets the whole expression."""
     if torch.compiler.is_compiling():
-        return _EXECUTORS[-1]
+        return _WHOLE
     return next(executor for executor in _EXECUTORS if executor.accepts(logits, plan))
+
+
+@contextlib.contextmanager
+def only(*names: str) -> Iterator[None]:
+    """Within the context the named executors alone are asked, and "whole" after them.
+
+    For tests and benchmarks: it is one setting for the process, not for a thread.
+    """
+    known = list(_EXECUTORS)
+    for name in names:
+        one_of("names", name, [executor.name for executor in known])
+    _EXECUTORS[:] = [executor for executor in known if executor.name in (*names, _WHOLE.name)]
+    try:
+        yield
+    finally:
+        _EXECUTORS[:] = known
