@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from unittest import mock
 
+import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from torch import Tensor, nn
@@ -16,13 +18,18 @@ from references import Call
 from taylored import catalog
 from taylored.core import engine, executors
 from taylored.core.indicator import GradientIndicator
+from taylored.kernels import NATIVE
+from taylored.kernels.executor import Native
+from taylored.kernels.library import Library
 
 CLASSES = 5
 COUNTS = (900, 250, 40, 7, 1)
 PER_CLASS = ("gamma", "alpha", "weight", "pos_weight", "counts")
 # Accumulated gradients that losses with state are given: head to tail, the last class unseen.
 STATE = {"positive": (9.0, 4.0, 1.5, 0.2, 0.0), "negative": (9.5, 6.0, 4.0, 2.0, 0.5)}
-PATHS = ("whole", "blocked", "composed")
+# Where there is a compiler there has to be a native library: then the suites fail without one.
+HAS_NATIVE = isinstance(NATIVE, Library) or shutil.which("c++") is not None
+PATHS = ("whole", "blocked", "composed", *(("native",) if HAS_NATIVE else ()))
 # Seven rows, so that the classes cannot all occur equally often.
 SHAPES = ((7, CLASSES), (3, CLASSES, 4), (2, CLASSES, 2, 3))
 IGNORED = -100
@@ -45,15 +52,21 @@ GRADIENT_ATOL = {**ATOL, torch.float32: 1e-6, torch.bfloat16: 1e-6, torch.float1
 @contextlib.contextmanager
 def running(path: str) -> Iterator[None]:
     """Send losses through one way of the engine."""
+    assert path in PATHS
     with contextlib.ExitStack() as stack:
+        stack.enter_context(executors.only("whole" if path == "composed" else path))
         if path == "blocked":
             stack.enter_context(mock.patch.object(executors, "BLOCK_ELEMENTS", 7))
         elif path == "composed":
             always = mock.Mock(return_value=True)
-            stack.enter_context(mock.patch.object(engine, "_needs_composition", always))
-        else:
-            assert path == "whole"
+            stack.enter_context(mock.patch.object(engine, "needs_composition", always))
         yield
+
+
+def torch_alone(patch: pytest.MonkeyPatch) -> None:
+    """Keep the native executor idle: a fault planted in Python code would not reach it."""
+    patch.setattr(Native, "accepts", lambda self, logits, plan: False)
+    patch.setattr(executors, "_SHORTCUTS", {})
 
 
 @contextlib.contextmanager
@@ -70,7 +83,7 @@ GENERATED = {name: spec for name, spec in catalog.SPECS.items() if spec.call == 
 """Losses that the suites call, with logits and targets; the others have suites of their own."""
 BATCHWISE = frozenset({"ghm"})
 """Losses of which a sample's depends on its batch."""
-ONE_PATH = frozenset(
+OWN = frozenset(
     {
         "asymmetric_single_label",
         "distribution_balanced",
@@ -80,7 +93,16 @@ ONE_PATH = frozenset(
         "ghm",
     }
 )
-"""Losses on `core/own.py`, which the engine does not run: there is one way through them."""
+"""Losses on `core/own.py`: in pieces, or composed; of the executors "whole" is that too."""
+NOT_NATIVE = OWN | {
+    "asymmetric",
+    "generalized_cross_entropy",
+    "generalized_jensen_shannon",
+    "influence_balanced",
+    "jensen_shannon",
+    "ldam",
+}
+"""Losses with a term of another form than the native executor's."""
 
 
 def examples() -> list[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from loss_cases import ONE_PATH
+from loss_cases import NOT_NATIVE, OWN
 
 torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where the engine has no part, its other paths are the same code: one walk is enough."""
+    """Where two paths are the same code, one walk is enough."""
     again = [item for item in items if _walked_already(item)]
     if again:
         config.hook.pytest_deselected(items=again)
@@ -20,9 +20,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _walked_already(item: pytest.Item) -> bool:
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    case = parameters.get("case")
-    return (
-        parameters.get("path", "whole") != "whole"
-        and case is not None
-        and case.call.name in ONE_PATH
-    )
+    path, case = parameters.get("path", "whole"), parameters.get("case")
+    if path in ("whole", "blocked") or case is None:
+        return False
+    return case.call.name in (NOT_NATIVE if path == "native" else OWN)

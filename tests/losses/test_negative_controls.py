@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.gradcheck import GradcheckError
 
 import loss_checks as checks
-from loss_cases import Case
+from loss_cases import Case, torch_alone
 from references import Call
 from taylored.core import leaves, prepare, sigmoid, softmax, truncation
 from taylored.core.point import Point
@@ -43,11 +43,11 @@ def fault(check: Callable[..., None], *arguments: object) -> Callable[[Fault], F
 @fault(checks.check_upstream, FOCAL, "whole")
 @fault(checks.check_derivatives, Case("focal(gamma=1.5)", "index", (3, 5)))
 def slope_of_the_power_without_p(patch: pytest.MonkeyPatch) -> None:
-    def slope(self, at: Point) -> tuple[Tensor, Tensor]:
-        value = at.q_power(self.exponent)
-        return value, self.exponent * value
+    def multiply(self, at: Point, value: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+        factor = at.q_power(self.exponent)
+        return factor * value, factor * (slope + self.exponent * value)
 
-    patch.setattr(leaves.Power, "evaluate_with_slope", slope)
+    patch.setattr(leaves.Power, "multiply", multiply)
 
 
 @fault(checks.check_gradient, FOCAL, "blocked")
@@ -217,13 +217,13 @@ def one_class_is_special(patch: pytest.MonkeyPatch) -> None:
 def blocks_that_forget_the_last_position(patch: pytest.MonkeyPatch) -> None:
     from taylored.core import executors
 
-    original = executors._places
+    original = executors.places
 
     def places(logits: Tensor):
         found = list(original(logits))
         return found[:-1] if not logits.is_contiguous() else found
 
-    patch.setattr(executors, "_places", places)
+    patch.setattr(executors, "places", places)
 
 
 @fault(checks.check_one_class, FOCAL, "whole")
@@ -258,6 +258,7 @@ def repr_that_rounds(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_fault_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     plant, check = FAULTS[name]
+    torch_alone(monkeypatch)
     if plant is not nothing_but_torch_s_own_nan:
         check()  # without the fault the check is content
     plant(monkeypatch)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import stateful_checks as checks
+from loss_cases import torch_alone
 from stateful_cases import PLAIN, Subject
 from taylored.core import engine, indicator
 from taylored.core.class_sums import ClassSums
@@ -305,6 +306,7 @@ def transforms_are_not_refused(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_fault_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     plant, check = FAULTS[name]
+    torch_alone(monkeypatch)
     check()  # without the fault the check is content
     plant(monkeypatch)
     with pytest.raises((*NOTICED, pytest.fail.Exception)):

@@ -7,6 +7,7 @@ import typer
 
 from taylored.cli.catalog import list_losses, show
 from taylored.cli.compare import compare
+from taylored.cli.env import env
 
 # Plain help: the boxes of rich would make it twice as long, and unreadable in a pipe.
 app = typer.Typer(
@@ -39,3 +40,4 @@ def root(
 app.command()(compare)
 app.command("list")(list_losses)
 app.command()(show)
+app.command()(env)

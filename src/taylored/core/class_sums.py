@@ -36,6 +36,16 @@ class ClassSums:
         self._add_truths(index, pulls if self.unsigned else pulls.abs())
         self.negative.add_(_over_positions(rivals if self.unsigned else rivals.abs()))
 
+    def add_shares(self, shares: Tensor, ratio: Tensor, pulls: Tensor, index: Tensor) -> None:
+        """The same where the rivals' gradients are still factors: `shares` >= 0 times `ratio`."""
+        self._add_truths(index, pulls if self.unsigned else pulls.abs())
+        # A product with a vector: no gradient of full size is taken to its absolute value.
+        size = ratio if self.unsigned else ratio.abs()
+        if shares.dim() == 2:
+            self.negative.addmv_(shares.t(), size.squeeze(1))
+        else:
+            self.negative.add_(torch.matmul(shares, size.transpose(1, 2)).sum(dim=0).squeeze(1))
+
     def add_single(self, gradient: Tensor, index: Tensor) -> None:
         """Gradients on every class; one is the truth of a position, or none (an index outside)."""
         hot = index.clamp(0, gradient.shape[1] - 1).unsqueeze(1)

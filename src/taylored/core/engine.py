@@ -9,11 +9,20 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from taylored.core.executors import Whole, choose
+from taylored.core.checks import fail
+from taylored.core.donated import Donated
+from taylored.core.donated_pass import overwrite
+from taylored.core.executors import Whole, at_once, choose
 from taylored.core.indicator import GradientIndicator, GradientSums
+from taylored.core.linear import LinearLogits
+from taylored.core.linear_pass import linear_loss
+from taylored.core.logits import Logits, outline
 from taylored.core.plan import Plan
-from taylored.core.prepare import Options, prepare
+from taylored.core.prepare import Options, prepare, prepared
+from taylored.core.scaling import scaled
+from taylored.core.shortcuts import Direct
 from taylored.core.term import Term
+from taylored.core.watch import watched
 
 _COMPOSED = Whole()
 
@@ -38,12 +47,7 @@ class _OnePass(torch.autograd.Function):
             loss = _COMPOSED.value(logits, replace(ctx.plan, target=target))
             (grad,) = torch.autograd.grad(loss, logits, grad_loss, create_graph=True)
             return grad, None
-        if _is_one(grad_loss) and gradient.dtype == logits.dtype:
-            # The saved buffer itself. Writing to it and using it again is an error of autograd.
-            return gradient, None
-        if grad_loss.dim() < gradient.dim() and grad_loss.dim() > 0:
-            grad_loss = grad_loss.unsqueeze(1)
-        return (gradient * grad_loss).to(logits.dtype), None
+        return scaled(gradient, grad_loss, logits.dtype), None
 
 
 class _OnePassCollecting(torch.autograd.Function):
@@ -61,17 +65,30 @@ class _OnePassCollecting(torch.autograd.Function):
     backward = staticmethod(_OnePass.backward)
 
 
-def _is_one(grad_loss: Tensor) -> bool:
-    """Whether backward has nothing to scale, where looking costs no device sync."""
-    if torch.compiler.is_compiling() or type(grad_loss) is not Tensor:  # e.g. a fake tensor
-        return False
-    wrapped = torch._C._functorch.is_functorch_wrapped_tensor(grad_loss)
-    if wrapped or torch._C._functorch.is_legacy_batchedtensor(grad_loss):  # batched backward
-        return False
-    return grad_loss.dim() == 0 and grad_loss.device.type == "cpu" and grad_loss.item() == 1.0
+class _OnePassDirect(torch.autograd.Function):
+    """(input, what a shortcut found, term, options) -> loss: no plan before one is needed."""
+
+    @staticmethod
+    def forward(ctx: Any, input: Tensor, found: Direct, term: Term, options: Options) -> Tensor:
+        ctx.save_for_backward(input, found.target, found.gradient)
+        ctx.rows, ctx.term, ctx.options = found.rows, term, options
+        return found.loss
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Tensor | None, None, None, None]:
+        input, target, gradient = ctx.saved_tensors
+        grad_loss = grad_outputs[0]
+        if grad_loss is None:
+            return None, None, None, None
+        if not torch.is_grad_enabled():
+            return scaled(gradient, grad_loss, input.dtype), None, None, None
+        logits, plan = prepared(input, target, ctx.rows, ctx.term, ctx.options)
+        loss = in_shape_of(input, _COMPOSED.value(logits, plan), plan)
+        (grad,) = torch.autograd.grad(loss, input, grad_loss, create_graph=True)
+        return grad, None, None, None
 
 
-def _needs_composition(logits: Tensor, plan: Plan) -> bool:
+def needs_composition(logits: Tensor, plan: Plan) -> bool:
     """Whether something other than the logits' first derivative could be asked for."""
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in plan.tensors()):
         return True
@@ -86,7 +103,7 @@ def _needs_composition(logits: Tensor, plan: Plan) -> bool:
 
 def run(logits: Tensor, plan: Plan) -> Tensor:
     """The loss of canonical logits, by the cheapest way that gives every derivative needed."""
-    if _needs_composition(logits, plan):
+    if needs_composition(logits, plan):
         return _COMPOSED.value(logits, plan)
     if torch.is_grad_enabled() and logits.requires_grad:
         loss: Tensor = _OnePass.apply(logits, plan)
@@ -100,7 +117,7 @@ def run_collecting(logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
         # The sums stay in the dtype that is chosen here.
         with torch.autocast(logits.device.type, enabled=False):
             return run_collecting(logits, plan)
-    if not _needs_composition(logits, plan) and logits.requires_grad:
+    if not needs_composition(logits, plan) and logits.requires_grad:
         loss, sums = _OnePassCollecting.apply(logits, plan)
         return loss, sums
     with torch.no_grad():
@@ -109,15 +126,56 @@ def run_collecting(logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
     return run(logits, plan), found.sums
 
 
-def p_t_loss(input: Tensor, target: Tensor, term: Term, options: Options) -> Tensor:
+def _run_handed(
+    input: LinearLogits | Donated, logits: Tensor, plan: Plan, *, collect: bool
+) -> tuple[Tensor, Tensor | None]:
+    """The same, with sums if asked for, of an input in the place of logits.
+
+    `logits` is its outline in canonical form.
+    """
+    watch = watched()
+    if isinstance(input, LinearLogits):
+        if plan.output == "each" and plan.link == "sigmoid":
+            fail("reduction", '"sum", "mean" or "batch_mean" for sigmoid losses of LinearLogits',
+                 '"none"', "it has as many values as the logits: pass input.logits()")  # fmt: skip
+        formed = torch.compiler.is_compiling()
+        if not formed and not any(needs_composition(each, plan) for each in input.tensors()):
+            return linear_loss(input, plan, collect=collect, watch=watch)
+        logits = input.logits().reshape(logits.shape)
+    elif input.requires_grad and torch.is_grad_enabled():
+        if needs_composition(input.tensor, plan):
+            fail("input", "the logits themselves inside torch.func and forward mode, and where an"
+                 " option wants a gradient", "donated logits", "leave `donate` out")  # fmt: skip
+        loss, sums, gradient = overwrite(input, logits, plan, collect=collect)
+        if watch is not None:
+            watch.begin(gradient)
+            watch.see(gradient)
+        return loss, sums
+    if watch is not None:
+        with torch.no_grad():
+            watch.begin(logits)
+            watch.see(choose(logits, plan).sweep(logits, plan, collect=False).gradient)
+    return run_collecting(logits, plan) if collect else (run(logits, plan), None)
+
+
+def p_t_loss(input: Logits, target: Tensor, term: Term, options: Options) -> Tensor:
     """The loss of a term in the p_t family with every slot of the shared vocabulary."""
+    if isinstance(input, (LinearLogits, Donated)):
+        logits, plan = prepare(outline(input), target, term, options)
+        return in_shape_of(input, _run_handed(input, logits, plan, collect=False)[0], plan)
+    found = at_once(input, target, term, options)
+    if found is not None:
+        if found.gradient is None:
+            return found.loss
+        loss: Tensor = _OnePassDirect.apply(input, found, term, options)
+        return loss
     logits, plan = prepare(input, target, term, options)
     return in_shape_of(input, run(logits, plan), plan)
 
 
 def counted_loss(
     indicator: GradientIndicator,
-    input: Tensor,
+    input: Logits,
     target: Tensor,
     term: Term,
     options: Options,
@@ -131,8 +189,13 @@ def counted_loss(
     if not indicator.collecting():
         return p_t_loss(input, target, term, options)
     indicator.refuse_transforms()
-    logits, plan = prepare(input, target, term, options)
-    loss, sums = run_collecting(logits, plan)
+    logits, plan = prepare(outline(input), target, term, options)
+    if isinstance(input, (LinearLogits, Donated)):
+        loss, found = _run_handed(input, logits, plan, collect=True)
+        assert found is not None  # noqa: S101 - asked for
+        sums = found
+    else:
+        loss, sums = run_collecting(logits, plan)
     sums = sums[:, : sums.shape[1] - uncounted]
     indicator.update(undivided(sums, plan.denominator))
     return in_shape_of(input, loss, plan)
@@ -147,7 +210,7 @@ def undivided(sums: Tensor, denominator: Tensor | float | None) -> GradientSums:
     return GradientSums(whole[0], whole[1], amount)
 
 
-def in_shape_of(input: Tensor, loss: Tensor, plan: Plan) -> Tensor:
+def in_shape_of(input: Logits, loss: Tensor, plan: Plan) -> Tensor:
     """A loss of canonical logits, in the shape that the caller's input asks for."""
     if plan.output == "sum":
         return loss

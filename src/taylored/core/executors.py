@@ -10,24 +10,32 @@ module never names one.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from taylored.core import sigmoid, softmax
+from taylored.core import sigmoid, sigmoid_block, softmax, softmax_block
+from taylored.core.buffers import Scratch, empty_result
 from taylored.core.checks import one_of
 from taylored.core.class_sums import ClassSums
 from taylored.core.plan import Block, Plan, computing_dtype
+from taylored.core.prepare import Options
+from taylored.core.shortcuts import Direct, Shortcut
 from taylored.core.sign import pulls_never_negative
+from taylored.core.term import Term
 
 LINKS = {"softmax": softmax, "sigmoid": sigmoid}
+BLOCKS = {"softmax": softmax_block, "sigmoid": sigmoid_block}
 
-BLOCK_ELEMENTS = 1 << 17
-"""Logits per block, chosen by timing 2^15 to 2^19 on one and on two threads: smaller blocks leave
-a thread idle and pay for more calls, larger ones leave the cache."""
+BLOCK_ELEMENTS = 1 << 18
+"""Logits per block. Larger ones leave the cache, smaller ones pay for more calls and leave a thread
+idle; `benchmarks/blocks.py` reproduces the choice."""
+
+LEAST_ELEMENTS = 1 << 15
+"""From this many logits on, blocks are faster even if it is only one (the same script)."""
 
 
 class Executor(Protocol):
@@ -114,33 +122,34 @@ class Blocked:
     name: str = "blocked"
 
     def accepts(self, logits: Tensor, plan: Plan) -> bool:
-        """On the CPU, for more than one block."""
-        return logits.device.type == "cpu" and logits.numel() > BLOCK_ELEMENTS
+        """On the CPU, from a size on."""
+        least = min(LEAST_ELEMENTS, BLOCK_ELEMENTS)
+        return logits.device.type == "cpu" and logits.numel() > least
 
     def value(self, logits: Tensor, plan: Plan) -> Tensor:
         """The loss alone."""
-        collected = _Collector(logits, plan)
-        for place in _places(logits):
+        collected = Collector(logits, plan)
+        sweep, scratch = BLOCKS[plan.link].sweep, Scratch()
+        for place in places(logits):
             block = _cut(logits, plan, place)
-            collected.add(place, LINKS[plan.link].value(block, plan))
+            # The gradient costs less than the functions of `LINKS` that could do without it.
+            unused = scratch.take("unused", block.logits, computing_dtype(logits))
+            collected.add(place, sweep(block, plan, None, unused, scratch))
         return collected.loss()
 
     def sweep(
         self, logits: Tensor, plan: Plan, *, collect: bool, into: Tensor | None = None
     ) -> Swept:
         """Loss, gradient and sums."""
-        collected = _Collector(logits, plan)
-        gradient = into
-        if gradient is None:
-            gradient = torch.empty_like(logits, dtype=gradient_dtype(logits))
+        collected = Collector(logits, plan)
+        gradient = empty_result(logits, gradient_dtype(logits)) if into is None else into
         sums = None
         if collect:
             sums = ClassSums.of(logits, unsigned=pulls_never_negative(plan))
-        for place in _places(logits):
+        sweep, scratch = BLOCKS[plan.link].sweep, Scratch()
+        for place in places(logits):
             block = _cut(logits, plan, place)
-            values, piece = LINKS[plan.link].value_and_gradient(block, plan, sums)
-            gradient[place].copy_(piece)
-            collected.add(place, values)
+            collected.add(place, sweep(block, plan, sums, gradient[place], scratch))
         return _swept(collected.loss(), gradient, plan, sums)
 
 
@@ -153,7 +162,7 @@ def _swept(loss: Tensor, gradient: Tensor, plan: Plan, sums: ClassSums | None) -
 Place = tuple[slice, ...]
 
 
-def _places(logits: Tensor) -> Iterator[Place]:
+def places(logits: Tensor) -> Iterator[Place]:
     """Slices that cover the logits, each a whole class axis of at most about BLOCK_ELEMENTS."""
     count, classes = logits.shape[:2]
     inner = logits.shape[2] if logits.dim() == 3 else 1
@@ -170,18 +179,15 @@ def _places(logits: Tensor) -> Iterator[Place]:
 
 def _cut(logits: Tensor, plan: Plan, place: Place) -> Block:
     target = plan.target[place if plan.target_kind == "dense" else place[:1] + place[2:]]
-    # A mask has no third value: with ignore_index 0 or 1 it would take that class for the truth.
-    if plan.link == "sigmoid" and plan.target_kind == "dense" and plan.ignore not in (0, 1):
-        target = sigmoid.as_hard(target)  # halves the work for 0.0 / 1.0 targets
     return Block(logits[place], target, plan.rows[place])
 
 
-class _Collector:
+class Collector:
     """Gathers the losses of the blocks: each value in its place, or their sum."""
 
     def __init__(self, logits: Tensor, plan: Plan) -> None:
         self._each: Tensor | None = None
-        self._total = logits.new_zeros((), dtype=torch.float64)
+        self._total = 0.0
         self._by_element = plan.link == "sigmoid"
         self._dtype = computing_dtype(logits)
         if plan.output == "each":
@@ -191,23 +197,26 @@ class _Collector:
     def add(self, place: Place, values: Tensor) -> None:
         """Take the losses of one block."""
         if self._each is None:
-            # In place: a small tensor kept per block would pin the heap between the big ones.
-            self._total += values.sum()
+            # A number: a small tensor kept per block would pin the heap between the big ones.
+            self._total += float(values.sum())
         else:
             self._each[place if self._by_element else place[:1] + place[2:]] = values
 
     def loss(self) -> Tensor:
         """The result in the form the plan asks for."""
-        return self._total.to(self._dtype) if self._each is None else self._each
+        return torch.tensor(self._total, dtype=self._dtype) if self._each is None else self._each
 
 
 _WHOLE = Whole()
 _EXECUTORS: list[Executor] = [Blocked(), _WHOLE]
+_SHORTCUTS: dict[str, Shortcut] = {}
 
 
-def register(executor: Executor) -> None:
-    """Put an executor before those already there."""
+def register(executor: Executor, shortcut: Shortcut | None = None) -> None:
+    """Put an executor, and its shortcut for plain calls, before those already there."""
     _EXECUTORS.insert(0, executor)
+    if shortcut is not None:
+        _SHORTCUTS[executor.name] = shortcut
 
 
 def choose(logits: Tensor, plan: Plan) -> Executor:
@@ -217,6 +226,26 @@ def choose(logits: Tensor, plan: Plan) -> Executor:
     return next(executor for executor in _EXECUTORS if executor.accepts(logits, plan))
 
 
+def at_once(input: Tensor, target: Tensor, term: Term, options: Options) -> Direct | None:
+    """What the shortcut of the first executor finds, if it has one and the call is plain."""
+    if torch.compiler.is_compiling():
+        return None
+    shortcut = _SHORTCUTS.get(_EXECUTORS[0].name)
+    return None if shortcut is None else shortcut(input, target, term, options)
+
+
+def asked() -> tuple[str, ...]:
+    """The executors in the order in which they are asked."""
+    return tuple(executor.name for executor in _EXECUTORS)
+
+
+def keep(wanted: Sequence[str], *, said_by: str = "names") -> None:
+    """From now on ask the named executors alone, and "whole" after them."""
+    for name in wanted:
+        one_of(said_by, name, asked())
+    _EXECUTORS[:] = [executor for executor in _EXECUTORS if executor.name in (*wanted, _WHOLE.name)]
+
+
 @contextlib.contextmanager
 def only(*names: str) -> Iterator[None]:
     """Within the context the named executors alone are asked, and "whole" after them.
@@ -224,9 +253,7 @@ def only(*names: str) -> Iterator[None]:
     For tests and benchmarks: it is one setting for the process, not for a thread.
     """
     known = list(_EXECUTORS)
-    for name in names:
-        one_of("names", name, [executor.name for executor in known])
-    _EXECUTORS[:] = [executor for executor in known if executor.name in (*names, _WHOLE.name)]
+    keep(names)
     try:
         yield
     finally:

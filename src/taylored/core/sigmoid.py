@@ -21,7 +21,7 @@ from taylored.core.term import Term
 def value(block: Block, plan: Plan) -> Tensor:
     """Loss of each element, differentiable in any mode and in every slot."""
     x = adjusted(block, plan)
-    term, rejection = _bound(block, plan)
+    term, rejection = bound(block, plan)
     truth = _hard_truth(block, plan)
     if truth is not None and plan.rejection is None:
         at = Point(torch.where(truth, x, -x))
@@ -37,7 +37,7 @@ def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tupl
     Adds that gradient, before the division by the temperature, to the `sums`.
     """
     x = adjusted(block, plan)
-    term, rejection = _bound(block, plan)
+    term, rejection = bound(block, plan)
     truth = _hard_truth(block, plan)
     if truth is not None and plan.rejection is None:
         # Products with 0, 1 and -1 instead of `where`, which mispredicts its way through a mask.
@@ -64,8 +64,8 @@ def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tupl
     return total, gradient if plan.temperature == 1.0 else gradient / plan.temperature
 
 
-def _bound(block: Block, plan: Plan) -> tuple[Term, Term]:
-    """The terms of yes and of no."""
+def bound(block: Block, plan: Plan) -> tuple[Term, Term]:
+    """The terms of yes and of no, with per-class parameters along the class axis."""
 
     def pick(values: Tensor) -> Tensor:
         return along_classes(values, block.logits)
@@ -75,7 +75,7 @@ def _bound(block: Block, plan: Plan) -> tuple[Term, Term]:
 
 
 def _hard_truth(block: Block, plan: Plan) -> Tensor | None:
-    """The truth as a mask, if the type of the target says that it is hard (see `as_hard`)."""
+    """The truth as a mask, if the type of the target says that it is hard."""
     if plan.smoothing:
         return None
     if plan.target_kind == "index":
@@ -87,17 +87,6 @@ def _hard_truth(block: Block, plan: Plan) -> Tensor | None:
 
 def _coefficient(values: Tensor | None, block: Block) -> Tensor | float:
     return 1.0 if values is None else along_classes(values, block.logits)
-
-
-def as_hard(target: Tensor) -> Tensor:
-    """A floating-point target as a mask if it is all 0 and 1, else as it is.
-
-    Looks at the values: for executors that run where looking costs no device sync.
-    """
-    if not target.is_floating_point():
-        return target
-    yes = target == 1
-    return yes if bool((yes | (target == 0)).all()) else target
 
 
 def _kept_rows(block: Block, plan: Plan) -> Tensor:

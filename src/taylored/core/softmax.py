@@ -22,12 +22,12 @@ from taylored.core.term import Term
 def value(block: Block, plan: Plan) -> Tensor:
     """Loss of each position, differentiable in any mode and in every slot."""
     z = adjusted(block, plan)
-    if _single_truth(plan):
+    if single_truth(plan):
         chosen, others = _split(z, block.target.unsqueeze(1))
         margin = chosen - torch.logsumexp(others, dim=1, keepdim=True)
-        values = _bound_to_target(block, plan).evaluate(Point(margin))
+        values = bound_to_target(block, plan).evaluate(Point(margin))
         return (values * block.rows).squeeze(1)
-    values = _bound_to_axis(block, plan).evaluate(Point(margins_of(z)))
+    values = bound_to_axis(block, plan).evaluate(Point(margins_of(z)))
     return (_mass(block, plan, z) * values).sum(dim=1) * block.rows.squeeze(1)
 
 
@@ -37,7 +37,7 @@ def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tupl
     Adds that gradient, before the division by the temperature, to the `sums`.
     """
     z = adjusted(block, plan)
-    find = _single if _single_truth(plan) else _distribution
+    find = _single if single_truth(plan) else _distribution
     values, gradient = find(block, plan, z, sums)
     return values, gradient if plan.temperature == 1.0 else gradient / plan.temperature
 
@@ -47,7 +47,7 @@ def _single(block: Block, plan: Plan, z: Tensor, sums: ClassSums | None) -> tupl
     chosen, others = _split(z, hot)
     shares, log_sum = _shares(others)
     margin = chosen - log_sum
-    values, slopes = _bound_to_target(block, plan).evaluate_with_slope(Point.fixed(margin))
+    values, slopes = bound_to_target(block, plan).evaluate_with_slope(Point.fixed(margin))
     slopes = slopes * block.rows
     gradient = shares.mul_(slopes)
     if sums is not None:
@@ -69,7 +69,7 @@ def _distribution(
     log_p = others - log_sum + F.logsigmoid(-top_margin)
     margins = (log_p - torch.log1p(-torch.exp(log_p))).scatter(1, top, top_margin)
     at = Point.fixed(margins)
-    values, slopes = _bound_to_axis(block, plan).evaluate_with_slope(at)
+    values, slopes = bound_to_axis(block, plan).evaluate_with_slope(at)
     mass = _mass(block, plan, z) * block.rows
     pulls = mass * slopes
     top_pull = pulls.gather(1, top)
@@ -78,11 +78,12 @@ def _distribution(
     gradient = shares * (q_top * (total - gains) + top_pull) - pulls
     gradient = gradient.scatter_add(1, top, torch.sigmoid(top_margin) * total)
     if sums is not None:
-        sums.add_split(gradient, _truth(block, plan, z))
+        sums.add_split(gradient, truth_of(block, plan, z))
     return (mass * values).sum(dim=1), gradient
 
 
-def _single_truth(plan: Plan) -> bool:
+def single_truth(plan: Plan) -> bool:
+    """Whether every position has one true class and no mass anywhere else."""
     return plan.target_kind == "index" and plan.smoothing == 0.0
 
 
@@ -117,11 +118,11 @@ def margins_of(z: Tensor) -> Tensor:
 
 def _mass(block: Block, plan: Plan, z: Tensor) -> Tensor:
     """Weighted target mass of every class."""
-    mass = _truth(block, plan, z)
+    mass = truth_of(block, plan, z)
     return mass if plan.positive is None else mass * along_classes(plan.positive, block.logits)
 
 
-def _truth(block: Block, plan: Plan, z: Tensor) -> Tensor:
+def truth_of(block: Block, plan: Plan, z: Tensor) -> Tensor:
     """Target mass of every class."""
     even = plan.smoothing / z.shape[1]
     if plan.target_kind == "index":
@@ -132,12 +133,15 @@ def _truth(block: Block, plan: Plan, z: Tensor) -> Tensor:
     return mass * (1.0 - plan.smoothing) + even if plan.smoothing else mass
 
 
-def _bound_to_target(block: Block, plan: Plan) -> Term:
+def bound_to_target(block: Block, plan: Plan) -> Term:
+    """The term with per-class parameters of each position's target."""
+
     def pick(values: Tensor) -> Tensor:
         return along_classes(values, block.logits).reshape(-1)[block.target].unsqueeze(1)
 
     return plan.term.bind(pick)
 
 
-def _bound_to_axis(block: Block, plan: Plan) -> Term:
+def bound_to_axis(block: Block, plan: Plan) -> Term:
+    """The term with per-class parameters along the class axis."""
     return plan.term.bind(lambda values: along_classes(values, block.logits))

@@ -46,6 +46,11 @@ class Term(abc.ABC):
     def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
         """Value and slope in one go; neither needs to be differentiable."""
 
+    def multiply(self, at: Point, value: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+        """Value and slope of this term times another, whose value and slope are given."""
+        own, own_slope = self.evaluate_with_slope(at)
+        return own * value, own * slope + value * own_slope
+
     @abc.abstractmethod
     def bind(self, pick: Pick) -> Term:
         """The same expression with per-class parameters brought to the shape of the margins."""
@@ -163,8 +168,14 @@ class Sum(Term):
     def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
         """Sum of the values and of the slopes."""
         left, left_slope = self.left.evaluate_with_slope(at)
-        right, right_slope = self.right.evaluate_with_slope(at)
-        return left + right, left_slope + right_slope
+        factor, term = 1.0, self.right
+        if isinstance(term, Scaled):  # one operation adds a multiple
+            factor, term = term.factor, term.term
+        right, right_slope = term.evaluate_with_slope(at)
+        return (
+            torch.add(left, right, alpha=factor),
+            torch.add(left_slope, right_slope, alpha=factor),
+        )
 
     def bind(self, pick: Pick) -> Term:
         """With both parts bound."""
@@ -197,9 +208,7 @@ class Product(Term):
 
     def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
         """Product of the values; slopes by the product rule."""
-        left, left_slope = self.left.evaluate_with_slope(at)
-        right, right_slope = self.right.evaluate_with_slope(at)
-        return left * right, left * right_slope + right * left_slope
+        return self.left.multiply(at, *self.right.evaluate_with_slope(at))
 
     def bind(self, pick: Pick) -> Term:
         """With both factors bound."""

@@ -1,0 +1,83 @@
+"""What the library is called with: one record of numbers and addresses, `Sweep` in native.cpp."""
+
+from __future__ import annotations
+
+import struct
+from array import array
+
+import torch
+from torch import Tensor
+
+from taylored.core.plan import computing_dtype
+
+SWEEP = struct.Struct("=9q2Q2qQ3qQ3q2q3Q2ddQqQqQQ3qQQq")
+"""The fields in their order; each takes 8 bytes."""
+
+FLOATS = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
+TRUTHS = {**FLOATS, torch.bool: 4, torch.uint8: 4, torch.int64: 5, torch.int32: 6}
+LINKS = {"softmax": 0, "sigmoid": 1}
+
+Strides = tuple[int, int, int]
+Layout = tuple[int, int, int, int, int, int]
+"""n, c, s and the strides along them, in elements."""
+
+_MOST_PADDING = 1.5
+"""A gradient has the layout of its logits: of more holes than this it would waste memory."""
+
+
+def layout_of(logits: Tensor) -> Layout | None:
+    """(N, C), (N, C, S) or (N, C, d1, ...) as three axes; None where memory is shared or sparse."""
+    shape, strides = logits.shape, logits.stride()
+    if logits.is_contiguous():
+        n, c = shape[0], shape[1]
+        s = logits.numel() // (n * c)
+        return n, c, s, c * s, s, 1
+    s, z_s = 1, 1
+    for size, stride in zip(reversed(shape[2:]), reversed(strides[2:]), strict=True):
+        if size == 1:
+            continue
+        if s == 1:
+            z_s = stride
+        elif stride != z_s * s:
+            return None
+        s *= size
+    extent = 1
+    for stride, size in sorted(((strides[0], shape[0]), (strides[1], shape[1]), (z_s, s))):
+        if size > 1:
+            if stride < extent:
+                return None
+            extent += stride * (size - 1)
+    if extent > _MOST_PADDING * logits.numel():
+        return None
+    return shape[0], shape[1], s, strides[0], strides[1], z_s
+
+
+def positions(values: Tensor) -> Strides:
+    """Strides of (N[, S]) along n, c and s."""
+    strides = values.stride()
+    return strides[0], 0, strides[1] if len(strides) > 1 else 0
+
+
+def elements(values: Tensor) -> Strides:
+    """Strides of (N, C[, S]) or (N, 1[, S]) along n, c and s."""
+    strides = values.stride()
+    along = strides[1] if values.shape[1] > 1 else 0
+    return strides[0], along, strides[2] if len(strides) > 2 else 0
+
+
+def per_class(values: Tensor | None, logits: Tensor) -> Tensor | None:
+    """One number for each class side by side in the computing dtype."""
+    if values is None:
+        return None
+    spread = values.detach().to(computing_dtype(logits)).reshape(-1).expand(logits.shape[1])
+    return spread.contiguous()
+
+
+def address(values: Tensor | None) -> int:
+    """Where a tensor begins; 0 for none."""
+    return 0 if values is None else values.data_ptr()
+
+
+def numbers(values: array[float]) -> tuple[int, int]:
+    """How many numbers, and where."""
+    return len(values), values.buffer_info()[0]

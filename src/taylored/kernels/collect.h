@@ -1,0 +1,37 @@
+// What a sweep gathers besides the gradient: the sum of the values, and gradients per class.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "sweep.h"
+
+namespace taylored {
+
+// One part per thread, added up in the order of the threads: the same result on every run.
+class Collected {
+ public:
+  Collected(const Sweep& sweep, int64_t threads)
+      : sweep_(sweep), totals_(threads), sums_(sweep.sums ? threads * 2 * sweep.c : 0) {}
+
+  // The thread's part of the sums per class, where it is the truth and, c numbers later, where it
+  // is not; 0 where nobody asked.
+  double* sums(int64_t rank) { return sums_.empty() ? nullptr : &sums_[rank * 2 * sweep_.c]; }
+
+  void set_total(int64_t rank, double total) { totals_[rank] = total; }
+
+  void hand_over() const {
+    if (sweep_.total) {
+      *sweep_.total = 0.0;
+      for (double total : totals_) *sweep_.total += total;
+    }
+    const int64_t width = 2 * sweep_.c;
+    for (std::size_t i = 0; i < sums_.size(); ++i) sweep_.sums[i % width] += sums_[i];
+  }
+
+ private:
+  const Sweep& sweep_;
+  std::vector<double> totals_, sums_;
+};
+
+}  // namespace taylored

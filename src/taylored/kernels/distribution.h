@@ -1,0 +1,119 @@
+// A position whose truth is a distribution over classes: its top class, the others, the masses.
+//
+// Every class j has a term of its own, phi(p_j) times its mass. Only the top class k can have
+// p > 1/2, and only it needs the margin against the others; for those 1 - p is exact. With the
+// gains g_j = mass_j h_j / q_j, their sum G over the others, the top's pull = mass_k h_k and the
+// softmax r over the others, the derivatives add up to
+//
+//     dL/dz_j = r_j (q_k G + pull) - g_j        dL/dz_k = p_k G - pull
+#pragma once
+
+#include "positions.h"
+
+namespace taylored {
+
+// What the rivals of the top class contribute, one vector at a time.
+template <class R> struct Rivals { Vec<R> share, gain, value; };
+
+// The top class of each position of a tile, and its place among the numbers of the position.
+template <class R> class Tops {
+ public:
+  Tops(int64_t width, Scratch& scratch)
+      : index(scratch.take<int64_t>(width)),
+        mass(scratch.take<R>(width)),
+        gamma(scratch.take<R>(width)),
+        p(scratch.take<R>(width)),
+        q(scratch.take<R>(width)),
+        log_q(scratch.take<R>(width)),
+        log_sum(scratch.take<R>(width)),
+        gains(scratch.take<R>(width)) {}
+
+  static size_t bytes(int64_t width) {
+    return Scratch::size_of<int64_t>(width) + 7 * Scratch::size_of<R>(width);
+  }
+
+  // Value and pull of the top class, and what the others need of it.
+  void settle(const Term<R>& term, Positions<R>& at) const {
+    for (int64_t i = at.count; i < at.padded; ++i) mass[i] = gamma[i] = R(0);
+    term.with_power([&](auto power) {
+      for (int64_t i = 0; i < at.padded; i += Simd<R>::lanes) {
+        const Point<R> top = at_margin<R>(at.margin(i));
+        const auto [value, slope] = term.outcome(power, top, load(gamma + i));
+        const Vec<R> coefficient = load(at.coefficient + i) * load(mass + i);
+        store<R>(at.value + i, coefficient * value);
+        store<R>(at.pull + i, coefficient * slope);
+        store<R>(p + i, top.p);
+        store<R>(q + i, top.q);
+        // Where there are no others: far enough down, but still a number times 0.
+        store<R>(log_q + i, max<R>(top.log_q, spread<R>(R(-1e30))));
+        store<R>(log_sum + i, log<R>(load(at.mass + i)));
+      }
+    });
+  }
+
+  int64_t* index;
+  R *mass, *gamma;             // of the top class: of its truth (weighted), and its exponent
+  R *p, *q, *log_q, *log_sum;  // its probabilities; log-sum-exp of the others, from their peak
+  R* gains;                    // sum over the others
+};
+
+// Rivals from their logits; `mass` is the weighted mass of their truths.
+template <class R, class Power>
+TAYLORED_INLINE Rivals<R> rivals(const Term<R>& term, Power power, Vec<R> z, Vec<R> mass,
+                                 Vec<R> gamma, Vec<R> peak, Vec<R> log_sum, Vec<R> q_top,
+                                 Vec<R> log_q_top) {
+  const Vec<R> log_share = (z - peak) - log_sum;
+  const Vec<R> share = exp<R>(log_share);
+  const Vec<R> p = share * q_top, q = R(1) - p;
+  const auto [value, slope] =
+      term.outcome(power, Point<R>{p, q, -(log_share + log_q_top), log<R>(q)}, gamma);
+  return {share, mass * slope / q, mass * value};
+}
+
+// How far below the others' peak a class is put that is not one of them. Its exponential is nothing
+// next to the peak's, which is 1, and unlike the lowest number it has finite logarithms.
+template <class R> constexpr R out_of_sight = R(128);
+
+// The truths of a sweep, whatever their layout and type.
+template <class R> class Masses {
+ public:
+  explicit Masses(const Sweep& sweep)
+      : sweep_(sweep),
+        dense_(sweep.target, sweep.target_dtype),
+        kept_(static_cast<R>(1.0 - sweep.smoothing)),
+        even_(static_cast<R>(sweep.smoothing / static_cast<double>(sweep.c))) {}
+
+  // All classes of the position at an offset, side by side.
+  void along_classes(R* to, int64_t offset) const {
+    if (sweep_.target_kind == index) {
+      std::fill_n(to, sweep_.c, even_);
+      to[static_cast<const int64_t*>(sweep_.target)[offset]] += kept_;
+    } else {
+      dense_.fetch(to, offset, sweep_.t_c, sweep_.c);
+      smooth(to, sweep_.c);
+    }
+  }
+
+  // One class of positions that are `step` apart, side by side.
+  void of_class(int64_t c, R* to, int64_t offset, int64_t step, int64_t length) const {
+    if (sweep_.target_kind == index) {
+      const auto* target = static_cast<const int64_t*>(sweep_.target) + offset;
+      for (int64_t i = 0; i < length; ++i) to[i] = target[i * step] == c ? even_ + kept_ : even_;
+    } else {
+      dense_.fetch(to, offset + c * sweep_.t_c, step, length);
+      smooth(to, length);
+    }
+  }
+
+ private:
+  void smooth(R* y, int64_t length) const {
+    if (even_ != R(0))
+      for (int64_t i = 0; i < length; ++i) y[i] = y[i] * kept_ + even_;
+  }
+
+  const Sweep& sweep_;
+  const Input<R> dense_;
+  const R kept_, even_;
+};
+
+}  // namespace taylored

@@ -1,0 +1,132 @@
+"""The executor that runs plans in the native library."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from taylored.core.executors import Swept, gradient_dtype
+from taylored.core.plan import Plan, computing_dtype
+from taylored.kernels.abi import (
+    FLOATS,
+    LINKS,
+    SWEEP,
+    TRUTHS,
+    address,
+    elements,
+    layout_of,
+    numbers,
+    per_class,
+    positions,
+)
+from taylored.kernels.library import Library
+from taylored.kernels.ordinary import in_plain_memory, unwatched
+from taylored.kernels.program import program_of
+from taylored.kernels.threads import threads
+
+
+@dataclass(frozen=True, eq=False)
+class Native:
+    """Sweeps of the family's common terms on the CPU."""
+
+    library: Library
+    name: str = "native"
+
+    def accepts(self, logits: Tensor, plan: Plan) -> bool:
+        """Plain CPU tensors that do not overlap themselves, and a term of `Program`'s form."""
+        if plan.rejection is not None or not unwatched():
+            return False
+        if not in_plain_memory(logits) or not all(map(in_plain_memory, plan.tensors())):
+            return False
+        if logits.dtype not in FLOATS or plan.rows.dtype != computing_dtype(logits):
+            return False
+        truths = TRUTHS if plan.target_kind == "dense" else (torch.int64,)
+        if plan.target.dtype not in truths or logits.numel() == 0:
+            return False
+        return layout_of(logits) is not None and program_of(plan.term) is not None
+
+    def value(self, logits: Tensor, plan: Plan) -> Tensor:
+        """The loss alone."""
+        return self._run(logits, plan, None, None)
+
+    def sweep(
+        self, logits: Tensor, plan: Plan, *, collect: bool, into: Tensor | None = None
+    ) -> Swept:
+        """Loss, gradient and sums."""
+        gradient = into
+        if gradient is None or not _fits(gradient, logits):
+            gradient = torch.empty_strided(
+                logits.shape, logits.stride(), dtype=gradient_dtype(logits), device="cpu"
+            )
+        sums = None
+        if collect:
+            sums = torch.zeros(2, logits.shape[1], dtype=torch.float64, device="cpu")
+        loss = self._run(logits, plan, gradient, sums)
+        if sums is not None:
+            sums = (sums / plan.temperature).to(computing_dtype(logits))
+        if into is not None and gradient is not into:
+            gradient = into.copy_(gradient)
+        return Swept(loss, gradient, sums)
+
+    def _run(
+        self, logits: Tensor, plan: Plan, gradient: Tensor | None, sums: Tensor | None
+    ) -> Tensor:
+        """Write the gradient, add to the sums, return the loss."""
+        layout, program = layout_of(logits), program_of(plan.term)
+        assert layout is not None  # noqa: S101 - accepted
+        assert program is not None  # noqa: S101 - accepted
+        dtype = computing_dtype(logits)
+        index = plan.target_kind == "index"
+        # Named, so that they outlive the call.
+        positive, negative = per_class(plan.positive, logits), per_class(plan.negative, logits)
+        bias, gammas = per_class(plan.bias, logits), per_class(program.gammas, logits)
+        total, each = ctypes.c_double(), None
+        if plan.output == "each":
+            by_position = plan.link == "softmax"
+            shape = logits.shape[:1] + logits.shape[2:] if by_position else logits.shape
+            each = torch.empty(shape, dtype=dtype, device="cpu")
+        each_strides = (0, 0, 0)
+        if each is not None:
+            each_strides = positions(each) if plan.link == "softmax" else elements(each)
+        record = SWEEP.pack(
+            LINKS[plan.link],
+            *layout,
+            FLOATS[logits.dtype],
+            FLOATS[logits.dtype if gradient is None else gradient.dtype],
+            address(logits),
+            address(gradient),
+            0 if index else 1,
+            0 if index else TRUTHS[plan.target.dtype],
+            address(plan.target),
+            *(positions(plan.target) if index else elements(plan.target)),
+            address(plan.rows),
+            *elements(plan.rows),
+            0 if plan.ignore is None else 1,
+            plan.ignore or 0,
+            address(positive),
+            address(negative),
+            address(bias),
+            plan.smoothing,
+            plan.temperature,
+            program.gamma,
+            address(gammas),
+            *numbers(program.log_factor),
+            *numbers(program.rest),
+            address(each),
+            *each_strides,
+            ctypes.addressof(total) if each is None else 0,
+            address(sums),
+            threads(),
+        )
+        if self.library.sweep(record) != 0:
+            raise RuntimeError(f"the {self.library.level} library refused a sweep it should do")
+        return torch.scalar_tensor(total.value, dtype=dtype, device="cpu") if each is None else each
+
+
+def _fits(buffer: Tensor, logits: Tensor) -> bool:
+    """Whether the library can write a gradient of these logits there."""
+    dtypes = (logits.dtype, gradient_dtype(logits))
+    return buffer.dtype in dtypes and buffer.stride() == logits.stride()

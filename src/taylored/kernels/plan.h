@@ -1,0 +1,68 @@
+// The parts of a sweep that all kernels read the same way, in their types.
+#pragma once
+
+#include <algorithm>
+
+#include "storage.h"
+#include "sweep.h"
+#include "term.h"
+#include "threads.h"
+
+namespace taylored {
+
+template <class R> const R* numbers(const void* from) { return static_cast<const R*>(from); }
+
+template <class R> Input<R> logits_of(const Sweep& sweep) { return {sweep.logits, sweep.dtype}; }
+template <class R> Output<R> gradient_of(const Sweep& sweep) {
+  return {sweep.gradient, sweep.g_dtype};
+}
+
+template <class R> Term<R> term_of(const Sweep& sweep) {
+  return {sweep.gamma, numbers<R>(sweep.gammas), sweep.na, sweep.a, sweep.nb, sweep.b};
+}
+
+// Bias and temperature: the logits that the link sees, and their gradient on the way back.
+template <class R> class Adjustment {
+ public:
+  explicit Adjustment(const Sweep& sweep)
+      : bias_(numbers<R>(sweep.bias)), temperature_(static_cast<R>(sweep.temperature)) {}
+
+  // One position, classes side by side.
+  void along_classes(R* z, int64_t classes) const {
+    if (bias_)
+      for (int64_t c = 0; c < classes; ++c) z[c] += bias_[c];
+    divide(z, classes);
+  }
+
+  // One class, positions side by side.
+  void of_class(int64_t c, R* z, int64_t positions) const {
+    if (bias_)
+      for (int64_t i = 0; i < positions; ++i) z[i] += bias_[c];
+    divide(z, positions);
+  }
+
+  R temperature() const { return temperature_; }
+
+ private:
+  void divide(R* z, int64_t count) const {
+    // Not times the inverse: one more rounding of a large logit is a wrong margin.
+    if (temperature_ != R(1))
+      for (int64_t i = 0; i < count; ++i) z[i] /= temperature_;
+  }
+
+  const R* bias_;
+  R temperature_;
+};
+
+inline int64_t round_up(int64_t count, int64_t step) { return (count + step - 1) / step * step; }
+
+// Scratch for one tile should stay in the first level of the cache.
+constexpr int64_t tile_bytes = 32 * 1024;
+
+// Positions per tile, a multiple of `step`, for that many bytes each.
+inline int64_t tile_width(int64_t bytes_each, int64_t step, int64_t most) {
+  const int64_t fitting = tile_bytes / bytes_each / step * step;
+  return std::clamp(fitting, step, most);
+}
+
+}  // namespace taylored

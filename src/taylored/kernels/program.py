@@ -1,0 +1,143 @@
+"""A term as data for the native kernels: phi = q^gamma (-log p A(q) + B(q)), or not at all.
+
+Expressions are multiplied out into summands c q^e (-log p)^k. What has this form keeps k to 0 and 1
+and exponents that differ by small whole numbers: cross-entropy, focal, poly, short Taylor and
+explicit series, and their sums and products. Everything else is left to the torch executors.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from torch import Tensor
+
+from taylored.core.leaves import NegativeLogLikelihood, Polynomial, Power, Truncated
+from taylored.core.term import Constant, Product, Scaled, Sum, Term
+
+MOST_POWERS = 32
+"""Longest polynomial; beyond it Horner's rule loses to the torch executors' closed forms."""
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """One term for the kernels; the arrays live as long as it does.
+
+    Attributes:
+        gamma: the common power of q.
+        gammas: one for each class instead, or None.
+        log_factor: coefficients of A, from q^0 up.
+        rest: those of B.
+    """
+
+    gamma: float
+    gammas: Tensor | None
+    log_factor: array[float]
+    rest: array[float]
+
+
+Summands = dict[tuple[int, float], float]
+"""(whether times -log p, power of q) -> coefficient."""
+
+_known: WeakKeyDictionary[Term, Program | None] = WeakKeyDictionary()
+
+
+def program_of(term: Term) -> Program | None:
+    """The term as data, if it has that form. Terms never change, so that looking once is enough."""
+    try:
+        return _known[term]
+    except KeyError:
+        program = _known[term] = _translated(term)
+        return program
+
+
+class _OtherForm(Exception):  # noqa: N818 - not an error, the answer "no"
+    """The term is not of the form."""
+
+
+def _translated(term: Term) -> Program | None:
+    try:
+        summands, gammas = _expanded(term)
+        return _collected(summands, gammas)
+    except _OtherForm:
+        return None
+
+
+def _expanded(term: Term) -> tuple[Summands, Tensor | None]:
+    """The summands, and the per-class exponents that all of them share."""
+    match term:
+        case NegativeLogLikelihood():
+            return {(1, 0.0): 1.0}, None
+        case Power():
+            if isinstance(term.exponent, Tensor):
+                return {(0, 0.0): 1.0}, term.exponent
+            return {(0, term.exponent): 1.0}, None
+        case Constant():
+            return {(0, 0.0): term.number}, None
+        case Polynomial():
+            return {(0, float(j)): a for j, a in _bounded(enumerate(term.coefficients, 1))}, None
+        case Truncated():
+            if term.count > MOST_POWERS:
+                raise _OtherForm
+            return {(0, float(j)): 1.0 / j for j in range(1, term.count + 1)}, None
+        case Scaled():
+            inner, gammas = _expanded(term.term)
+            return {key: term.factor * c for key, c in inner.items()}, gammas
+        case Sum():
+            return _added(_expanded(term.left), _expanded(term.right))
+        case Product():
+            return _multiplied(_expanded(term.left), _expanded(term.right))
+    raise _OtherForm
+
+
+def _bounded(pairs: Iterator[tuple[int, float]]) -> Iterator[tuple[int, float]]:
+    for j, coefficient in pairs:
+        if j > MOST_POWERS:
+            raise _OtherForm
+        yield j, coefficient
+
+
+def _added(
+    left: tuple[Summands, Tensor | None], right: tuple[Summands, Tensor | None]
+) -> tuple[Summands, Tensor | None]:
+    if left[1] is not right[1]:
+        raise _OtherForm
+    total = dict(left[0])
+    for key, c in right[0].items():
+        total[key] = total.get(key, 0.0) + c
+    return total, left[1]
+
+
+def _multiplied(
+    left: tuple[Summands, Tensor | None], right: tuple[Summands, Tensor | None]
+) -> tuple[Summands, Tensor | None]:
+    if left[1] is not None and right[1] is not None:
+        raise _OtherForm
+    product: Summands = {}
+    for (k, e), a in left[0].items():
+        for (m, f), b in right[0].items():
+            if k + m > 1:
+                raise _OtherForm
+            key = (k + m, e + f)
+            product[key] = product.get(key, 0.0) + a * b
+    return product, left[1] if right[1] is None else right[1]
+
+
+def _collected(summands: Summands, gammas: Tensor | None) -> Program:
+    """The two polynomials over the lowest power."""
+    summands = {key: c for key, c in summands.items() if c != 0.0} or {(0, 0.0): 0.0}
+    # Per-class exponents are the common power themselves.
+    lowest = 0.0 if gammas is not None else min(e for _, e in summands)
+    factors = (array("d"), array("d"))
+    for (k, exponent), c in summands.items():
+        steps = exponent - lowest
+        j = round(steps)
+        # (0.1 + 3) - 0.1 is a whole number but for its last digit.
+        if abs(steps - j) > 1e-12 * max(1.0, exponent) or j > MOST_POWERS:
+            raise _OtherForm
+        polynomial = factors[1 - k]
+        polynomial.extend([0.0] * (j + 1 - len(polynomial)))
+        polynomial[j] += c
+    return Program(lowest, gammas, *factors)

@@ -1,0 +1,148 @@
+"""Class indices and plain options straight to the library, without a plan.
+
+Any size is served: besides the overhead on small batches this saves the passes over the targets
+that `prepare` makes. The conditions only have to be safe, not complete: what is declined here gets
+the same result, or its error message, from the plan.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from taylored.core.checks import debugging
+from taylored.core.prepare import Options
+from taylored.core.shortcuts import Direct
+from taylored.core.term import Term
+from taylored.kernels.abi import FLOATS, LINKS, SWEEP, layout_of, numbers
+from taylored.kernels.library import Library
+from taylored.kernels.ordinary import in_plain_memory, unwatched
+from taylored.kernels.program import program_of
+from taylored.kernels.threads import threads
+
+_REDUCTIONS = {"none": 0, "sum": 0, "mean": 1, "batch_mean": 2}
+_ELEMENT_MEAN = 3
+"""The sigmoid link's mean is over the elements of the positions that are kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class NativeShortcut:
+    """The shortcut of `Native`."""
+
+    library: Library
+
+    def __call__(
+        self, input: Tensor, target: Tensor, term: Term, options: Options
+    ) -> Direct | None:
+        """The loss, and its gradient if the input wants one; None for anything unusual."""
+        if not (in_plain_memory(input) and in_plain_memory(target) and unwatched()):
+            return None
+        if not _plain(options) or target.dtype is not torch.int64 or debugging():
+            return None
+        shape, kind = input.shape, FLOATS.get(input.dtype)
+        positions = target.shape
+        if kind is None or len(shape) < 2 or positions != shape[:1] + shape[2:]:
+            return None
+        if input.numel() == 0 or not target.is_contiguous():
+            return None
+        layout, program = layout_of(input), program_of(term)
+        if layout is None or program is None or program.gammas is not None:
+            return None
+        dtype = torch.float64 if kind == 1 else torch.float32
+        counted = self._counted(target, options, shape[1], dtype)
+        if counted is None:
+            return None
+        truth, rows = counted
+        by_element = options.link == "sigmoid"
+        gradient = each = None
+        if input.requires_grad and torch.is_grad_enabled():
+            stored = torch.float32 if kind == 3 else input.dtype
+            gradient = torch.empty_strided(shape, input.stride(), dtype=stored, device="cpu")
+        total, s = ctypes.c_double(), layout[2]
+        each_strides = (0, 0, 0)
+        if options.reduction == "none":
+            each = torch.empty(shape if by_element else positions, dtype=rows.dtype, device="cpu")
+            each_strides = (layout[1] * s, s, 1) if by_element else (s, 0, 1)
+        record = SWEEP.pack(
+            by_element,
+            *layout,
+            kind,
+            0 if kind == 3 else kind,
+            input.data_ptr(),
+            0 if gradient is None else gradient.data_ptr(),
+            0, 0,
+            truth.data_ptr(), s, 0, 1,
+            rows.data_ptr(), *((0, 0, 0) if rows.stride(0) == 0 else (s, 0, 1)),
+            0, 0,
+            0, 0, 0,
+            options.label_smoothing, 1.0,
+            program.gamma, 0,
+            *numbers(program.log_factor),
+            *numbers(program.rest),
+            0 if each is None else each.data_ptr(),
+            *each_strides,
+            ctypes.addressof(total) if each is None else 0,
+            0,
+            threads(),
+        )  # fmt: skip
+        if self.library.sweep(record) != 0:
+            return None
+        if each is None:
+            each = torch.scalar_tensor(total.value, dtype=rows.dtype, device="cpu")
+        return Direct(each, gradient, truth, rows)
+
+    def _counted(
+        self, target: Tensor, options: Options, classes: int, dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor] | None:
+        """Class and coefficient of each position; None for what is unusual."""
+        weight, by_element = options.weight, options.link == "sigmoid"
+        if weight is not None:
+            if by_element or not isinstance(weight, Tensor) or not in_plain_memory(weight):
+                return None
+            if weight.requires_grad or weight.shape != (classes,):
+                return None
+            weight = weight.to(dtype).contiguous()
+        ignore, count = options.ignore_index, target.numel()
+        asked = (target.data_ptr(), count, ignore is not None, ignore or 0, classes)
+        kept = self.library.kept(*asked)
+        if kept < 0:
+            return None  # a class that there is no column for
+        mean = _REDUCTIONS[options.reduction]
+        if weight is None and kept == count:
+            # All alike: the targets are fine as they are, and one number serves.
+            elements = classes if by_element and mean == 1 else 1
+            row = torch.scalar_tensor(1.0 / (count * elements) if mean else 1.0, dtype=dtype)
+            return target, row.expand(target.shape)
+        truth = torch.empty(target.shape, dtype=torch.int64, device="cpu")
+        rows = torch.empty(target.shape, dtype=dtype, device="cpu")
+        find_rows = self.library.rows if dtype is torch.float32 else self.library.rows_double
+        find_rows(
+            *asked,
+            None if weight is None else weight.data_ptr(),
+            _ELEMENT_MEAN if by_element and mean == 1 else mean,
+            truth.data_ptr(),
+            rows.data_ptr(),
+        )
+        return truth, rows
+
+
+def _plain(options: Options) -> bool:
+    """Whether none of the slots that the shortcut has no place for is filled."""
+    return (
+        options.sample_weight is None
+        and options.normalizer is None
+        and options.logit_bias is None
+        and options.alpha is None
+        and options.pos_weight is None
+        and options.neg_weight is None
+        and options.rejection is None
+        and options.background_index is None
+        and options.temperature == 1.0
+        and 0.0 <= options.label_smoothing <= 1.0
+        and (options.weight is None or options.label_smoothing == 0.0)
+        and options.reduction in _REDUCTIONS
+        and options.link in LINKS
+    )

@@ -1,0 +1,125 @@
+// The scalar function a loss is: phi = q^gamma (L A(q) + B(q)), with L = -log p and q = 1 - p.
+//
+// Next to the value every evaluation gives the slope h = -dphi/dx in the margin x = log(p / q).
+// From dq/dx = -p q and dL/dx = -q, with W = q^gamma and [A] = gamma A + q A':
+//
+//     phi = W (L A + B)        h = W (q A + p (L [A] + [B]))
+#pragma once
+
+#include "simd.h"
+
+namespace taylored {
+
+// Where a term is evaluated. Coming from a margin, every one of these is exact at both ends.
+template <class R> struct Point {
+  Vec<R> p, q;
+  Vec<R> nll;    // -log p
+  Vec<R> log_q;  // log(1 - p)
+
+  Point complement() const { return {q, p, -log_q, -nll}; }
+};
+
+template <class R> TAYLORED_INLINE Point<R> at_margin(Vec<R> x) {
+  const Vec<R> zero{};
+  const auto likely = x > zero;
+  const Vec<R> e = exp<R>(likely ? -x : x), rest = log1p<R>(e);
+  const Vec<R> large = R(1) / (R(1) + e), small = e * large;
+  return {likely ? large : small, likely ? small : large, likely ? rest : rest - x,
+          likely ? -x - rest : -rest};
+}
+
+// The ways to raise q to gamma. Whole powers cost next to nothing, the others an exp.
+template <int exponent> struct WholePower {
+  template <class R> static TAYLORED_INLINE Vec<R> of(const Point<R>& at, Vec<R>) {
+    Vec<R> power = spread<R>(1);
+    for (int j = 0; j < exponent; ++j) power *= at.q;
+    return power;
+  }
+};
+
+struct RootPower {
+  template <class R> static TAYLORED_INLINE Vec<R> of(const Point<R>& at, Vec<R>) {
+    return sqrt<R>(at.q);
+  }
+};
+
+struct AnyPower {
+  template <class R> static TAYLORED_INLINE Vec<R> of(const Point<R>& at, Vec<R> gamma) {
+    // Bounded below, so that q = 0 to the power 0 is 1.
+    const Vec<R> least = spread<R>(std::numeric_limits<R>::lowest());
+    return exp<R>(gamma * (at.log_q < least ? least : at.log_q));
+  }
+};
+
+template <class R> struct Outcome { Vec<R> value, slope; };
+
+// A term as data. The polynomials come with [.]'s share that does not depend on gamma, q A'.
+template <class R> class Term {
+ public:
+  static constexpr int64_t most_coefficients = 64;
+
+  Term(double gamma, const R* gammas, int64_t na, const double* a, int64_t nb, const double* b)
+      : gammas_(gammas), gamma_(gamma), log_factor_(na, a), rest_(nb, b) {}
+
+  // One gamma per class, or 0 where there is one number for all.
+  const R* gammas() const { return gammas_; }
+  R gamma() const { return static_cast<R>(gamma_); }
+
+  // Calls work(power) with the cheapest of the powers that is right for gamma.
+  template <class Work> void with_power(Work&& work) const {
+    if (gammas_) return work(AnyPower{});
+    if (gamma_ == 0.0) return work(WholePower<0>{});
+    if (gamma_ == 0.5) return work(RootPower{});
+    if (gamma_ == 1.0) return work(WholePower<1>{});
+    if (gamma_ == 2.0) return work(WholePower<2>{});
+    if (gamma_ == 3.0) return work(WholePower<3>{});
+    if (gamma_ == 4.0) return work(WholePower<4>{});
+    work(AnyPower{});
+  }
+
+  template <class Power>
+  TAYLORED_INLINE Outcome<R> outcome(Power, const Point<R>& at, Vec<R> gamma) const {
+    // p L is 0 in the limit L = inf, which a true logit of -inf reaches.
+    const R largest = std::numeric_limits<R>::max();
+    const Vec<R> bounded = at.nll > largest ? spread<R>(largest) : at.nll;
+    const Vec<R> power = Power::template of<R>(at, gamma);
+    const auto [a, qa] = log_factor_.at(at.q);
+    const auto [b, qb] = rest_.at(at.q);
+    const Vec<R> growth = bounded * (gamma * a + qa) + (gamma * b + qb);
+    return {power * (at.nll * a + b), power * (at.q * a + at.p * growth)};
+  }
+
+ private:
+  class Polynomial {
+   public:
+    Polynomial(int64_t count, const double* coefficients) : count_(count) {
+      for (int64_t j = 0; j < count; ++j) {
+        value_[j] = static_cast<R>(coefficients[j]);
+        growth_[j] = static_cast<R>(j * coefficients[j]);
+      }
+    }
+
+    struct Both {
+      Vec<R> value, growth;  // the polynomial, and q times its derivative
+    };
+
+    TAYLORED_INLINE Both at(Vec<R> q) const {
+      Both both{};
+      for (int64_t j = count_ - 1; j >= 0; --j) {
+        both.value = both.value * q + value_[j];
+        both.growth = both.growth * q + growth_[j];
+      }
+      return both;
+    }
+
+   private:
+    int64_t count_;
+    R value_[most_coefficients], growth_[most_coefficients];
+  };
+
+  const R* gammas_;
+  double gamma_;
+  Polynomial log_factor_, rest_;
+};
+
+}  // namespace taylored

@@ -1,0 +1,53 @@
+// Passes over a row of scratch memory: the classes of one position, padded to whole vectors.
+#pragma once
+
+#include "simd.h"
+
+namespace taylored {
+
+// A logit that is not there. Not -inf, so that a position without rivals stays finite.
+template <class R> constexpr R taken_out = std::numeric_limits<R>::lowest();
+
+template <class R> TAYLORED_INLINE R peak_of(const R* row, int64_t length) {
+  Vec<R> peak = spread<R>(taken_out<R>);
+  for (int64_t c = 0; c < length; c += Simd<R>::lanes) peak = max<R>(load(row + c), peak);
+  return largest<R>(peak);
+}
+
+// Where the peak is.
+template <class R> TAYLORED_INLINE int64_t index_of_peak(const R* row, int64_t length) {
+  constexpr int lanes = Simd<R>::lanes;
+  using I = typename Simd<R>::I;
+  Vec<R> peak = load(row);
+  I block{};  // the vector in which each lane's largest stands
+  for (int64_t c = lanes; c < length; c += lanes) {
+    const Vec<R> z = load(row + c);
+    const auto higher = z > peak;
+    peak = higher ? z : peak;
+    block = higher ? I{} + static_cast<typename Simd<R>::Int>(c) : block;
+  }
+  int best = 0;
+  for (int lane = 1; lane < lanes; ++lane)
+    if (peak[lane] > peak[best]) best = lane;
+  return block[best] + best;
+}
+
+// Calls work(e, c) for the exponentials relative to the peak, a vector at a time, and gives their
+// sum.
+template <class R, class Work>
+TAYLORED_INLINE R exponentials(const R* row, int64_t length, R peak, Work work) {
+  constexpr int lanes = Simd<R>::lanes, chains = 4;  // several sums: shorter ones, side by side
+  Vec<R> sums[chains] = {};
+  const auto step = [&](int64_t c, Vec<R>& sum) {
+    const Vec<R> e = exp<R>(load(row + c) - peak);
+    work(e, c);
+    sum += e;
+  };
+  int64_t c = 0;
+  for (; c + chains * lanes <= length; c += chains * lanes)
+    for (int k = 0; k < chains; ++k) step(c + k * lanes, sums[k]);
+  for (; c < length; c += lanes) step(c, sums[0]);
+  return sum<R>((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
+}  // namespace taylored

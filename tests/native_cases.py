@@ -1,0 +1,139 @@
+"""Plans of every kind for the executors to agree on, and the library that the tests need."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import pytest
+import torch
+from torch import Tensor
+
+from loss_cases import HAS_NATIVE
+from taylored import terms
+from taylored.core.executors import Blocked, Executor, Swept, Whole
+from taylored.core.plan import Plan
+from taylored.core.prepare import Options, prepare
+from taylored.core.term import Term
+from taylored.kernels import NATIVE
+from taylored.kernels.executor import Native
+from taylored.kernels.library import Library
+
+needs_native = pytest.mark.skipif(not HAS_NATIVE, reason="no C++ compiler and no library")
+"""Where there is a compiler these tests run, and fail if there is no library."""
+
+FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+
+
+def native() -> Native:
+    assert isinstance(NATIVE, Library), NATIVE
+    return Native(NATIVE)
+
+
+def torch_executors() -> tuple[Executor, ...]:
+    return Whole(), Blocked()
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """What a user passes."""
+
+    logits: Tensor
+    target: Tensor
+    term: Term
+    options: Options
+
+    def prepared(self, dtype: torch.dtype | None = None) -> tuple[Tensor, Plan]:
+        logits = self.logits if dtype is None else self.logits.to(dtype)
+        return prepare(logits, self.target, self.term, self.options)
+
+
+def drawn(seed: int, dtype: torch.dtype) -> Given:
+    """A call with every slot filled or empty at random."""
+    luck = random.Random(seed)  # noqa: S311
+    numbers = torch.Generator().manual_seed(seed)
+    shape = luck.choice(SHAPES)
+    link = luck.choice(["softmax", "sigmoid"])
+    wide = luck.choice([1.0, 3.0, 12.0])
+    logits = (wide * torch.randn(shape, generator=numbers, dtype=torch.float64)).to(dtype)
+    classes = shape[1]
+
+    def per_class(chance: float) -> Tensor | None:
+        values = torch.rand(classes, generator=numbers, dtype=torch.float64) + 0.1
+        return values if luck.random() < chance else None
+
+    target = _target(luck, numbers, shape, link)
+    sigmoid = link == "sigmoid"
+    index = target.shape != logits.shape
+    if luck.random() < 0.5 and (sigmoid or index):
+        target = target.clone()
+        target.view(-1)[:: luck.choice([2, 7])] = -100 if target.dtype != torch.bool else False
+    reduction = luck.choice(["none", "sum", "mean", "batch_mean"])
+    positions = shape[:1] + shape[2:]
+    weights = torch.rand(positions, generator=numbers, dtype=torch.float64)
+    options = Options(
+        link=link,
+        weight=per_class(0.4),
+        alpha=luck.choice([None, 0.25]) if sigmoid else None,
+        pos_weight=per_class(0.3) if sigmoid else None,
+        neg_weight=per_class(0.2) if sigmoid else None,
+        logit_bias=per_class(0.3),
+        temperature=luck.choice([1.0, 1.0, 0.7]),
+        label_smoothing=luck.choice([0.0, 0.0, 0.1]),
+        reduction=reduction,
+        sample_weight=weights if luck.random() < 0.3 else None,
+        normalizer=luck.choice([None, 3.0]) if reduction == "mean" else None,
+    )
+    return Given(logits, target, _term(luck, numbers, classes), options)
+
+
+SHAPES = ((9, 5), (33, 17), (1, 1), (6, 1), (1, 40), (4, 7, 6), (3, 21, 35), (2, 5, 1), (40, 130))
+
+
+def _term(luck: random.Random, numbers: torch.Generator, classes: int) -> Term:
+    gamma = luck.choice([0.3, 0.5, 1.0, 1.5, 2.0, 3.0])
+    each = torch.rand(classes, generator=numbers, dtype=torch.float64) * 2
+    return luck.choice(
+        [
+            terms.nll,
+            terms.power(gamma) * terms.nll,
+            terms.nll + luck.choice([-1.0, 2.0]) * terms.power(1.0),
+            terms.power(gamma) * terms.nll + 1.5 * terms.power(gamma + 1),
+            terms.nll + 2.0 * terms.power(1) - 0.3 * terms.power(2) + 0.5 * terms.power(3),
+            terms.power(each) * terms.nll,
+            terms.truncated(3),
+            terms.series([1.0, 0.0, 0.5]),
+            terms.power(gamma) * (terms.nll + terms.series([0.5, 0.25])),
+        ]
+    )
+
+
+def _target(
+    luck: random.Random, numbers: torch.Generator, shape: tuple[int, ...], link: str
+) -> Tensor:
+    kind = luck.choice(["index", "index", "soft", "hard", "int"])
+    if kind == "index":
+        return torch.randint(shape[1], shape[:1] + shape[2:], generator=numbers)
+    soft = torch.rand(shape, generator=numbers, dtype=torch.float64)
+    if link == "softmax":
+        soft = soft / soft.sum(dim=1, keepdim=True)
+        return soft.to(luck.choice([torch.float32, torch.float64]))
+    if kind == "soft":
+        return soft.to(luck.choice(FLOATS))
+    hard = soft < 0.3
+    kinds = (torch.bool, torch.float32) if kind == "hard" else (torch.int64, torch.int32)
+    return hard.to(luck.choice(kinds))
+
+
+def agree(found: Swept, expected: Swept, relative: float) -> None:
+    """Loss, gradient and sums equal, to a share of the largest number in each."""
+    pairs = [(found.loss, expected.loss), (found.gradient, expected.gradient)]
+    if expected.sums is not None:
+        assert found.sums is not None
+        pairs.append((found.sums, expected.sums))
+    for left, right in pairs:
+        assert left.shape == right.shape
+        wide = right.double()
+        bound = relative * max(wide.abs().max().item(), 1e-30)
+        worst = (left.double() - wide).abs().max().item()
+        assert worst <= bound, f"off by {worst:.3g}, allowed {bound:.3g}"
