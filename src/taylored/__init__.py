@@ -6,10 +6,13 @@ your own data.
 """
 
 from taylored import catalog as catalog
+from taylored import kernels as kernels
 from taylored.catalog import get as get
 from taylored.core import terms as terms
 from taylored.core.checks import debug as debug
+from taylored.core.donated import donate as donate
 from taylored.core.indicator import GradientIndicator as GradientIndicator
+from taylored.core.linear import LinearLogits as LinearLogits
 from taylored.core.series import Series as Series
 from taylored.core.series import terms_needed as terms_needed
 from taylored.core.term import Term as Term

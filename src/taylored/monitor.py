@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail
-from taylored.core.class_sums import ClassSums
-from taylored.core.indicator import GradientIndicator, GradientSums
+from taylored.core.indicator import GradientIndicator
+from taylored.core.logits import Logits
+from taylored.core.watch import Watch, watching
 
 Log = Callable[[dict[str, float], int], object]
 
@@ -32,7 +33,8 @@ class GradientRatio(nn.Module):
 
     Shape:
         As for the loss: input (N, C, d1, ...), target (N, d1, ...) class indices or the shape of
-        `input`. Keyword arguments `sample_weight` and `normalizer` reach the loss where given.
+        `input`. Keyword arguments `sample_weight` and `normalizer` reach the loss where given. For
+        `LinearLogits` and donated logits the loss has to be one of this library, as it stands.
 
     Returns:
         What the loss returns.
@@ -79,7 +81,7 @@ class GradientRatio(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,
@@ -88,10 +90,19 @@ class GradientRatio(nn.Module):
         """The loss; in training mode its gradient is counted."""
         given = {"sample_weight": sample_weight, "normalizer": normalizer}
         options = {name: value for name, value in given.items() if value is not None}
-        value = self.loss(input, target, **options)
-        if self.indicator.collecting() and value.requires_grad and input.requires_grad:
+        if not self.indicator.collecting():
+            return self.loss(input, target, **options)
+        watch = Watch(input.shape, target)
+        with watching(watch):
+            value = self.loss(input, target, **options)
+        if isinstance(input, Tensor) and value.requires_grad and input.requires_grad:
             (gradient,) = torch.autograd.grad(value.sum(), input, retain_graph=True)
-            self.indicator.update(_sums(gradient, target))
+            gradient = gradient.flatten(2) if gradient.dim() > 3 else gradient
+            watch.begin(gradient)
+            watch.see(gradient)
+        found = watch.found()
+        if found is not None and value.requires_grad:
+            self.indicator.update(found)
             self._since_log += 1
             if self.log is not None and self._since_log >= self.every:
                 self._since_log = 0
@@ -114,14 +125,3 @@ class GradientRatio(nn.Module):
     def reset(self) -> None:
         """Start again."""
         self.indicator.reset()
-
-
-def _sums(gradient: Tensor, target: Tensor) -> GradientSums:
-    """Absolute gradients per class, split by the truth. Ignored places have no gradient."""
-    flat = gradient.flatten(2) if gradient.dim() > 3 else gradient
-    sums = ClassSums.of(flat, unsigned=False)
-    if target.shape == gradient.shape:
-        sums.add_split(flat, target.reshape(flat.shape).to(flat.dtype).clamp(0.0, 1.0))
-    else:
-        sums.add_single(flat, target.reshape(flat.shape[:1] + flat.shape[2:]).long())
-    return GradientSums(sums.positive, sums.negative, None)

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import debugging, fail
+from taylored.core.donated import Donated
+from taylored.core.linear import LinearLogits
+from taylored.core.logits import Logits
 
 TargetKind = Literal["index", "dense"]
 
@@ -19,7 +22,10 @@ def one_hot(index: Tensor, logits: Tensor) -> Tensor:
 
 
 def check_input(input: Tensor) -> None:
-    """Refuse anything but floating-point logits."""
+    """Refuse anything but floating-point logits in a tensor."""
+    if isinstance(input, (LinearLogits, Donated)):
+        fix = "pass input.logits()" if isinstance(input, LinearLogits) else "leave `donate` out"
+        fail("input", "a tensor: this loss computes with all logits at once", repr(input), fix)
     if not isinstance(input, Tensor) or not input.is_floating_point():
         got = str(input.dtype) if isinstance(input, Tensor) else type(input).__name__
         fail("input", "a floating-point tensor of logits", got, "pass the model's raw scores")
@@ -48,7 +54,7 @@ def softmax_kind(input: Tensor, target: Tensor) -> TargetKind:
     return "index"
 
 
-def sigmoid_kind(input: Tensor, target: Tensor) -> TargetKind:
+def sigmoid_kind(input: Logits, target: Tensor) -> TargetKind:
     """One truth per element, or one class index per position."""
     if target.shape == input.shape and not target.is_complex():
         return "dense"

@@ -1,0 +1,156 @@
+"""Logits that are features times weight, and are never all in memory at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from taylored.core.checks import fail
+
+
+@dataclass(frozen=True, eq=False)
+class LinearLogits:
+    r"""The logits :math:`z = x W^\top + b` of a linear head, for a loss to form piece by piece.
+
+    With many classes the logits are the largest thing in memory: 4 096 tokens and 32 000 words take
+    524 MB in float32, the loss as much again for their gradient, and what lies between as much
+    again. A loss that is given this in place of the logits forms a few rows at a time, finds value
+    and gradients of features, weight and bias from them in the forward, and keeps the gradients
+    only.
+
+    Args:
+        features: the head's input; classes become axis 1 as everywhere.
+        weight: of the head, `torch.nn.Linear.weight`. A cosine head hands in its normalised
+            features and weight.
+        bias: of the head, or None.
+
+    Shape:
+        features (N, d1, ..., D), weight (C, D), bias (C,); the logits are (N, C, d1, ...): tokens
+        (B, T, D) give (B, C, T), with targets (B, T).
+
+    Returns:
+        An input for the losses of the p_t family, in the place of logits: any term, weights,
+        `ignore_index`, label smoothing, priors and the losses that count gradients. Losses that
+        need all logits at once refuse it and say so. With the sigmoid link there is no
+        reduction="none", which has as many values as there are logits.
+
+    Raises:
+        ValueError: for shapes or dtypes that do not fit.
+
+    Example:
+        >>> import torch
+        >>> from taylored import LinearLogits, PolyLoss
+        >>> head = torch.nn.Linear(8, 1000)
+        >>> features, target = torch.randn(2, 5, 8), torch.randint(1000, (2, 5))
+        >>> input = LinearLogits(features, head.weight, head.bias)
+        >>> input
+        LinearLogits(features (2, 5, 8), weight (1000, 8), bias)
+        >>> loss = PolyLoss(epsilon=2.0)
+        >>> torch.allclose(loss(input, target), loss(input.logits(), target))
+        True
+
+    Call the loss outside of `torch.compile`: compiled, exported, inside `torch.func`, in forward
+    mode, and where a per-class option wants a gradient, the logits are formed after all. So they
+    are by second derivatives. Under autocast it computes as `torch.nn.functional.linear` does; the
+    gradient of the weight is added up in float32 where the features are in half precision, and
+    float16 gradients are multiplied in float32.
+
+    Differs from:
+        torch: linear_cross_entropy is cross-entropy only; with chunking options it cannot be
+            differentiated twice.
+    """
+
+    features: Tensor
+    weight: Tensor
+    bias: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("features", self.features), ("weight", self.weight)):
+            if not isinstance(value, Tensor) or not value.is_floating_point():
+                got = value.dtype if isinstance(value, Tensor) else type(value).__name__
+                fail(name, "a floating-point tensor", got, "pass LinearLogits(x, head.weight)")
+        if self.features.dim() < 2:
+            fail(
+                "features",
+                "of shape (N, ..., D)",
+                f"shape {tuple(self.features.shape)}",
+                "add the batch axis: features.unsqueeze(0)",
+            )
+        width = self.features.shape[-1]
+        if self.weight.dim() != 2 or self.weight.shape[1] != width:
+            fail(
+                "weight",
+                f"of shape (C, {width}) for features of shape {tuple(self.features.shape)}",
+                f"shape {tuple(self.weight.shape)}",
+                "pass the weight of torch.nn.Linear(D, C) as it is",
+            )
+        if self.bias is not None and self.bias.shape != self.weight.shape[:1]:
+            fail(
+                "bias",
+                f"one number per class, shape ({self.weight.shape[0]},), or None",
+                f"shape {tuple(self.bias.shape)}",
+                "pass the bias of the head",
+            )
+
+    @property
+    def shape(self) -> torch.Size:
+        """Of the logits: (N, C, d1, ...)."""
+        return torch.Size((self.features.shape[0], len(self.weight), *self.features.shape[1:-1]))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the logits, as `torch.nn.functional.linear` would give them here."""
+        kind = self.device.type
+        kinds = {tensor.dtype for tensor in self.tensors()}
+        # Autocast leaves float64 alone.
+        if torch.is_autocast_enabled(kind) and torch.float64 not in kinds:
+            return torch.get_autocast_dtype(kind)
+        if len(kinds) > 1:
+            fail(
+                "weight",
+                f"of the features' dtype, {self.features.dtype}, and so the bias",
+                ", ".join(str(tensor.dtype) for tensor in self.tensors()[1:]),
+                "run the loss inside of autocast, or convert one of them",
+            )
+        return self.features.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the logits would be."""
+        return self.features.device
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether any of the three wants a gradient."""
+        return any(tensor.requires_grad for tensor in self.tensors())
+
+    def dim(self) -> int:
+        """Number of axes of the logits."""
+        return self.features.dim()
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """What it is made of."""
+        return (self.features, self.weight, *(() if self.bias is None else (self.bias,)))
+
+    def logits(self) -> Tensor:
+        """The logits, all of them: for predictions on small batches."""
+        return formed(self.features, self.weight, self.bias, self.dtype)
+
+    def outline(self) -> Tensor:
+        """A tensor of the logits' shape and dtype that takes no memory."""
+        return self.features.new_empty((), dtype=self.dtype).expand(self.shape)
+
+    def __repr__(self) -> str:
+        features, weight = tuple(self.features.shape), tuple(self.weight.shape)
+        bias = "" if self.bias is None else ", bias"
+        return f"LinearLogits(features {features}, weight {weight}{bias})"
+
+
+def formed(features: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """The logits with classes on axis 1, computed in a dtype."""
+    with torch.autocast(features.device.type, enabled=False):
+        z = F.linear(features.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype))
+    return z.movedim(-1, 1)
