@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from taylored import binary_cross_entropy_loss, cross_entropy_loss
-from taylored.core.own import element_loss, elements
+from taylored.core.own import elements, own
+from taylored.core.own_pass import element_loss
+from taylored.core.point import Point
 from taylored.core.prepare import Options
 
 SHAPES = ((7, 5), (3, 5, 4), (2, 5, 2, 3))
@@ -16,12 +18,12 @@ REDUCTIONS = ("none", "sum", "mean", "batch_mean")
 WEIGHT = torch.tensor([1.0, 2.0, 0.5, 0.0, 3.0])
 
 
-def entropy(x: Tensor, y: Tensor) -> Tensor:
-    return -(y * F.logsigmoid(x) + (1 - y) * F.logsigmoid(-x))
+def entropy(at: Point, y: Tensor) -> Tensor:
+    return -(y * at.log_p + (1 - y) * at.log_q)
 
 
-def surprise(x: Tensor, y: Tensor) -> Tensor:
-    return -y * F.logsigmoid(x)
+def surprise(at: Point, y: Tensor) -> Tensor:
+    return -y * at.log_p
 
 
 LINKS = {
@@ -88,7 +90,7 @@ def test_ignored_logits_leave_no_trace(link: str) -> None:
 
 def test_background_rows_have_no_truth() -> None:
     options = Options(link="sigmoid", background_index=5)
-    found = elements(torch.zeros(3, 5), torch.tensor([5, 2, -100]), options)
+    found = elements(own(torch.zeros(3, 5), torch.tensor([5, 2, -100]), options))
     assert found.y.sum(dim=1).tolist() == [0.0, 1.0, 0.0]
     assert found.kept is not None
     assert found.kept.flatten().tolist() == [True, True, False]
@@ -103,8 +105,8 @@ def test_bytes_are_not_taken_for_negative_markers() -> None:
 
 def test_half_precision_is_only_storage() -> None:
     logits = torch.linspace(-40, 40, 35).reshape(7, 5).half().requires_grad_()
-    found = elements(logits, torch.arange(7) % 5, Options(link="sigmoid"))
-    assert found.x.dtype == found.y.dtype == torch.float32
+    found = elements(own(logits, torch.arange(7) % 5, Options(link="sigmoid")))
+    assert found.z.dtype == found.y.dtype == torch.float32
     loss = element_loss(logits, torch.arange(7) % 5, entropy, Options(link="sigmoid"))
     assert loss.dtype == torch.float32
     (gradient,) = torch.autograd.grad(loss, logits)

@@ -318,9 +318,8 @@ def test_counts_beyond_the_whole_numbers_of_float32() -> None:
     from taylored.core.own import Elements
     from taylored.losses.ghm import bin_counts
 
-    place = torch.zeros(1, dtype=torch.int64).expand(2**24 + 2, 1)
-    found = Elements(torch.zeros(1, 1), torch.zeros(1, 1), None, None)
-    assert bin_counts(found, place, 1).item() == 2**24 + 2
+    many = torch.zeros(1, 1).expand(2**24 + 2, 1)
+    assert bin_counts(Elements(many, many, None), 1).item() == 2**24 + 2
 
 
 # --- what is refused ------------------------------------------------------------------------------

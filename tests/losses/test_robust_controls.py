@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,8 +14,7 @@ import loss_checks
 import other_calls
 import robust_checks as checks
 from loss_cases import Case
-from taylored.core import own, robust_leaves
-from taylored.core.plan import Plan
+from taylored.core import own, own_pass, robust_leaves
 from taylored.core.point import Point
 from taylored.losses import (
     asymmetric,
@@ -128,7 +128,7 @@ def smoothed_label_in_the_focusing(patch: pytest.MonkeyPatch) -> None:
 
     def smoothed(positive: float, negative: float, smoothing: float) -> own.Values:
         values = original(positive, negative, smoothing)
-        return lambda x, y: values(x, y * (1 - smoothing) + smoothing / x.shape[1])
+        return lambda at, y: values(at, y * (1 - smoothing) + smoothing / y.shape[1])
 
     patch.setattr(asymmetric_single_label, "asymmetric_single_label_values", smoothed)
 
@@ -173,7 +173,7 @@ def positives_without_their_score(patch: pytest.MonkeyPatch) -> None:
 
     def unweighted(alpha: float, gamma: float) -> own.Values:
         values = original(alpha, gamma)
-        return lambda x, y: values(x, y) / torch.where(y > 0, y, 1.0)
+        return lambda at, y: values(at, y) / torch.where(y > 0, y, 1.0)
 
     patch.setattr(varifocal, "varifocal_values", unweighted)
 
@@ -189,8 +189,8 @@ def constant_modulator(patch: pytest.MonkeyPatch) -> None:
 @fault(loss_checks.check_gradient, HARMONY, "whole")
 @fault(checks.check_equal_bins)
 def density_by_the_signed_gradient(patch: pytest.MonkeyPatch) -> None:
-    def signed(found: own.Elements, bins: int) -> Tensor:
-        size = (torch.sigmoid(found.x) - found.y).detach()
+    def signed(x: Tensor, y: Tensor, bins: int) -> Tensor:
+        size = (torch.sigmoid(x) - y).detach()
         return (size * bins).long().clamp(0, bins - 1)
 
     patch.setattr(ghm, "gradient_bins", signed)
@@ -199,10 +199,11 @@ def density_by_the_signed_gradient(patch: pytest.MonkeyPatch) -> None:
 @fault(checks.check_ignored_density)
 @fault(loss_checks.check_ignored, HARMONY, "whole")
 def ignored_elements_in_the_density(patch: pytest.MonkeyPatch) -> None:
+    original = ghm.bin_counts
     patch.setattr(
         ghm,
         "bin_counts",
-        lambda found, place, bins: torch.bincount(place.flatten(), minlength=bins).double(),
+        lambda found, bins: original(replace(found, kept=None), bins),
     )
 
 
@@ -251,11 +252,10 @@ def divisor_in_the_graph(patch: pytest.MonkeyPatch) -> None:
 
 @fault(other_calls.check_values, INFLUENCE, (7,), torch.float64)
 def euclidean_features(patch: pytest.MonkeyPatch) -> None:
-    def euclidean(found: own.Elements, features: Tensor) -> Tensor:
-        p = torch.sigmoid(found.x)
-        return (p - found.y).abs().sum(dim=1).detach() * features.norm(dim=1)
+    def euclidean(features: Tensor, given: own.Own) -> Tensor:
+        return features.detach().norm(dim=1, keepdim=True)
 
-    patch.setattr(influence_balanced, "influence", euclidean)
+    patch.setattr(influence_balanced, "feature_size", euclidean)
 
 
 @fault(other_calls.check_values, VIEWS, (7,), torch.float64)
@@ -271,16 +271,19 @@ def no_consistency(patch: pytest.MonkeyPatch) -> None:
 @fault(loss_checks.check_nothing_left, QUALITY, "whole")
 @fault(other_calls.check_ignored, VIEWS, (3, 4))
 def nothing_is_ignored_by_losses_of_their_own(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(own, "_kept", lambda target, plan, options: None)
     original = own.elements
 
-    def kept(input: Tensor, target: Tensor, options: object) -> own.Elements:
-        found = original(input, target, options)
-        changed = Plan(**{**vars(found.plan), "rows": torch.ones_like(found.plan.rows)})
-        return own.Elements(found.x, found.y.clamp(0, 1), None, changed)
+    def kept(given: own.Own) -> own.Elements:
+        found = original(given)
+        return own.Elements(found.z, found.y.clamp(0, 1), None)
 
-    for module in (own, generalized_jensen_shannon):
+    def unmasked(given: own.Own, found: own.Elements) -> Tensor:
+        return torch.ones_like(given.plan.rows)
+
+    patch.setattr(own, "_kept", lambda given: None)
+    for module in (own, own_pass):
         patch.setattr(module, "elements", kept)
+        patch.setattr(module, "coefficients", unmasked)
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -1,98 +1,136 @@
 """For losses that are no function of p_t alone: the shared vocabulary around values of their own.
 
-A loss hands in `values(x, y)`, plain differentiable and stable torch code for every class of every
-position: x is the log odds of the class (the logit for the sigmoid link, the margin
+A loss hands in `values(at, y)`, plain differentiable and stable torch code for every class of some
+positions: `at` is the point of the class (its margin is the logit for the sigmoid link,
 log(p / (1 - p)) for softmax) and y its truth. Shapes, masks, weights, denominators and the shape of
 the result are those of the engine, because they come from the same `prepare`.
+
+Large inputs are run piece by piece (`core/own_pass.py`); the composed form here is what gives every
+derivative, and what a compiler sees.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from taylored.core.engine import in_shape_of
 from taylored.core.leaves import nll
 from taylored.core.plan import Plan, along_classes, computing_dtype
+from taylored.core.point import Point
 from taylored.core.prepare import Options, prepare
 from taylored.core.softmax import margins_of
 from taylored.core.targets import one_hot
 
-Values = Callable[[Tensor, Tensor], Tensor]
-"""(log odds, truth), both (N, C) or (N, C, S) -> one loss per element."""
+Values = Callable[..., Tensor]
+"""(point, truth, *beside) -> one loss per element.
+
+All are of the same positions, with every class: what it returns for a position may depend on
+nothing of another one, and for the sigmoid link its derivative on no other class.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Own:
+    """What a loss of its own works on.
+
+    Attributes:
+        logits: (N, C) or (N, C, S), as given.
+        plan: target, rows (mask, sample weights and denominator in one) and class weights.
+        kept: positions that are not ignored, (N, 1[, S]); None if none can be, or where a target of
+            its own marks each element.
+        beside: tensors of the loss with one entry per position, (N, ...) or (N, ..., S).
+    """
+
+    logits: Tensor
+    plan: Plan
+    kept: Tensor | None
+    beside: tuple[Tensor, ...]
+
+    def piece(self, place: tuple[slice, ...]) -> Own:
+        """The same for some of the positions: slices of the axes of the logits."""
+        target = place if self.plan.target_kind == "dense" else place[:1] + place[2:]
+        plan = replace(self.plan, target=self.plan.target[target], rows=self.plan.rows[place])
+        kept = None if self.kept is None else self.kept[place]
+        return Own(self.logits[place], plan, kept, tuple(each[place] for each in self.beside))
 
 
 @dataclass(frozen=True, eq=False)
 class Elements:
-    """What a loss of its own works on, (N, C) or (N, C, S), in the computing dtype.
+    """Logits and truth of every class in the computing dtype.
 
     Attributes:
-        x: log odds of every class; 0 where ignored, so that nothing flows back from there.
+        z: logits; 0 where ignored, so that nothing flows back from there.
         y: truth of every class in [0, 1], as given: not smoothed; 0 where ignored.
         kept: False where ignored, shaped to broadcast; None if nothing can be.
-        plan: rows (mask, sample weights and denominator in one) and class weights.
     """
 
-    x: Tensor
+    z: Tensor
     y: Tensor
     kept: Tensor | None
-    plan: Plan
+
+    def margins(self, plan: Plan) -> Tensor:
+        """Log odds of every class."""
+        return margins_of(self.z) if plan.link == "softmax" else self.z
 
 
-def elements(input: Tensor, target: Tensor, options: Options) -> Elements:
-    """Canonical log odds and truth."""
+def own(input: Tensor, target: Tensor, options: Options, *beside: Tensor) -> Own:
+    """The caller's arguments in canonical form."""
     logits, plan = prepare(input, target, nll, options)
-    dtype = computing_dtype(logits)
-    kept = _kept(target, plan, options)
-    x, y = logits.to(dtype), _dense(logits, plan).to(dtype)
+    kept = None
+    if plan.target_kind == "index" and options.ignore_index is not None:
+        # Widened first: as a byte, -100 would be 156.
+        kept = (target.long() != options.ignore_index).reshape(plan.target.shape).unsqueeze(1)
+    return Own(logits, plan, kept, beside)
+
+
+def elements(given: Own) -> Elements:
+    """The truth of every class, and what is ignored taken out."""
+    dtype = computing_dtype(given.logits)
+    kept = _kept(given)
+    z, y = given.logits.to(dtype), _dense(given).to(dtype)
     if kept is not None:
-        x, y = torch.where(kept, x, 0.0), torch.where(kept, y, 0.0)
-    return Elements(margins_of(x) if options.link == "softmax" else x, y, kept, plan)
+        z, y = torch.where(kept, z, 0.0), torch.where(kept, y, 0.0)
+    return Elements(z, y, kept)
 
 
-def reduced(input: Tensor, found: Elements, losses: Tensor) -> Tensor:
-    """The losses of the elements, weighted and reduced as the plan says, in the caller's shape."""
-    plan = found.plan
-    if plan.positive is not None:
-        losses = losses * along_classes(plan.positive, losses)
-    rows = plan.rows
+def coefficients(given: Own, found: Elements) -> Tensor:
+    """What the loss of each element is multiplied by, shaped to broadcast."""
+    rows, plan = given.plan.rows, given.plan
     if found.kept is not None:  # a no-op where the rows have the mask in them already
         rows = torch.where(found.kept, rows, 0.0)
-    if plan.link == "softmax":
-        losses = (losses.sum(dim=1, keepdim=True) * rows).squeeze(1)
-    else:
-        losses = losses * rows
-    return in_shape_of(input, losses if plan.output == "each" else losses.sum(), plan)
+    return rows if plan.positive is None else rows * along_classes(plan.positive, found.z)
 
 
-def element_loss(input: Tensor, target: Tensor, values: Values, options: Options) -> Tensor:
-    """One loss per element; for the softmax link their sum over the classes of a position.
-
-    `weight` multiplies the elements of a class. `alpha`, `pos_weight` and `label_smoothing` have no
-    meaning that holds for every such loss: one that has them applies them itself, in `values`.
-    """
-    found = elements(input, target, options)
-    return reduced(input, found, values(found.x, found.y))
+def composed(given: Own, values: Values) -> Tensor:
+    """The loss, differentiable in every slot and mode: this is the reference."""
+    found = elements(given)
+    at = Point(found.margins(given.plan))
+    return reduced(given, found, values(at, found.y, *given.beside))
 
 
-def _kept(target: Tensor, plan: Plan, options: Options) -> Tensor | None:
+def reduced(given: Own, found: Elements, losses: Tensor) -> Tensor:
+    """The losses of the elements, weighted and summed as the plan says."""
+    losses = losses * coefficients(given, found)
+    if given.plan.output == "sum":
+        return losses.sum()
+    return losses.sum(dim=1) if given.plan.link == "softmax" else losses
+
+
+def _kept(given: Own) -> Tensor | None:
     """Where nothing is ignored, by position or by element."""
+    plan = given.plan
     if plan.target_kind == "index":
-        if options.ignore_index is None:
-            return None
-        # Widened first: as a byte, -100 would be 156.
-        kept = target.long() != options.ignore_index
-        return kept.reshape(plan.target.shape).unsqueeze(1)
+        return given.kept
     if plan.ignore is None or plan.target.dtype == torch.bool:
         return None
     return plan.target != plan.ignore
 
 
-def _dense(logits: Tensor, plan: Plan) -> Tensor:
+def _dense(given: Own) -> Tensor:
     """The truth of every class; an index outside the columns is the truth of none."""
-    if plan.target_kind == "dense":
-        return plan.target
-    return one_hot(plan.target, logits)
+    if given.plan.target_kind == "dense":
+        return given.plan.target
+    return one_hot(given.plan.target, given.logits)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from taylored.core.checks import in_range
 from taylored.core.clipped import clipped_focal
 from taylored.core.engine import p_t_loss
+from taylored.core.logits import Logits
 from taylored.core.plan import LinkName, Reduction
 from taylored.core.prepare import Options, PerClass
 from taylored.core.term import Term
@@ -35,7 +36,7 @@ def _check(gamma_positive: float, gamma_negative: float, margin: float) -> None:
 
 
 def asymmetric_loss(
-    input: Tensor,
+    input: Logits,
     target: Tensor,
     *,
     gamma_positive: float = 1.0,
@@ -158,7 +159,7 @@ class AsymmetricLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

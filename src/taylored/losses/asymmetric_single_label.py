@@ -7,7 +7,8 @@ import math
 from torch import Tensor, nn
 
 from taylored.core.checks import in_range
-from taylored.core.own import Values, element_loss
+from taylored.core.own import Values
+from taylored.core.own_pass import element_loss
 from taylored.core.plan import LinkName, Reduction
 from taylored.core.point import Point
 from taylored.core.prepare import Options, PerClass
@@ -20,14 +21,14 @@ def asymmetric_single_label_values(
 ) -> Values:
     """-(1 - p)^g+ log p where true, -p^g- log p where not, with a smoothed label for weights."""
 
-    def values(x: Tensor, y: Tensor) -> Tensor:
-        at = Point(x)
-        even = label_smoothing / x.shape[1]
-        true = y * (1.0 - label_smoothing + even) * at.q_power(gamma_positive)
+    def values(at: Point, y: Tensor) -> Tensor:
+        log_p, even = at.log_p, label_smoothing / y.shape[1]
+        true = y * (1.0 - label_smoothing + even)
+        true = true if gamma_positive == 0.0 else true * at.q_power(gamma_positive)
         if label_smoothing == 0.0:
-            return -true * at.log_p
+            return -true * log_p
         others = (1.0 - y) * even * at.complement().q_power(gamma_negative)
-        return -(true + others) * at.log_p
+        return -(true + others) * log_p
 
     return values
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from taylored.core.engine import p_t_loss
 from taylored.core.leaves import nll
+from taylored.core.logits import Logits
 from taylored.core.plan import Reduction
 from taylored.core.prepare import Options, PerClass
 from taylored.core.term import Term
@@ -14,7 +15,7 @@ from taylored.spec import Parameter, Reference, Search, Spec, describe, hold
 
 
 def balanced_cross_entropy_loss(
-    input: Tensor,
+    input: Logits,
     target: Tensor,
     *,
     alpha: float | PerClass = 0.5,
@@ -123,7 +124,7 @@ class BalancedCrossEntropyLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.leaves import nll
+from taylored.core.logits import Logits
 from taylored.core.plan import Reduction
 from taylored.core.prepare import PerClass
 from taylored.core.term import Term
@@ -18,7 +19,7 @@ from taylored.spec import REQUIRED, Parameter, Reference, Spec, describe, hold
 
 
 def balanced_softmax_loss(
-    input: Tensor,
+    input: Logits,
     target: Tensor,
     *,
     counts: Tensor | Sequence[float],
@@ -135,7 +136,7 @@ class BalancedSoftmaxLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from taylored.core.engine import p_t_loss
 from taylored.core.leaves import nll
+from taylored.core.logits import Logits
 from taylored.core.plan import Reduction
 from taylored.core.prepare import Options, PerClass
 from taylored.core.term import Term
@@ -14,7 +15,7 @@ from taylored.spec import Reference, Spec, describe, hold
 
 
 def binary_cross_entropy_loss(
-    input: Tensor,
+    input: Logits,
     target: Tensor,
     *,
     weight: PerClass | None = None,
@@ -124,7 +125,7 @@ class BinaryCrossEntropyLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

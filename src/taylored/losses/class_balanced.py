@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail, one_of
+from taylored.core.logits import Logits
 from taylored.core.targets import sigmoid_kind
 from taylored.core.term import Term
 from taylored.core.weights import effective_number_weights
@@ -127,7 +128,7 @@ class ClassBalancedLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,
@@ -142,7 +143,7 @@ class ClassBalancedLoss(nn.Module):
         )
         return result
 
-    def _rows(self, input: Tensor, target: Tensor) -> Tensor:
+    def _rows(self, input: Logits, target: Tensor) -> Tensor:
         """The weight of each position's class."""
         if sigmoid_kind(input, target) == "dense":
             fail(
@@ -158,7 +159,7 @@ class ClassBalancedLoss(nn.Module):
         return describe(self, SPEC, first=self._base)
 
 
-def _times(rows: Tensor, sample_weight: Tensor, input: Tensor) -> Tensor:
+def _times(rows: Tensor, sample_weight: Tensor, input: Logits) -> Tensor:
     """Both weights of each position, or element; what fits neither is left to the inner loss."""
     if sample_weight.shape == input.shape:
         return rows.unsqueeze(1) * sample_weight

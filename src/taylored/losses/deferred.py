@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail, in_range
+from taylored.core.logits import Logits
 from taylored.core.term import Term
 from taylored.core.weights import effective_number_weights
 from taylored.spec import REQUIRED, Parameter, Reference, Search, Spec, describe
@@ -131,7 +132,7 @@ class DeferredReweightingLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

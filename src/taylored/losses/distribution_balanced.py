@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from taylored.core.checks import fail, in_range
 from taylored.core.leaves import nll, power
-from taylored.core.own import Values, element_loss
+from taylored.core.own import Values
+from taylored.core.own_pass import element_loss
 from taylored.core.plan import LinkName, Reduction, along_classes
 from taylored.core.point import Point
 from taylored.core.prepare import Options, PerClass
@@ -58,11 +59,11 @@ def distribution_balanced_values(inverse: Tensor, prior: Tensor, settings: Setti
     """The weight times focal loss of x + nu for yes, of s (x + nu) over s for no (eq. 9)."""
     focal, scale = power(settings.gamma) * nll, settings.negative_scale
 
-    def values(x: Tensor, y: Tensor) -> Tensor:
-        weight = rebalancing_weight(y, along_classes(inverse, x), settings)
-        shifted = x + (settings.kappa / scale) * along_classes(prior, x)
-        yes = focal.evaluate(Point(shifted))
-        no = focal.evaluate(Point(-scale * shifted)) / scale
+    def values(at: Point, y: Tensor) -> Tensor:
+        weight = rebalancing_weight(y, along_classes(inverse, y), settings)
+        shifted = at.margin + (settings.kappa / scale) * along_classes(prior, y)
+        yes = focal.evaluate(type(at)(shifted))
+        no = focal.evaluate(type(at)(-scale * shifted)) / scale
         return weight * (y * yes + (1.0 - y) * no)
 
     return values

@@ -12,7 +12,7 @@ from taylored.core.engine import p_t_loss
 from taylored.core.leaves import nll
 from taylored.core.plan import LinkName, Reduction, computing_dtype
 from taylored.core.prepare import Options, PerClass, per_element_weight
-from taylored.core.targets import one_hot, sigmoid_kind, softmax_kind
+from taylored.core.targets import check_input, one_hot, sigmoid_kind, softmax_kind
 from taylored.core.term import Term
 from taylored.core.weights import check_counts
 from taylored.losses.fields import check_fields
@@ -47,6 +47,7 @@ def equalization_loss(
         >>> equalization_loss(logits, truth, counts=[9, 1], threshold=0.2, reduction="none")
         tensor([[0.6931, 0.0000]])
     """
+    check_input(input)
     rare = rare_classes(counts, num_samples, threshold).to(input.device)
     options = Options(
         link=link,
@@ -214,6 +215,7 @@ class EqualizationLoss(nn.Module):
         normalizer: float | Tensor | None = None,
     ) -> Tensor:
         """The loss of logits against targets."""
+        check_input(input)
         options = Options(
             link=self.link,
             weight=self.weight,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from taylored.core.checks import in_range
 from taylored.core.engine import counted_loss
 from taylored.core.indicator import GradientIndicator
+from taylored.core.logits import Logits
 from taylored.core.plan import Reduction
 from taylored.core.prepare import Options, PerClass
 from taylored.core.term import Term
@@ -127,7 +128,7 @@ class EqualizedFocalLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

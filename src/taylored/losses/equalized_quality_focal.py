@@ -9,7 +9,8 @@ from taylored.core.checks import in_range
 from taylored.core.class_sums import ClassSums
 from taylored.core.engine import undivided
 from taylored.core.indicator import GradientIndicator
-from taylored.core.own import Elements, elements, reduced
+from taylored.core.own import Elements, Own, coefficients, elements, own
+from taylored.core.own_pass import loss_of, pieces
 from taylored.core.plan import Reduction, along_classes
 from taylored.core.point import Point
 from taylored.core.prepare import Options, PerClass
@@ -124,12 +125,13 @@ class EqualizedQualityFocalLoss(nn.Module):
             sample_weight=sample_weight,
             normalizer=normalizer,
         )
-        found = elements(input, target, options)
-        exponent = along_classes(exponents, found.x)
+        given = own(input, target, options)
+        # One number per class, shaped for axis 1.
+        exponent = along_classes(exponents, given.logits)
         if self.indicator.collecting():
-            sums = _sums(found, exponent)
-            self.indicator.update(undivided(sums, found.plan.denominator))
-        return reduced(input, found, quality_focal_values(exponent)(found.x, found.y))
+            sums = _sums(given, exponent)
+            self.indicator.update(undivided(sums, given.plan.denominator))
+        return loss_of(input, given, quality_focal_values(exponent))
 
     def predict(self, input: Tensor) -> Tensor:
         """Probability of each class (axis 1)."""
@@ -140,9 +142,21 @@ class EqualizedQualityFocalLoss(nn.Module):
 
 
 @torch.no_grad()
-def _sums(found: Elements, exponent: Tensor) -> Tensor:
+def _sums(given: Own, exponent: Tensor) -> Tensor:
     """Absolute gradients per class, split into elements with a quality and without."""
-    at, y, plan = Point(found.x), found.y, found.plan
+    sums = ClassSums.of(given.logits, unsigned=False)
+    for piece in pieces(given):
+        found = elements(piece)
+        gradient = _gradient(found, exponent) * coefficients(piece, found)
+        if found.kept is not None:
+            gradient = torch.where(found.kept, gradient, 0.0)
+        sums.add_split(gradient, (found.y > 0).to(gradient.dtype))
+    return sums.stacked()
+
+
+def _gradient(found: Elements, exponent: Tensor) -> Tensor:
+    """Of the loss of each element, but for its sign."""
+    at, y = Point.fixed(found.z), found.y
     distance = (y * at.q - (1.0 - y) * at.p).abs()
     met = distance == 0
     entropy = -(y * at.log_p + (1.0 - y) * at.log_q)
@@ -150,14 +164,7 @@ def _sums(found: Elements, exponent: Tensor) -> Tensor:
     fall = torch.where(y == 0, at.q, torch.where(y == 1, at.p, at.p * at.q / distance))
     fall = torch.where(met & (y > 0) & (y < 1), 0.0, fall)
     power = torch.exp(exponent * torch.log(distance))
-    gradient = power * (distance + exponent * fall * entropy) * plan.rows
-    if plan.positive is not None:
-        gradient = gradient * along_classes(plan.positive, gradient)
-    if found.kept is not None:
-        gradient = torch.where(found.kept, gradient, 0.0)
-    sums = ClassSums.of(gradient, unsigned=False)
-    sums.add_split(gradient, (y > 0).to(gradient.dtype))
-    return sums.stacked()
+    return power * (distance + exponent * fall * entropy)
 
 
 SPEC = Spec(

@@ -8,20 +8,23 @@ from torch import Tensor, nn
 
 from taylored.core.engine import p_t_loss
 from taylored.core.leaves import nll, power
+from taylored.core.logits import Logits
 from taylored.core.plan import LinkName, Reduction
 from taylored.core.prepare import Options, PerClass
+from taylored.core.remembered import remembered
 from taylored.core.term import Term
 from taylored.losses.fields import check_fields
 from taylored.spec import Parameter, Reference, Search, Spec, describe, hold
 
 
+@remembered
 def focal_term(gamma: float | Sequence[float] | Tensor) -> Term:
     """-(1 - p)^gamma log p (Lin et al. 2017, equation 4)."""
     return power(gamma) * nll
 
 
 def focal_loss(
-    input: Tensor,
+    input: Logits,
     target: Tensor,
     *,
     gamma: float | PerClass = 2.0,
@@ -91,7 +94,8 @@ class FocalLoss(nn.Module):
         indices, or the shape of `input` with probabilities or 0 / 1. The call also takes
         `sample_weight`, one number per sample or position (numerator only), and `normalizer`, which
         replaces the denominator of "mean": RetinaNet divides by the number of positives,
-        `loss(input, target, normalizer=target.sum())`.
+        `loss(input, target, normalizer=target.sum())`. With many classes `input` may be
+        `LinearLogits(features, head.weight, head.bias)`, or `donate(logits)`, to save memory.
 
     Returns:
         A scalar, or with reduction="none" one value per position (softmax) or element (sigmoid),
@@ -163,7 +167,7 @@ class FocalLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

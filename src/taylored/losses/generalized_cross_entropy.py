@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from taylored.core.checks import in_range
 from taylored.core.engine import p_t_loss
+from taylored.core.logits import Logits
 from taylored.core.plan import LinkName, Reduction
 from taylored.core.prepare import Options, PerClass
 from taylored.core.robust_leaves import box_cox
@@ -21,7 +22,7 @@ def generalized_cross_entropy_term(q: float) -> Term:
 
 
 def generalized_cross_entropy_loss(
-    input: Tensor,
+    input: Logits,
     target: Tensor,
     *,
     q: float = 0.7,
@@ -149,7 +150,7 @@ class GeneralizedCrossEntropyLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

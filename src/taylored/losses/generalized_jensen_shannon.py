@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail
-from taylored.core.own import elements, reduced
+from taylored.core.own import own
+from taylored.core.own_pass import loss_of
 from taylored.core.plan import LinkName, Reduction, computing_dtype
 from taylored.core.point import Point
 from taylored.core.prepare import Options, PerClass
@@ -56,10 +58,13 @@ def generalized_jensen_shannon_loss(
         normalizer=normalizer,
     )
     # The softmax of the mean's logarithm is the mean.
-    found = elements(log_mean, target, options)
-    apart = disagreement(log_p, log_mean).reshape(found.x[:, 0].shape).unsqueeze(1)
-    values = term.evaluate(Point(found.x)) - apart / math.log1p(-pi)
-    return reduced(log_mean, found, found.y * values)
+    given = own(log_mean, target, options)
+    apart = disagreement(log_p, log_mean).reshape(given.logits[:, 0].shape).unsqueeze(1)
+
+    def values(at: Point, y: Tensor, apart: Tensor) -> Tensor:
+        return y * (term.evaluate(at) - apart / math.log1p(-pi))
+
+    return loss_of(log_mean, replace(given, beside=(apart,)), values)
 
 
 def _views(input: Tensor, target: Tensor, ignore_index: int | None) -> Tensor:

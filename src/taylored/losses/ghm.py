@@ -5,31 +5,40 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taylored.core.checks import fail, in_range
 from taylored.core.held import held
-from taylored.core.own import Elements, elements, reduced
-from taylored.core.plan import LinkName, Reduction
+from taylored.core.own import Elements, Own, Values, elements, own
+from taylored.core.own_pass import loss_of, pieces
+from taylored.core.plan import LinkName, Reduction, computing_dtype
+from taylored.core.point import Point
 from taylored.core.prepare import Options, PerClass
 from taylored.core.wide import keep_wide
 from taylored.losses.fields import check_fields
 from taylored.spec import Parameter, Reference, Search, Spec, describe, hold
 
 
-def gradient_bins(found: Elements, bins: int) -> Tensor:
+def gradient_bins(x: Tensor, y: Tensor, bins: int) -> Tensor:
     """Which of the equal bins of [0, 1] the gradient size |p - y| of each element falls into."""
-    size = (torch.sigmoid(found.x) - found.y).detach().abs()
+    size = (torch.sigmoid(x) - y).detach().abs()
     return (size * bins).long().clamp(max=bins - 1)
 
 
-def bin_counts(found: Elements, place: Tensor, bins: int) -> Tensor:
+def bin_counts(found: Elements, bins: int) -> Tensor:
     """How many elements are in each bin; ignored ones are in none."""
+    place = gradient_bins(found.z, found.y, bins)
     counted = torch.ones_like(place) if found.kept is None else found.kept.expand(place.shape)
     # Whole numbers: adding ones in float32 stalls at 2^24.
     empty = torch.zeros(bins, dtype=torch.int64, device=place.device)
-    return empty.scatter_add(0, place.flatten(), counted.flatten().long()).to(found.x.dtype)
+    return empty.scatter_add(0, place.flatten(), counted.flatten().long())
+
+
+@torch.no_grad()
+def all_bin_counts(given: Own, bins: int) -> Tensor:
+    """The same over all positions, in the computing dtype."""
+    counts = [bin_counts(elements(piece), bins) for piece in pieces(given)]
+    return torch.stack(counts).sum(dim=0).to(computing_dtype(given.logits))
 
 
 def bin_weights(counts: Tensor, density: Tensor) -> Tensor:
@@ -38,6 +47,16 @@ def bin_weights(counts: Tensor, density: Tensor) -> Tensor:
     total, used = counts.sum(), filled.sum()
     weights = total / (torch.where(filled, density, 1.0) * torch.where(used == 0, 1, used))
     return torch.where(filled, weights, 0.0)
+
+
+def harmonised_values(weights: Tensor) -> Values:
+    """Binary cross-entropy times the weight of the bin that its gradient falls into (eq. 9)."""
+
+    def values(at: Point, y: Tensor) -> Tensor:
+        place = gradient_bins(at.margin, y, len(weights))
+        return weights[place] * -(y * at.log_p + (1.0 - y) * at.log_q)
+
+    return values
 
 
 class GHMLoss(nn.Module):
@@ -144,12 +163,10 @@ class GHMLoss(nn.Module):
             sample_weight=sample_weight,
             normalizer=normalizer,
         )
-        found = elements(input, target, options)
-        place = gradient_bins(found, self.bins)
-        counts = bin_counts(found, place, self.bins)
-        weights = bin_weights(counts, self._averaged(counts))[place]
-        entropy = -(found.y * F.logsigmoid(found.x) + (1.0 - found.y) * F.logsigmoid(-found.x))
-        return reduced(input, found, weights * entropy)
+        given = own(input, target, options)
+        counts = all_bin_counts(given, self.bins)
+        weights = bin_weights(counts, self._averaged(counts))
+        return loss_of(input, given, harmonised_values(weights))
 
     def _averaged(self, counts: Tensor) -> Tensor:
         """The counts, or their moving average over the batches."""

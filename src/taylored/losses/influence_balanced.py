@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taylored.core.checks import fail, in_range
-from taylored.core.own import Elements, elements, reduced
-from taylored.core.plan import LinkName, Reduction
+from taylored.core.own import Own, Values, own
+from taylored.core.own_pass import loss_of
+from taylored.core.plan import LinkName, Reduction, computing_dtype
+from taylored.core.point import Point
 from taylored.core.prepare import Options, PerClass
 from taylored.core.targets import check_input
 from taylored.losses.fields import check_fields
@@ -18,16 +21,30 @@ _EPSILON = 1e-3
 """What the official code adds to the influence."""
 
 
+def influence_balanced_values(scale: float) -> Values:
+    """Cross-entropy over the influence |p - y|_1 |h|_1, the last layer's gradient (eq. 8, 9)."""
+
+    def values(at: Point, y: Tensor, size: Tensor) -> Tensor:
+        share = scale / (influence(at.margin, y, size) + _EPSILON)
+        return y * -at.log_p * share
+
+    return values
+
+
 @torch.no_grad()
-def influence(found: Elements, features: Tensor) -> Tensor:
-    """|p - y|_1 |h|_1 of each position, the size of the last layer's gradient (eq. 8)."""
-    p, q = torch.sigmoid(found.x), torch.sigmoid(-found.x)
+def influence(x: Tensor, y: Tensor, size: Tensor) -> Tensor:
+    """|p - y|_1 |h|_1 of each position, (N, 1[, S])."""
     # p - y without taking p from 1.
-    distance = (found.y * q - (1.0 - found.y) * p).abs().sum(dim=1)
-    size = features.to(p.dtype).abs().sum(dim=1).reshape(distance.shape)
-    if found.kept is not None:
-        size = torch.where(found.kept.squeeze(1), size, 0.0)
-    return distance * size
+    distance = y * torch.sigmoid(-x) - (1.0 - y) * torch.sigmoid(x)
+    return distance.abs().sum(dim=1, keepdim=True) * size
+
+
+def feature_size(features: Tensor, given: Own) -> Tensor:
+    """|h|_1 of each position, (N, 1[, S]); 0 where it is ignored."""
+    dtype = computing_dtype(features)
+    size = torch.linalg.vector_norm(features.detach(), ord=1, dim=1, dtype=dtype)
+    size = size.reshape(given.logits[:, :1].shape).to(computing_dtype(given.logits))
+    return size if given.kept is None else torch.where(given.kept, size, 0.0)
 
 
 def influence_balanced_loss(
@@ -61,9 +78,9 @@ def influence_balanced_loss(
         sample_weight=sample_weight,
         normalizer=normalizer,
     )
-    found = elements(input, target, options)
-    share = scale / (influence(found, features) + _EPSILON)
-    return reduced(input, found, found.y * -F.logsigmoid(found.x) * share.unsqueeze(1))
+    given = own(input, target, options)
+    given = replace(given, beside=(feature_size(features, given),))
+    return loss_of(input, given, influence_balanced_values(scale))
 
 
 def _check_features(input: Tensor, features: Tensor) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from taylored.core.engine import p_t_loss
+from taylored.core.logits import Logits
 from taylored.core.plan import LinkName, Reduction
 from taylored.core.prepare import Options, PerClass
 from taylored.core.robust_leaves import jensen_shannon
@@ -19,7 +20,7 @@ def jensen_shannon_term(pi: float) -> Term:
 
 
 def jensen_shannon_loss(
-    input: Tensor,
+    input: Logits,
     target: Tensor,
     *,
     pi: float = 0.5,
@@ -151,7 +152,7 @@ class JensenShannonLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

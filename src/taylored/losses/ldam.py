@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail, in_range
+from taylored.core.logits import Logits
 from taylored.core.plan import Reduction
 from taylored.core.point import Point
 from taylored.core.prepare import PerClass
@@ -75,7 +76,7 @@ def _check_scale(scale: float) -> None:
 
 
 def ldam_loss(
-    input: Tensor,
+    input: Logits,
     target: Tensor,
     *,
     counts: Tensor | Sequence[float],
@@ -212,7 +213,7 @@ class LDAMLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from taylored.core.checks import in_range
 from taylored.core.leaves import nll
+from taylored.core.logits import Logits
 from taylored.core.plan import Reduction, computing_dtype
 from taylored.core.prepare import PerClass
 from taylored.core.term import Term
@@ -62,7 +63,7 @@ def adjust_logits(logits: Tensor, *, counts: Tensor | Sequence[float], tau: floa
 
 
 def logit_adjusted_loss(
-    input: Tensor,
+    input: Logits,
     target: Tensor,
     *,
     counts: Tensor | Sequence[float],
@@ -186,7 +187,7 @@ class LogitAdjustedLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

@@ -9,13 +9,16 @@ from torch import Tensor, nn
 from taylored.core.checks import fail, in_range
 from taylored.core.engine import p_t_loss
 from taylored.core.leaves import nll, power
+from taylored.core.logits import Logits
 from taylored.core.plan import LinkName, Reduction
 from taylored.core.prepare import Options, PerClass
+from taylored.core.remembered import remembered
 from taylored.core.term import Term
 from taylored.losses.fields import check_fields
 from taylored.spec import Parameter, Reference, Search, Spec, describe, hold
 
 
+@remembered
 def poly_term(epsilon: float | Sequence[float], gamma: float) -> Term:
     """-q^gamma log p + sum of epsilon_j q^(j + gamma) (Leng et al. 2022, equations 5 to 7)."""
     steps = (epsilon,) if isinstance(epsilon, (int, float)) else tuple(epsilon)
@@ -35,7 +38,7 @@ def poly_term(epsilon: float | Sequence[float], gamma: float) -> Term:
 
 
 def poly_loss(
-    input: Tensor,
+    input: Logits,
     target: Tensor,
     *,
     epsilon: float | Sequence[float] = 1.0,
@@ -173,7 +176,7 @@ class PolyLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail
+from taylored.core.logits import Logits, outline
 from taylored.core.plan import computing_dtype
 from taylored.core.targets import check_input
 from taylored.core.weights import inverse_frequency_weights
@@ -31,14 +32,14 @@ def log_prior(counts: Tensor | Sequence[float], *, dtype: torch.dtype | None = N
     return torch.log_softmax(-torch.log(inverse), dim=0).to(dtype or torch.get_default_dtype())
 
 
-def class_axis(input: Tensor) -> int:
+def class_axis(input: Logits) -> int:
     """Axis 1, or the only one."""
     return min(1, input.dim() - 1)
 
 
-def check_fit(per_class: Tensor, input: Tensor) -> None:
+def check_fit(per_class: Tensor, input: Logits) -> None:
     """Refuse logits with another number of classes than the counts have."""
-    check_input(input)
+    check_input(outline(input))
     classes = input.shape[class_axis(input)] if input.dim() > 0 else 1
     if per_class.shape != (classes,):
         fail(

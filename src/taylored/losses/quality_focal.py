@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import in_range
-from taylored.core.own import Values, element_loss
+from taylored.core.own import Values
+from taylored.core.own_pass import element_loss
 from taylored.core.plan import LinkName, Reduction
 from taylored.core.point import Parameter as TermParameter
 from taylored.core.point import Point
@@ -18,10 +19,9 @@ from taylored.spec import Parameter, Reference, Search, Spec, describe, hold
 
 
 def quality_focal_values(beta: TermParameter) -> Values:
-    """|y - p|^beta times the entropy of x under y (Li et al. 2020, equation 3)."""
+    """|y - p|^beta times the entropy of p under y (Li et al. 2020, equation 3)."""
 
-    def values(x: Tensor, y: Tensor) -> Tensor:
-        at = Point(x)
+    def values(at: Point, y: Tensor) -> Tensor:
         entropy = -(y * at.log_p + (1.0 - y) * at.log_q)
         plain = isinstance(beta, float) and beta == 0.0
         return entropy if plain else _distance_power(at, y, beta) * entropy
@@ -32,6 +32,8 @@ def quality_focal_values(beta: TermParameter) -> Values:
 def _distance_power(at: Point, y: Tensor, beta: TermParameter) -> Tensor:
     """|y - p|^beta; exact at y = 0 and y = 1, and of derivative 0 where p meets y."""
     distance = (y * at.q - (1.0 - y) * at.p).abs()
+    if isinstance(beta, float) and beta == 2.0:  # the default, without a logarithm
+        return distance * distance
     met = distance == 0
     # With beta < 1 the slope at p = y is infinite, and changes sign there: 0 is its middle.
     between = torch.log(torch.where(met, 1.0, distance))

@@ -15,7 +15,7 @@ from taylored.core.held import held
 from taylored.core.leaves import nll
 from taylored.core.plan import Reduction, computing_dtype
 from taylored.core.prepare import PerClass
-from taylored.core.targets import check_indices, softmax_kind
+from taylored.core.targets import check_indices, check_input, softmax_kind
 from taylored.losses.fields import check_fields
 from taylored.losses.priors import along, check_fit, class_axis, log_prior, softmax_of
 from taylored.losses.term import term_loss
@@ -181,6 +181,7 @@ class SeesawLoss(nn.Module):
 
     def _truth(self, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Class of each position, 0 where it is ignored, and where it is not."""
+        check_input(input)
         check_fit(cast(Tensor, self.log_counts if self.seen is None else self.seen), input)
         if not isinstance(target, Tensor):
             fail("target", "a tensor", type(target).__name__, "use torch.as_tensor(target)")

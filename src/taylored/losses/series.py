@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from taylored.core.engine import p_t_loss
 from taylored.core.leaves import series
+from taylored.core.logits import Logits
 from taylored.core.plan import LinkName, Reduction
 from taylored.core.prepare import Options, PerClass
 from taylored.core.term import Term
@@ -21,7 +22,7 @@ def series_term(coefficients: Sequence[float]) -> Term:
 
 
 def series_loss(
-    input: Tensor,
+    input: Logits,
     target: Tensor,
     *,
     coefficients: Sequence[float] = (1.0,),
@@ -139,7 +140,7 @@ class SeriesLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

@@ -11,6 +11,7 @@ from taylored.core.checks import in_range, one_of
 from taylored.core.engine import counted_loss
 from taylored.core.indicator import GradientIndicator
 from taylored.core.leaves import nll
+from taylored.core.logits import Logits
 from taylored.core.plan import Reduction
 from taylored.core.prepare import Options, PerClass
 from taylored.core.term import Term
@@ -130,7 +131,7 @@ class SigmoidEQLLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from taylored.core.checks import in_range, one_of
 from taylored.core.engine import counted_loss
 from taylored.core.indicator import GradientIndicator
+from taylored.core.logits import Logits
 from taylored.core.term import Term
 from taylored.losses.cross_entropy import CrossEntropyLoss
 from taylored.losses.inner import check_inner, inner_options
@@ -114,7 +115,7 @@ class SoftmaxEQLLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from taylored.core.checks import fail, in_range
 from taylored.core.engine import p_t_loss
 from taylored.core.leaves import nll, power
+from taylored.core.logits import Logits
 from taylored.core.plan import LinkName, Reduction
 from taylored.core.prepare import Options, PerClass
 from taylored.core.term import Term
@@ -28,7 +29,7 @@ def symmetric_cross_entropy_term(direct: float, reverse: float, log_zero: float)
 
 
 def symmetric_cross_entropy_loss(
-    input: Tensor,
+    input: Logits,
     target: Tensor,
     *,
     direct: float = 0.1,
@@ -168,7 +169,7 @@ class SymmetricCrossEntropyLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

@@ -6,20 +6,23 @@ from torch import Tensor, nn
 
 from taylored.core.engine import p_t_loss
 from taylored.core.leaves import truncated
+from taylored.core.logits import Logits
 from taylored.core.plan import LinkName, Reduction
 from taylored.core.prepare import Options, PerClass
+from taylored.core.remembered import remembered
 from taylored.core.term import Term
 from taylored.losses.fields import check_fields
 from taylored.spec import Parameter, Reference, Search, Spec, describe, hold
 
 
+@remembered
 def taylor_term(num_terms: int) -> Term:
     """Sum of (1 - p)^j / j for j up to num_terms (Feng et al. 2020, equation 8)."""
     return truncated(num_terms)
 
 
 def taylor_loss(
-    input: Tensor,
+    input: Logits,
     target: Tensor,
     *,
     num_terms: int = 2,
@@ -144,7 +147,7 @@ class TaylorLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

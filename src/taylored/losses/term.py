@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from taylored.core.engine import p_t_loss
+from taylored.core.logits import Logits
 from taylored.core.plan import LinkName, Reduction
 from taylored.core.prepare import Options, PerClass
 from taylored.core.term import Term
@@ -13,7 +14,7 @@ from taylored.spec import hold
 
 
 def term_loss(
-    input: Tensor,
+    input: Logits,
     target: Tensor,
     term: Term,
     *,
@@ -131,7 +132,7 @@ class TermLoss(nn.Module):
 
     def forward(
         self,
-        input: Tensor,
+        input: Logits,
         target: Tensor,
         *,
         sample_weight: Tensor | None = None,

@@ -5,24 +5,24 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taylored.core.checks import in_range
-from taylored.core.own import Values, element_loss
+from taylored.core.own import Values
+from taylored.core.own_pass import element_loss
 from taylored.core.plan import LinkName, Reduction
+from taylored.core.point import Point
 from taylored.core.prepare import Options, PerClass
 from taylored.losses.fields import check_fields
 from taylored.spec import Parameter, Reference, Search, Spec, describe, hold
 
 
 def varifocal_values(alpha: float, gamma: float) -> Values:
-    """Y times the entropy of x under y for y > 0, -alpha p^gamma log(1 - p) for y = 0 (eq. 2)."""
+    """Y times the entropy of p under y for y > 0, -alpha p^gamma log(1 - p) for y = 0 (eq. 2)."""
 
-    def values(x: Tensor, y: Tensor) -> Tensor:
-        log_p, log_q = F.logsigmoid(x), F.logsigmoid(-x)
-        positive = -y * (y * log_p + (1.0 - y) * log_q)
-        return torch.where(y > 0, positive, -alpha * torch.exp(gamma * log_p) * log_q)
+    def values(at: Point, y: Tensor) -> Tensor:
+        positive = -y * (y * at.log_p + (1.0 - y) * at.log_q)
+        return torch.where(y > 0, positive, -alpha * at.complement().q_power(gamma) * at.log_q)
 
     return values
 

@@ -12,6 +12,7 @@ from taylored.core.checks import in_range
 from taylored.core.leaves import nll
 from taylored.core.plan import Reduction
 from taylored.core.prepare import PerClass
+from taylored.core.targets import check_input
 from taylored.core.term import Term
 from taylored.core.weights import inverse_frequency_weights
 from taylored.losses.fields import check_fields
@@ -57,6 +58,7 @@ def vector_scaling_loss(
         tensor(1.0810)
     """
     scale = class_scale(counts, gamma, dtype=torch.float64)
+    check_input(input)
     check_fit(scale, input)
     return term_loss(
         input * along(scale, input),
@@ -170,6 +172,7 @@ class VectorScalingLoss(nn.Module):
         normalizer: float | Tensor | None = None,
     ) -> Tensor:
         """The loss of logits against targets."""
+        check_input(input)
         check_fit(self.scale, input)
         return term_loss(
             input * along(self.scale, input),
