@@ -182,9 +182,8 @@ def describe(module: nn.Module, spec: Spec, first: str = "") -> str:
 def literal(value: object) -> str:
     """A value as the catalogue's parser reads it, with no more digits than it takes."""
     if isinstance(value, Tensor):
-        if value.dim() == 0:
-            return _shortest(value)
-        return f"[{', '.join(_shortest(item) for item in value)}]"
+        texts = _shortest(value.detach().reshape(-1).cpu())
+        return texts[0] if value.dim() == 0 else f"[{', '.join(texts)}]"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(literal(item) for item in value)}]"
     if isinstance(value, float):
@@ -192,15 +191,22 @@ def literal(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-def _shortest(value: Tensor) -> str:
-    number = value.item() + 0  # -0 is read back as 0
-    if isinstance(number, int):
-        return repr(number)
-    for digits in range(1, 17):
-        text = f"{number:.{digits}g}"
-        if torch.tensor(float(text), dtype=value.dtype) == value.cpu():
-            return _trim(text)
-    return _trim(repr(number))
+def _shortest(values: Tensor) -> list[str]:
+    """Each number with the fewest digits that give it back in its dtype."""
+    numbers = (values + 0).tolist()  # -0 is read back as 0
+    texts = [_trim(repr(number)) for number in numbers]
+    if not values.is_floating_point():
+        return texts
+    longer = list(range(len(numbers)))
+    for digits in range(1, 17):  # all at once: there may be a million classes
+        shorter = [f"{numbers[i]:.{digits}g}" for i in longer]
+        read = torch.tensor([float(text) for text in shorter], dtype=values.dtype)
+        found = (read == values[longer]).tolist()
+        for i, text, fits in zip(longer, shorter, found, strict=True):
+            if fits:
+                texts[i] = _trim(text)
+        longer = [i for i, fits in zip(longer, found, strict=True) if not fits]
+    return texts
 
 
 def _trim(text: str) -> str:

@@ -1,28 +1,44 @@
 """The gradient ratio of every class during a training: who is pushed up, who only down."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from taylored.core.watch import Watch
 from taylored.lab.links import Loss
 from taylored.monitor import GradientRatio
 
 
 class WatchedLoss:
-    """A loss whose gradient on the logits is counted, epoch by epoch."""
+    """A loss whose gradient on the logits is counted, epoch by epoch.
+
+    It is counted when the training step computes it: `GradientRatio`, which cannot know whether
+    there will be a backward, asks for it a second time, an eighth of a step of a small model.
+    """
 
     def __init__(self, loss: Loss, groups: Sequence[str]) -> None:
+        self._loss = loss
         self._monitor = GradientRatio(loss, num_classes=len(groups), groups=groups)
         self._sums = torch.zeros(2, len(groups))
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The loss."""
-        value: Tensor = self._monitor(logits, target)
+        """The loss; its backward is what counts."""
+        value = self._loss(logits, target)
+        logits.register_hook(partial(self._count, target))
         return value
 
+    def _count(self, target: Tensor, gradient: Tensor) -> None:
+        watch = Watch(gradient.shape, target)
+        watch.begin(gradient)
+        watch.see(gradient)
+        sums = watch.found()
+        assert sums is not None  # noqa: S101 - shown just now
+        self._monitor.indicator.update(sums)
+
     def end_epoch(self) -> dict[str, float]:
-        """Median ratio of each group of classes in this epoch; starts the next one."""
+        """Median ratio of each group in this epoch; starts the next one."""
         scalars = self._monitor.scalars()
         held = self._monitor.indicator
         self._sums += torch.stack([held.positive, held.negative])

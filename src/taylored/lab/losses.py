@@ -18,6 +18,7 @@ from taylored.lab.user_code import is_reference, load_reference
 from taylored.losses.deferred import DeferredReweightingLoss
 from taylored.losses.ldam import LDAMLoss
 
+_CHECKED_LOGITS: Final = 1 << 20
 _GAIN_AT: Final = tuple(round(0.01 * i, 2) for i in range(1, 100))
 
 
@@ -100,7 +101,9 @@ def resolve(
 def check_loss(name: str, loss: Loss, num_classes: int, task: TaskName) -> None:
     """Refuse a loss that cannot train: not a scalar, not finite, or without gradient."""
     generator = torch.Generator().manual_seed(0)
-    target = torch.arange(max(8, num_classes)) % num_classes
+    # Every class is the truth once, but for so many that the logits would be a gigabyte.
+    rows = max(8, min(num_classes, _CHECKED_LOGITS // num_classes))
+    target = torch.arange(rows) % num_classes
     logits = torch.randn(len(target), num_classes, generator=generator, requires_grad=True)
     if task == "multi-label":  # two labels in every row, three in every third
         hot = torch.nn.functional.one_hot(target, num_classes)
