@@ -1,14 +1,15 @@
 """What the state costs: equalization losses beside the same term with fixed weights or margins.
 
     python benchmarks/equalization.py                 # the table, as Markdown
-    python benchmarks/equalization.py --rounds 51 --threads 1 --only sigmoid
+    python benchmarks/equalization.py --rounds 51 --threads 1 --only sigmoid --executors native
 
-Forward and backward of 8 192 x 1 000 float32 logits. Both losses of a row go through the same
-engine and give the same kind of numbers; one reads its per-class numbers from the gradients it
-collects, the other has them as constants. They take turns in one process, round by round, in
-rotating order. The overhead is the median over the rounds of the ratio of their times, with its
-quartiles; a second fixed loss shows what the clock alone makes of such a ratio. On a machine with
-other work, `--clock cpu --threads 1` counts only the time that was given to this process.
+Forward and backward of 8 192 x 1 000 float32 logits, on each executor. Both losses of a row go
+through the same engine and give the same kind of numbers; one reads its per-class numbers from the
+gradients it collects, the other has them as constants. They take turns in one process, round by
+round, in rotating order. The overhead is the median over the rounds of the ratio of their times,
+with its quartiles; a second fixed loss shows what the clock alone makes of such a ratio. On a
+machine with other work, `--clock cpu --threads 1` counts only the time that was given to this
+process.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from tables import table
 from torch import Tensor, nn
+from works import available
 
 import taylored
 from taylored import BinaryCrossEntropyLoss, FocalLoss, TermLoss, terms
+from taylored.core import executors
 
 POSITIONS, CLASSES = 8_192, 1_000
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -129,7 +133,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    parser.add_argument("--only", help="rows whose name contains this")
+    parser.add_argument("--executors", default="native,blocked", help="by name")
+    parser.add_argument("--only", default="", help="rows whose name contains this")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -137,24 +142,25 @@ def main() -> None:
         f"torch {torch.__version__}; {options.device}; {options.threads} threads; {options.clock} "
         f"time; float32 {POSITIONS} x {CLASSES}; {options.rounds} rounds\n"
     )
-    print("| loss | target | fixed, ms | with state, ms | overhead, % | fixed again, % |")
-    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    names = available(options.executors.split(","))
+    header = ["loss", "target", "executor"]
+    print(table([*header, "fixed, ms", "with state, ms", "overhead, %", "fixed again, %"], [], 3))
+    rows = [(work, name) for work in WORKS if options.only in work.name for name in names]
     figures = []
-    for work in WORKS:
-        if options.only and options.only not in work.name:
-            continue
-        spent = measure(work, options.rounds, options.device, options.clock)
-        medians = {name: statistics.median(found) for name, found in spent.items()}
+    for work, name in rows:
+        with executors.only(name):
+            spent = measure(work, options.rounds, options.device, options.clock)
+        medians = {loss: statistics.median(found) for loss, found in spent.items()}
         state = overhead(spent["state"], spent["fixed"])
         control = overhead(spent["fixed again"], spent["fixed"])
         print(
-            f"| {work.name} | {work.target} | {medians['fixed']:.3g} | {medians['state']:.3g} "
-            f"| {percent(state)} | {percent(control)} |",
+            f"| {work.name} | {work.target} | {name} | {medians['fixed']:.3g} "
+            f"| {medians['state']:.3g} | {percent(state)} | {percent(control)} |",
             flush=True,
         )
         figures.append(
-            {"loss": work.name, "target": work.target, "milliseconds": medians}
-            | {"overhead": state, "control": control}
+            {"loss": work.name, "target": work.target, "executor": name}
+            | {"milliseconds": medians, "overhead": state, "control": control}
         )
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
