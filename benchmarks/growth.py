@@ -28,7 +28,7 @@ from curves import SIZES, Axis, Curve, Family, curves
 from figures import environment
 from growth_plot import draw, exponent_table
 from memory import SUPPORTED, growth
-from timing import CLOCKS, Runner, take_turns
+from timing import CLOCKS, Runner, peers_at_their_best, take_turns
 from works import available
 
 VISIBLE = 100_000  # logits; less is lost among the pages of the process
@@ -125,6 +125,7 @@ def main() -> None:
     parser.add_argument("--axis", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    peers_at_their_best()
     if options.cell:
         print_peaks(options.cell, options.axis, options.most)
         return

@@ -24,7 +24,7 @@ from figures import Cell, Figures, environment
 from memory import of_all
 from peers import DISTRIBUTIONS, installed
 from tables import disagreements, shape_table, target_table, where, winner_lines
-from timing import AGREEMENT, CLOCKS, Lap, run, start_compiler
+from timing import AGREEMENT, CLOCKS, Lap, peers_at_their_best, run, start_compiler
 from works import RACES, Contestant, Race, available
 
 
@@ -67,6 +67,7 @@ def main() -> None:
     options = arguments()
     began = time.perf_counter()
     torch.set_num_threads(options.threads)
+    peers_at_their_best()
     # Compile times start from nothing; memory's processes and later passes find what was compiled.
     cache = tempfile.TemporaryDirectory()
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache.name

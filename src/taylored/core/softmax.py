@@ -16,6 +16,7 @@ from torch import Tensor
 from taylored.core.class_sums import ClassSums
 from taylored.core.plan import Block, Plan, adjusted, along_classes
 from taylored.core.point import Point
+from taylored.core.targets import one_hot
 from taylored.core.term import Term
 
 
@@ -53,8 +54,7 @@ def _single(block: Block, plan: Plan, z: Tensor, sums: ClassSums | None) -> tupl
     if sums is not None:
         # The truth's own share is exactly 0, or the only one, with a slope of 0.
         sums.add_rivals(gradient, slopes, hot)
-    gradient = gradient.scatter_(1, hot, -slopes)
-    return (values * block.rows).squeeze(1), gradient
+    return (values * block.rows).squeeze(1), _put(gradient, hot, -slopes)
 
 
 def _distribution(
@@ -67,16 +67,17 @@ def _distribution(
     q_top = torch.sigmoid(-top_margin)
     # Of the classes below the top none has p > 1/2, so log(1 - p) is exact without a mask.
     log_p = others - log_sum + F.logsigmoid(-top_margin)
-    margins = (log_p - torch.log1p(-torch.exp(log_p))).scatter(1, top, top_margin)
+    margins = _put(log_p - torch.log1p(-torch.exp(log_p)), top, top_margin)
     at = Point.fixed(margins)
     values, slopes = bound_to_axis(block, plan).evaluate_with_slope(at)
     mass = _mass(block, plan, z) * block.rows
     pulls = mass * slopes
-    top_pull = pulls.gather(1, top)
-    gains = (pulls / at.q).scatter(1, top, 0.0)
+    top_pull = _taken(pulls, top)
+    gains = _put(pulls / at.q, top, 0.0)
     total = gains.sum(dim=1, keepdim=True)
     gradient = shares * (q_top * (total - gains) + top_pull) - pulls
-    gradient = gradient.scatter_add(1, top, torch.sigmoid(top_margin) * total)
+    # The top's own share is exactly 0, or the only one, with nothing on others: -pull is left.
+    gradient = _put(gradient, top, torch.sigmoid(top_margin) * total - top_pull)
     if sums is not None:
         sums.add_split(gradient, truth_of(block, plan, z))
     return (mass * values).sum(dim=1), gradient
@@ -92,14 +93,42 @@ def _split(z: Tensor, hot: Tensor) -> tuple[Tensor, Tensor]:
 
     Taken out means lowest and not -inf, which keeps positions without rivals finite.
     """
-    return z.gather(1, hot), z.scatter(1, hot, torch.finfo(z.dtype).min)
+    lowest = torch.finfo(z.dtype).min
+    if torch.compiler.is_compiling():
+        return z.gather(1, hot), torch.where(_is(hot, z), lowest, z)
+    return z.gather(1, hot), z.scatter(1, hot, lowest)
+
+
+# Scattering is the fastest way to one entry of each position, but a compiler writes everything to
+# memory before and after it. Compiled, it is a comparison, which fuses with what is around it.
+
+
+def _is(hot: Tensor, values: Tensor) -> Tensor:
+    return one_hot(hot.squeeze(1), values)
+
+
+def _put(values: Tensor, hot: Tensor, new: Tensor | float) -> Tensor:
+    """The values, which nobody needs any more, with one of each position replaced."""
+    if torch.compiler.is_compiling():
+        return torch.where(_is(hot, values), new, values)
+    return values.scatter_(1, hot, new)
+
+
+def _taken(values: Tensor, hot: Tensor) -> Tensor:
+    """One value of each position."""
+    if torch.compiler.is_compiling():
+        return torch.where(_is(hot, values), values, 0.0).sum(dim=1, keepdim=True)
+    return values.gather(1, hot)
 
 
 def _shares(others: Tensor) -> tuple[Tensor, Tensor]:
-    """Softmax over axis 1 and the log-sum-exp, by torch's fused kernel; not for autograd.
-
-    The largest share is at least 1/C, so that its logarithm is exact.
-    """
+    """Softmax over axis 1 and the log-sum-exp; not for autograd."""
+    if torch.compiler.is_compiling():
+        top = others.amax(dim=1, keepdim=True)
+        sizes = torch.exp(others - top)
+        total = sizes.sum(dim=1, keepdim=True)
+        return sizes / total, top + torch.log(total)
+    # By torch's own kernel. The largest share is at least 1/C, so that its logarithm is exact.
     shares = torch.softmax(others, dim=1)
     top_share = shares.amax(dim=1, keepdim=True)
     return shares, others.amax(dim=1, keepdim=True) - torch.log(top_share)
@@ -110,7 +139,7 @@ def margins_of(z: Tensor) -> Tensor:
     top = z.argmax(dim=1, keepdim=True)
     chosen, others = _split(z, top)
     top_margin = chosen - torch.logsumexp(others, dim=1, keepdim=True)
-    is_top = torch.zeros_like(z, dtype=torch.bool).scatter(1, top, True)
+    is_top = _is(top, z)
     # The branch that `where` drops must be finite too, or its derivative poisons the kept one.
     log_p = torch.where(is_top, -1.0, z - torch.logsumexp(z, dim=1, keepdim=True))
     return torch.where(is_top, top_margin, log_p - torch.log1p(-torch.exp(log_p)))
@@ -126,9 +155,7 @@ def truth_of(block: Block, plan: Plan, z: Tensor) -> Tensor:
     """Target mass of every class."""
     even = plan.smoothing / z.shape[1]
     if plan.target_kind == "index":
-        # Scattering the sum itself would be shorter; compiled, it is rounded to float32.
-        hot = torch.zeros_like(z).scatter(1, block.target.unsqueeze(1), 1.0)
-        return hot * (1.0 - plan.smoothing) + even
+        return one_hot(block.target, z).to(z.dtype) * (1.0 - plan.smoothing) + even
     mass = block.target.to(z.dtype)
     return mass * (1.0 - plan.smoothing) + even if plan.smoothing else mass
 
