@@ -194,7 +194,6 @@ def test_only_refuses_names_that_are_not_there() -> None:
 
 @pytest.fixture(scope="module")
 def hook() -> ModuleType:
-    pytest.importorskip("hatchling")
     spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
     assert spec is not None
     assert spec.loader is not None
