@@ -67,7 +67,7 @@ def main() -> None:
     options = arguments()
     began = time.perf_counter()
     torch.set_num_threads(options.threads)
-    peers_at_their_best()
+    print(peers_at_their_best())
     # Compile times start from nothing; memory's processes and later passes find what was compiled.
     cache = tempfile.TemporaryDirectory()
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache.name

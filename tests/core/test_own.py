@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from own_cases import target_of
 from taylored import binary_cross_entropy_loss, cross_entropy_loss
 from taylored.core.own import elements, own
 from taylored.core.own_pass import element_loss
@@ -30,19 +31,6 @@ LINKS = {
     "sigmoid": (entropy, binary_cross_entropy_loss),
     "softmax": (surprise, cross_entropy_loss),
 }
-
-
-def target_of(kind: str, link: str, shape: tuple[int, ...]) -> Tensor:
-    generator = torch.Generator().manual_seed(1)
-    if kind == "index":
-        y = torch.randint(shape[1], shape[:1] + shape[2:], generator=generator)
-        y.view(-1)[1] = -100
-        return y
-    y = torch.rand(shape, generator=generator, dtype=torch.float64)
-    if link == "softmax":
-        return y / y.sum(dim=1, keepdim=True)
-    y.view(-1)[::4] = -100
-    return y
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 import taylored
+from own_cases import target_of
 from taylored.core import executors, own_pass
 from taylored.core.margins import margins_and_pullback
 from taylored.core.own import Own, Values
@@ -45,19 +46,6 @@ def everything(at: Point, y: Tensor, size: Tensor) -> Tensor:
 def drawn(shape: tuple[int, ...]) -> Tensor:
     generator = torch.Generator().manual_seed(2)
     return 3 * torch.randn(shape, dtype=torch.float64, generator=generator)
-
-
-def target_of(kind: str, link: LinkName, shape: tuple[int, ...]) -> Tensor:
-    generator = torch.Generator().manual_seed(1)
-    if kind == "index":
-        y = torch.randint(shape[1], shape[:1] + shape[2:], generator=generator)
-        y.view(-1)[1] = -100
-        return y
-    y = torch.rand(shape, generator=generator, dtype=torch.float64)
-    if link == "softmax":
-        return y / y.sum(dim=1, keepdim=True)
-    y.view(-1)[::4] = -100
-    return y
 
 
 def beside(shape: tuple[int, ...]) -> Tensor:
