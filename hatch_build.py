@@ -82,7 +82,7 @@ def build(folder: Path) -> Built:
     for level in INSTRUCTIONS if x86 else ("baseline",):
         unfinished = folder / f"_native_{level}.so.{os.getpid()}"
         command = [*compiler, *FLAGS, *INSTRUCTIONS[level], f"-ffile-prefix-map={folder}=."]
-        command += ["-o", str(unfinished), str(folder / "native.cpp")]
+        command += ["-o", str(unfinished), str(folder / "cpp" / "native.cpp")]
         command += ["-ldl"] if sys.platform == "linux" else []
         job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603
         jobs[level] = (job, unfinished)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 import taylored
-from taylored.core import executors
+from taylored.core.engine import executors
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 SIZES = tuple(1 << bits for bits in range(14, 21))

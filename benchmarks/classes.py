@@ -95,7 +95,7 @@ def read(classes: int) -> Job:
 
 
 def refused(classes: int) -> Job:
-    from taylored.lab.losses import check_loss
+    from taylored.lab.trial.build_loss import check_loss
 
     loss = taylored.FocalLoss()
     return lambda: check_loss("focal", loss, classes, "single-label")
@@ -103,8 +103,8 @@ def refused(classes: int) -> Job:
 
 def measured(task: str) -> Callable[[int], Job]:
     def prepare(classes: int) -> Job:
-        from taylored.lab.evaluation import measure, per_class
         from taylored.lab.tasks import TASKS
+        from taylored.lab.trial.evaluation import measure, per_class
 
         groups = ["head", "medium", "tail"] * (classes // 3 + 1)
         groups = groups[:classes]
@@ -124,9 +124,9 @@ def measured(task: str) -> Callable[[int], Job]:
 
 
 def problem(classes: int) -> Job:
-    from taylored.lab import sources
-    from taylored.lab.problem import Problem
-    from taylored.lab.progress import Reporter
+    from taylored.lab.run import sources
+    from taylored.lab.run.problem import Problem
+    from taylored.lab.run.progress import Reporter
 
     labels = np.arange(5 * classes) % classes
     features = np.zeros((len(labels), 1), np.float32)

@@ -16,7 +16,7 @@ from torch import Tensor
 from works import OURS
 
 import taylored
-from taylored.core import executors
+from taylored.core.engine import executors
 
 Axis = Literal["positions", "classes"]
 Family = Literal["softmax Poly-1", "sigmoid focal", "linear head"]
@@ -86,7 +86,7 @@ def curves(family: Family, names: Sequence[str]) -> list[Curve]:
 def _has_linear() -> bool:
     """Whether this version of the library has linear heads."""
     try:
-        importlib.import_module("taylored.core.linear")
+        importlib.import_module("taylored.core.inputs.linear_logits")
     except ModuleNotFoundError:
         print("LinearLogits: not built")
         return False

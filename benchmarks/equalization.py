@@ -29,7 +29,7 @@ from works import available
 
 import taylored
 from taylored import BinaryCrossEntropyLoss, FocalLoss, TermLoss, terms
-from taylored.core import executors
+from taylored.core.engine import executors
 
 POSITIONS, CLASSES = 8_192, 1_000
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}

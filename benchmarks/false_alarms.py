@@ -19,7 +19,7 @@ from typing import Any
 from scipy import stats
 
 from taylored import lab
-from taylored.lab.statistics import CONTROL_SIGNIFICANCE, SIGNIFICANCE
+from taylored.lab.verdict.statistics import CONTROL_SIGNIFICANCE, SIGNIFICANCE
 
 METRICS = ("balanced_accuracy", "accuracy", "head", "medium", "tail", "nll", "ece")
 

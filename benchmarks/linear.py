@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import taylored
-from taylored.core import linear_walk
+from taylored.core.engine import linear_chunks
 
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -118,8 +118,8 @@ def memory_in_fresh_process(shape: tuple[int, int, int], name: str, extra: list[
 
 def set_rows(rows: int) -> None:
     """That many rows per chunk, whatever they take."""
-    linear_walk.CHUNK_ROWS, linear_walk.SMALL_CHUNK = rows, 0
-    linear_walk.LARGE_CHUNK = sys.maxsize
+    linear_chunks.CHUNK_ROWS, linear_chunks.SMALL_CHUNK = rows, 0
+    linear_chunks.LARGE_CHUNK = sys.maxsize
 
 
 def chunks(options: argparse.Namespace) -> None:
@@ -152,7 +152,7 @@ def _written(shape: tuple[int, int, int]) -> str:
 def tables(options: argparse.Namespace) -> None:
     extra = ["--threads", str(options.threads)]
     found, values = times(CONTESTANTS, options.rounds, options.clock)
-    executor = "/".join(taylored.core.executors.asked())
+    executor = "/".join(taylored.core.engine.executors.asked())
     print(
         f"taylored {taylored.__version__} ({executor}), torch {torch.__version__};"
         f" {options.threads} threads; float32; {options.clock} seconds, median of"

@@ -95,12 +95,12 @@ def compare_cost(options: argparse.Namespace) -> None:
 def run_loop(folder: Path) -> None:
     import torch
 
-    from taylored.lab import sources
-    from taylored.lab.plan import Plan
-    from taylored.lab.problem import Problem
-    from taylored.lab.progress import Reporter
     from taylored.lab.protocol import TrialSpec
-    from taylored.lab.training import make_parts
+    from taylored.lab.run import sources
+    from taylored.lab.run.plan import Plan
+    from taylored.lab.run.problem import Problem
+    from taylored.lab.run.progress import Reporter
+    from taylored.lab.trial.train import make_parts
 
     torch.set_num_threads(1)
     plan = Plan.from_config(json.loads((folder / "config.json").read_text())["config"])
@@ -133,12 +133,12 @@ def plain_training(protocol: Any, parts: Any, spec: Any) -> tuple[dict[str, Any]
     """Test metrics, and an estimate of the seconds in forward and backward."""
     import torch
 
-    from taylored.lab.evaluation import measure
-    from taylored.lab.links import link_of
-    from taylored.lab.losses import announce, build_loss, head_of, scaled
-    from taylored.lab.models import build_model
     from taylored.lab.protocol import streams
     from taylored.lab.tasks import TASKS
+    from taylored.lab.trial.build_loss import announce, build_loss, head_of, scaled
+    from taylored.lab.trial.evaluation import measure
+    from taylored.lab.trial.links import link_of
+    from taylored.lab.trial.models import build_model
 
     task, classes = TASKS[protocol.task], len(protocol.groups)
     source = streams(protocol.seed, spec.seed, spec.role)

@@ -14,7 +14,7 @@ from peers import PEERS, Loss, installed
 from torch import Tensor
 
 import taylored
-from taylored.core import executors
+from taylored.core.engine import executors
 
 How = Literal["native", "blocked", "compiled", "eager", "copy"]
 OURS = {

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from taylored.lab.data import kanjivg_package
-from taylored.lab.data.svg_path import cubics, sample_evenly
+from taylored.lab.data.builtin import kanjivg_package
+from taylored.lab.data.builtin.svg_path import cubics, sample_evenly
 
 IGNORED = -100
 """The target of pixels that count nowhere: the default `ignore_index` of every loss."""

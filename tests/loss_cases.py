@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from references import Call
 from taylored import catalog
-from taylored.core import engine, executors
-from taylored.core.indicator import GradientIndicator
+from taylored.core.engine import executors, one_pass
+from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.kernels import NATIVE
 from taylored.kernels.executor import Native
 from taylored.kernels.library import Library
@@ -51,7 +51,7 @@ GRADIENT_ATOL = {**ATOL, torch.float32: 1e-6, torch.bfloat16: 1e-6, torch.float1
 
 @contextlib.contextmanager
 def running(path: str) -> Iterator[None]:
-    """Send losses through one way of the engine."""
+    """Send losses through one way of the one_pass."""
     assert path in PATHS
     with contextlib.ExitStack() as stack:
         stack.enter_context(executors.only("whole" if path == "composed" else path))
@@ -59,7 +59,7 @@ def running(path: str) -> Iterator[None]:
             stack.enter_context(mock.patch.object(executors, "BLOCK_ELEMENTS", 7))
         elif path == "composed":
             always = mock.Mock(return_value=True)
-            stack.enter_context(mock.patch.object(engine, "needs_composition", always))
+            stack.enter_context(mock.patch.object(one_pass, "needs_composition", always))
         yield
 
 
@@ -93,7 +93,7 @@ OWN = frozenset(
         "ghm",
     }
 )
-"""Losses on `core/own.py`: in pieces, or composed; of the executors "whole" is that too."""
+"""Losses on `core/engine/elementwise.py`: in pieces, or composed; of the executors "whole" is that too."""
 NOT_NATIVE = OWN | {
     "asymmetric",
     "generalized_cross_entropy",

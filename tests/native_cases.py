@@ -11,10 +11,10 @@ from torch import Tensor
 
 from loss_cases import HAS_NATIVE
 from taylored import terms
-from taylored.core.executors import Blocked, Executor, Swept, Whole
-from taylored.core.plan import Plan
-from taylored.core.prepare import Options, prepare
-from taylored.core.term import Term
+from taylored.core.engine.executors import Blocked, Executor, Swept, Whole
+from taylored.core.plan.plan import Plan
+from taylored.core.plan.prepare import Options, prepare
+from taylored.core.terms.term import Term
 from taylored.kernels import NATIVE
 from taylored.kernels.executor import Native
 from taylored.kernels.library import Library

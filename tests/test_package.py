@@ -52,7 +52,7 @@ def test_every_parameter_of_a_loss_is_documented_with_its_spec(spec):
 
 @pytest.mark.parametrize("spec", catalog.SPECS.values(), ids=lambda spec: spec.name)
 def test_defaults_of_spec_module_and_function_agree(spec):
-    from taylored.spec import REQUIRED
+    from taylored.modules.spec import REQUIRED
 
     for parameter in spec.accepted:
         default = spec.links[0] if parameter.name == "link" else parameter.default

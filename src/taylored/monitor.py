@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail
-from taylored.core.indicator import GradientIndicator
-from taylored.core.logits import Logits
-from taylored.core.watch import Watch, watching
+from taylored.core.engine.gradient_tap import Watch, watching
+from taylored.core.inputs.logits import Logits
+from taylored.core.state.gradient_indicator import GradientIndicator
 
 Log = Callable[[dict[str, float], int], object]
 

@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from taylored.core import executors, sigmoid, softmax
-from taylored.core.buffers import Scratch, empty_result
-from taylored.core.executors import Blocked, Whole
-from taylored.core.leaves import nll, power, truncated
-from taylored.core.plan import Plan
-from taylored.core.prepare import Options, prepare
-from taylored.core.robust_leaves import box_cox, jensen_shannon
-from taylored.core.term import Term
+from taylored.core.engine import executors
+from taylored.core.engine.executors import Blocked, Whole
+from taylored.core.links import sigmoid, softmax
+from taylored.core.links.scratch import Scratch, empty_result
+from taylored.core.plan.plan import Plan
+from taylored.core.plan.prepare import Options, prepare
+from taylored.core.terms.elementary import nll, power, truncated
+from taylored.core.terms.noise_robust import box_cox, jensen_shannon
+from taylored.core.terms.term import Term
 
 TERMS = {
     "nll": nll,

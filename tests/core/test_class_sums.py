@@ -6,10 +6,10 @@ from torch import Tensor
 
 from loss_cases import running
 from taylored import terms
-from taylored.core.engine import counted_loss
-from taylored.core.indicator import GradientIndicator
-from taylored.core.prepare import Options
-from taylored.core.sign import never_negative
+from taylored.core.engine.nonnegative import never_negative
+from taylored.core.engine.one_pass import counted_loss
+from taylored.core.plan.prepare import Options
+from taylored.core.state.gradient_indicator import GradientIndicator
 
 C = 5
 SIGNED = 3.0 * terms.power(1) - 2.5 * terms.power(2)  # rises again towards p = 0

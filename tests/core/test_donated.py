@@ -26,8 +26,8 @@ from taylored import (
     donate,
     focal_loss,
 )
-from taylored.core import donated_pass
-from taylored.core.executors import Whole
+from taylored.core.engine import donated_pass
+from taylored.core.engine.executors import Whole
 
 
 def computed(values: Tensor) -> tuple[Tensor, Tensor]:

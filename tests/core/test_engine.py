@@ -22,8 +22,8 @@ from taylored import (
     term_loss,
     terms,
 )
-from taylored.core import executors
-from taylored.core.executors import Blocked, Swept, Whole
+from taylored.core.engine import executors
+from taylored.core.engine.executors import Blocked, Swept, Whole
 
 N, C = 6, 5
 LOSSES = {

@@ -28,8 +28,8 @@ from taylored import (
     poly_loss,
     terms,
 )
-from taylored.core import linear_walk
-from taylored.core.executors import Whole
+from taylored.core.engine import linear_chunks
+from taylored.core.engine.executors import Whole
 
 WIDTH = 3
 Parts = tuple[Tensor, Tensor, Tensor]
@@ -67,8 +67,8 @@ def agree(loss: nn.Module, given: Parts, target: Tensor, **call: Tensor) -> None
 @pytest.fixture(autouse=True)
 def few_rows(monkeypatch) -> None:
     """Chunks of three rows, so that there are many, and a shorter one."""
-    monkeypatch.setattr(linear_walk, "CHUNK_ROWS", 3)
-    monkeypatch.setattr(linear_walk, "SMALL_CHUNK", 0)
+    monkeypatch.setattr(linear_chunks, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(linear_chunks, "SMALL_CHUNK", 0)
 
 
 # --- the whole catalogue ------------------------------------------------------------------------
@@ -176,13 +176,13 @@ def last_chunk_only(products, x, g, place):
     original_add(products, x, g, place)
 
 
-original_chunks, original_at = linear_walk.chunks, linear_walk.at
-original_add = linear_walk._Products.add
+original_chunks, original_at = linear_chunks.chunks, linear_chunks.at
+original_add = linear_chunks._Products.add
 FAULTS = {
-    "chunks": (linear_walk, "chunks", lost_chunk),
-    "at": (linear_walk, "at", shifted_target),
-    "bias": (linear_walk._Products, "add", no_bias_gradient),
-    "weight": (linear_walk._Products, "add", last_chunk_only),
+    "chunks": (linear_chunks, "chunks", lost_chunk),
+    "at": (linear_chunks, "at", shifted_target),
+    "bias": (linear_chunks._Products, "add", no_bias_gradient),
+    "weight": (linear_chunks._Products, "add", last_chunk_only),
 }
 
 
@@ -200,7 +200,7 @@ def test_faults_are_seen(fault: tuple[object, str, Callable], monkeypatch) -> No
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 6, 7, 8, 100])
 @pytest.mark.parametrize("ignored", [0, 1, 7])
 def test_any_number_of_rows(rows: int, ignored: int, monkeypatch) -> None:
-    monkeypatch.setattr(linear_walk, "CHUNK_ROWS", rows)
+    monkeypatch.setattr(linear_chunks, "CHUNK_ROWS", rows)
     target = torch.arange(7) % CLASSES
     target[:ignored] = -100
     for reduction in ("none", "mean"):
@@ -216,12 +216,12 @@ def test_nothing_there(link: str, shape: tuple[int, ...]) -> None:
 
 
 def test_rows_per_chunk() -> None:
-    rows, f32 = linear_walk.chunk_rows, torch.float32
+    rows, f32 = linear_chunks.chunk_rows, torch.float32
     for classes in (1, 10, 1_000, 30_000, 300_000, 10**7, 10**10):
         size = rows(classes, f32) * classes * 4
         assert rows(classes, f32) >= 1
-        assert size <= linear_walk.LARGE_CHUNK or rows(classes, f32) == 1
-    assert rows(30_000, torch.bfloat16) == rows(30_000, f32) == linear_walk.CHUNK_ROWS
+        assert size <= linear_chunks.LARGE_CHUNK or rows(classes, f32) == 1
+    assert rows(30_000, torch.bfloat16) == rows(30_000, f32) == linear_chunks.CHUNK_ROWS
 
 
 def test_positions_without_weight_are_not_formed(monkeypatch) -> None:
@@ -346,7 +346,7 @@ def test_float32() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_no_worse_than_formed_logits(dtype: torch.dtype, monkeypatch) -> None:
-    monkeypatch.setattr(linear_walk, "CHUNK_ROWS", 16)  # many, to add up rounded sums
+    monkeypatch.setattr(linear_chunks, "CHUNK_ROWS", 16)  # many, to add up rounded sums
     ours = errors(dtype, lambda given, y: PolyLoss()(LinearLogits(*given), y))
     naive = errors(dtype, lambda given, y: PolyLoss()(by_hand(*given), y))
     assert all(left < 1.1 * right + 1e-6 for left, right in zip(ours, naive, strict=True))

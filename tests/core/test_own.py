@@ -9,10 +9,10 @@ from torch import Tensor
 
 from own_cases import target_of
 from taylored import binary_cross_entropy_loss, cross_entropy_loss
-from taylored.core.own import elements, own
-from taylored.core.own_pass import element_loss
-from taylored.core.point import Point
-from taylored.core.prepare import Options
+from taylored.core.engine.elementwise import elements, own
+from taylored.core.engine.elementwise_pass import element_loss
+from taylored.core.plan.prepare import Options
+from taylored.core.terms.point import Point
 
 SHAPES = ((7, 5), (3, 5, 4), (2, 5, 2, 3))
 REDUCTIONS = ("none", "sum", "mean", "batch_mean")

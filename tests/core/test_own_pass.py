@@ -16,14 +16,14 @@ from torch.utils.checkpoint import checkpoint
 
 import taylored
 from own_cases import target_of
-from taylored.core import executors, own_pass
-from taylored.core.margins import margins_and_pullback
-from taylored.core.own import Own, Values
-from taylored.core.own_pass import element_loss
-from taylored.core.plan import LinkName, Reduction
-from taylored.core.point import Point
-from taylored.core.prepare import Options
-from taylored.core.softmax import margins_of
+from taylored.core.engine import elementwise_pass, executors
+from taylored.core.engine.elementwise import Own, Values
+from taylored.core.engine.elementwise_pass import element_loss
+from taylored.core.engine.margins import margins_and_pullback
+from taylored.core.links.softmax import margins_of
+from taylored.core.plan.plan import LinkName, Reduction
+from taylored.core.plan.prepare import Options
+from taylored.core.terms.point import Point
 
 LINKS: tuple[LinkName, ...] = ("softmax", "sigmoid")
 SHAPES = ((9, 5), (3, 5, 4), (2, 5, 2, 3), (9, 1))
@@ -101,10 +101,12 @@ def test_the_way_back_from_the_margins(shape: tuple[int, ...], scale: float) -> 
 
 def test_a_fault_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The softmax forgotten on the way back; what is beside cut in the wrong place."""
-    original = own_pass.margins_and_pullback
+    original = elementwise_pass.margins_and_pullback
     with monkeypatch.context() as patch:
         patch.setattr(
-            own_pass, "margins_and_pullback", lambda z, plan: (original(z, plan)[0], lambda g: g)
+            elementwise_pass,
+            "margins_and_pullback",
+            lambda z, plan: (original(z, plan)[0], lambda g: g),
         )
         with pytest.raises(AssertionError):
             check_pieces("softmax", "index", (9, 5), "sum")
@@ -164,7 +166,7 @@ def test_gradients_to_everything_that_wants_one() -> None:
 def test_without_a_look_at_the_values_a_gradient_would_be_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(own_pass, "_reaches_further", lambda given, values: False)
+    monkeypatch.setattr(elementwise_pass, "_reaches_further", lambda given, values: False)
     with pytest.raises(AssertionError):
         check_captured()
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from taylored import terms
-from taylored.core.point import Point
-from taylored.core.term import Term
+from taylored.core.terms.point import Point
+from taylored.core.terms.term import Term
 
 MARGINS = (-700.0, -300.0, -40.0, -20.0, -3.0, -1e-9, 0.0, 1e-4, 5.0, 17.0, 36.0, 100.0, 600.0)
 EXPONENTS = (0.0, 1e-300, 1e-16, 1e-14, 1e-6, 0.1, 0.7, 1.0, 3.0)

@@ -11,9 +11,9 @@ from hypothesis import given
 import taylored
 from loss_cases import quickly
 from taylored import PolyLoss, terms
-from taylored.core.leaves import Power
-from taylored.core.point import Point
-from taylored.core.term import Term
+from taylored.core.terms.elementary import Power
+from taylored.core.terms.point import Point
+from taylored.core.terms.term import Term
 
 GRID = (1e-6, 0.001, 0.03, 0.25, 0.5, 0.8, 0.97, 0.999, 1 - 1e-9)
 

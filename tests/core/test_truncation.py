@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from loss_cases import quickly
 from taylored import TaylorLoss, taylor_loss, terms, terms_needed
-from taylored.core.point import Point
-from taylored.core.truncation import _gauss_legendre, polynomial, truncated_sum
+from taylored.core.terms.point import Point
+from taylored.core.terms.truncated_sum import _gauss_legendre, polynomial, truncated_sum
 
 COUNTS = (1, 2, 31, 32, 33, 34, 64, 600, 1000, 10_000)
 MARGINS = (-700.0, -60.0, -20.0, -12.0, -9.2, -7.0, -4.6, -2.0, -0.5, 0.0, 1.0, 4.6, 20.0, 300.0)

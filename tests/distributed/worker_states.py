@@ -19,7 +19,7 @@ from collectives import Collectives, counted_all_reduce
 from data_parallel import trainings
 from stateful_cases import COMPILED, PLAIN, SUBJECTS, Subject
 from stateful_checks import state_of, stepped
-from taylored.core import indicator
+from taylored.core.state import gradient_indicator
 
 STEPS = 20
 COMPILED_STEPS = 3
@@ -68,12 +68,12 @@ def compiled(subject: Subject, rank: int) -> dict[str, Any]:
 
 def without_all_reduce(subject: Subject, rank: int, world: int) -> dict[str, Any]:
     """The planted fault: every rank keeps its own sums."""
-    original = indicator.summed
-    indicator.summed = lambda values: values
+    original = gradient_indicator.summed
+    gradient_indicator.summed = lambda values: values
     try:
         return run(subject.build(), subject, rank, world)
     finally:
-        indicator.summed = original
+        gradient_indicator.summed = original
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from native_cases import FLOATS, agree, drawn, native, needs_native
-from taylored.core.executors import Blocked, Whole
+from taylored.core.engine.executors import Blocked, Whole
 
 pytestmark = needs_native
 
@@ -22,7 +22,7 @@ SEEDS = 15
 @pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: str(dtype)[6:])
 @pytest.mark.parametrize("part", range(10))
 def test_all_executors_agree(dtype: torch.dtype, part: int, monkeypatch) -> None:
-    monkeypatch.setattr("taylored.core.executors.BLOCK_ELEMENTS", 64)
+    monkeypatch.setattr("taylored.core.engine.executors.BLOCK_ELEMENTS", 64)
     for seed in range(part * SEEDS, (part + 1) * SEEDS):
         given = drawn(seed, dtype)
         logits, plan = given.prepared()

@@ -23,10 +23,10 @@ from taylored import (
     TaylorLoss,
     terms,
 )
-from taylored.core import executors
-from taylored.core.executors import Whole
-from taylored.core.prepare import Options, prepare
-from taylored.core.term import Term
+from taylored.core.engine import executors
+from taylored.core.engine.executors import Whole
+from taylored.core.plan.prepare import Options, prepare
+from taylored.core.terms.term import Term
 from taylored.kernels import NATIVE
 from taylored.kernels.executor import Native
 from taylored.kernels.library import Library
@@ -261,7 +261,7 @@ SHORT = {
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("options", SHORT.values(), ids=SHORT)
 def test_the_shortcut_finds_what_the_plan_finds(options: Options, dtype: torch.dtype) -> None:
-    from taylored.core.engine import p_t_loss
+    from taylored.core.engine.one_pass import p_t_loss
 
     term = terms.power(1.5) * terms.nll + 0.5 * terms.power(2.5)
     for shape in ((N, C), (3, C, 4), (3, C, 2, 2)):

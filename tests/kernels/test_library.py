@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import taylored
 from loss_cases import HAS_NATIVE
 from taylored.cli.app import app
-from taylored.core.executors import asked, only
+from taylored.core.engine.executors import asked, only
 from taylored.kernels import NATIVE, environment
 from taylored.kernels.library import ABI, Absent, Library, find
 
@@ -124,7 +124,7 @@ def run_in(folder: Path, *arguments: str, **environment: str) -> subprocess.Comp
 
 def test_without_a_library_the_torch_executors_serve(bare: Path) -> None:
     script = (
-        "import torch, taylored; from taylored.core.executors import asked\n"
+        "import torch, taylored; from taylored.core.engine.executors import asked\n"
         "assert asked() == ('blocked', 'whole'), asked()\n"
         "x = torch.zeros(4, 3, requires_grad=True)\n"
         "taylored.PolyLoss()(x, torch.tensor([0, 1, 2, 0])).backward()\n"
@@ -159,7 +159,7 @@ def test_asking_for_what_is_not_there_is_an_error(bare: Path) -> None:
     [("whole", ["whole"]), (" blocked , whole ", ["blocked", "whole"]), ("", None)],
 )
 def test_the_setting(setting: str, expected: list[str] | None) -> None:
-    script = "import taylored; from taylored.core.executors import asked; print(*asked())"
+    script = "import taylored; from taylored.core.engine.executors import asked; print(*asked())"
     run = run_in(PACKAGE.parent, "-c", script, TAYLORED_EXECUTORS=setting)
     assert run.returncode == 0, run.stderr
     assert run.stdout.split() == (list(asked()) if expected is None else expected)
@@ -205,7 +205,8 @@ def hook() -> ModuleType:
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """A source that builds in no time."""
-    (tmp_path / "native.cpp").write_text('extern "C" int taylored_abi() { return 1; }\n')
+    (tmp_path / "cpp").mkdir()
+    (tmp_path / "cpp" / "native.cpp").write_text('extern "C" int taylored_abi() { return 1; }\n')
     (tmp_path / "_native_baseline.so").write_text("of another version")
     return tmp_path
 
@@ -244,7 +245,7 @@ def test_no_compiler_is_no_error(
 @needs_compiler
 def test_a_source_that_does_not_compile(hook: ModuleType, source: Path, monkeypatch) -> None:
     monkeypatch.delenv("CXX", raising=False)
-    (source / "native.cpp").write_text("int broken(")
+    (source / "cpp" / "native.cpp").write_text("int broken(")
     built = hook.build(source)
     assert built.libraries == ()
     assert "native.cpp:1" in built.reason

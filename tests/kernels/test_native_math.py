@@ -15,7 +15,7 @@ from torch import Tensor
 
 from native_cases import needs_native
 from taylored import kernels, terms
-from taylored.core.plan import Plan, computing_dtype
+from taylored.core.plan.plan import Plan, computing_dtype
 from taylored.kernels.executor import Native
 from taylored.kernels.library import LEVELS, Library, find
 

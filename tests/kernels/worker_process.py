@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from taylored import PolyLoss
-from taylored.core.executors import asked
+from taylored.core.engine.executors import asked
 
 LARGE = (4000, 100)
 """Enough work for several threads."""

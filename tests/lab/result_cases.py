@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from taylored.lab.summary import summarise
+from taylored.lab.verdict.summarise import summarise
 
 LOSSES = (
     ("focal(gamma=2)", 0.4, -1.0, 2.0),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from taylored.lab.learning_rate import START, Candidate, best_rate, next_rates
+from taylored.lab.run.tune_learning_rate import START, Candidate, best_rate, next_rates
 
 
 def search(score, direction=+1):

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from taylored.lab.errors import UsageError
-from taylored.lab.links import link_of
-from taylored.lab.losses import build_loss, describe
-from taylored.lab.losses import resolve as resolve_for
 from taylored.lab.tasks import SINGLE_LABEL
+from taylored.lab.trial.build_loss import build_loss, describe
+from taylored.lab.trial.build_loss import resolve as resolve_for
+from taylored.lab.trial.links import link_of
 
 COUNTS = (120, 30, 4)
 OWN = """

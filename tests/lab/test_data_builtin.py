@@ -21,8 +21,8 @@ from taylored.lab.data import (
     load,
     make_split,
 )
-from taylored.lab.data.cache import cached
-from taylored.lab.data.kanjivg import stroke_features
+from taylored.lab.data.builtin.cache import cached
+from taylored.lab.data.builtin.kanjivg import stroke_features
 
 pinned = pytest.mark.skipif(
     version("kanjivg") != "20260714", reason="the exact numbers are those of kanjivg 20260714"

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from taylored.lab.data import DataError, load, make_split
-from taylored.lab.data.table import MAX_LEVELS
+from taylored.lab.data.formats.table import MAX_LEVELS
 
 ROWS = 30
 FEATURES = np.random.default_rng(0).normal(size=(ROWS, 3))

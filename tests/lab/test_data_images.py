@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from taylored.lab.data import DataError, load, make_split
-from taylored.lab.data.pixels import SIZE
+from taylored.lab.data.formats.pixels import SIZE
 
 
 def picture(value: int | tuple[int, ...], size: tuple[int, int] = (40, 24)) -> Image.Image:
@@ -172,7 +172,7 @@ def test_single_class(tmp_path: Path) -> None:
 
 
 def test_progress_is_reported(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("taylored.lab.data.pixels._REPORT_EVERY", 4)
+    monkeypatch.setattr("taylored.lab.data.formats.pixels._REPORT_EVERY", 4)
     fill(tmp_path / "a", 10)
     fill(tmp_path / "b", 90)
     messages: list[str] = []

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from taylored.lab.data import DataError
-from taylored.lab.data.svg_path import cubics, sample_evenly
+from taylored.lab.data.builtin.svg_path import cubics, sample_evenly
 
 
 def sample(path: str, points: int) -> np.ndarray:

@@ -11,9 +11,9 @@ from torch import Tensor
 from taylored import GradientRatio, catalog
 from taylored.lab.data.dataset import TEST, TRAIN, VALIDATION
 from taylored.lab.data.splits import _draw, _held_out
-from taylored.lab.gradients import WatchedLoss
-from taylored.lab.losses import check_loss
-from taylored.spec import literal
+from taylored.lab.trial.build_loss import check_loss
+from taylored.lab.trial.watched_loss import WatchedLoss
+from taylored.modules.spec import literal
 
 
 @pytest.mark.parametrize(("classes", "rows"), [(3, 8), (71, 71), (1000, 1000), (50_000, 20)])

@@ -22,9 +22,9 @@ from taylored.lab.data import (
     load,
     make_split,
 )
-from taylored.lab.data.raster import BLACK, rasterise
+from taylored.lab.data.builtin.raster import BLACK, rasterise
+from taylored.lab.data.builtin.svg_path import cubics
 from taylored.lab.data.stratify import stratify
-from taylored.lab.data.svg_path import cubics
 
 pinned = pytest.mark.skipif(
     version("kanjivg") != "20260714", reason="the exact numbers are those of kanjivg 20260714"

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from taylored.lab.errors import UsageError
-from taylored.lab.links import link_of
-from taylored.lab.losses import build_loss, resolve
 from taylored.lab.tasks import MULTI_LABEL
+from taylored.lab.trial.build_loss import build_loss, resolve
+from taylored.lab.trial.links import link_of
 
 COUNTS = (120, 60, 30, 4)
 OWN = """

@@ -7,9 +7,9 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score, log_loss
 
-from taylored.lab.average_precision import average_precisions
-from taylored.lab.evaluation import measure, per_class
 from taylored.lab.tasks import MULTI_LABEL
+from taylored.lab.trial.average_precision import average_precisions
+from taylored.lab.trial.evaluation import measure, per_class
 
 LABELS = 9
 GROUPS = ("head",) * 3 + ("medium",) * 3 + ("tail",) * 3

@@ -16,7 +16,7 @@ from lab.result_cases import HOSTILE, LOSSES, dataset, diverge, hostile, losses,
 from taylored.lab.report.class_scores import score_panels, smooth
 from taylored.lab.report.page import SIZE_LIMIT
 from taylored.lab.report.palette import COLOURS, NOISE, PAGE, SERIES, strokes
-from taylored.lab.result import Comparison
+from taylored.lab.report.result import Comparison
 
 MANY = [
     (f"class_balanced(focal(gamma={g}), beta={b})", g, -1, 3 * g)
@@ -306,7 +306,7 @@ SCRIPT = """
 import sys, warnings
 warnings.simplefilter("error")
 from lab.result_cases import hostile
-from taylored.lab.result import Comparison
+from taylored.lab.report.result import Comparison
 sys.stdout.buffer.write(Comparison(hostile(HOW_MANY)).to_html().encode())
 """
 

@@ -11,7 +11,7 @@ import matplotlib as mpl
 import pytest
 
 from lab.result_cases import HOSTILE, LOSSES, dataset, diverge, losses, results
-from taylored.lab.result import Comparison
+from taylored.lab.report.result import Comparison
 from taylored.lab.wording import METRICS, p_text, printable, shorten
 
 mpl.use("agg")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from lab.result_cases import LOSSES, METRICS, dataset, diverge, losses, results
-from taylored.lab.statistics import compare_paired
-from taylored.lab.summary import summarise
+from taylored.lab.verdict.statistics import compare_paired
+from taylored.lab.verdict.summarise import summarise
 
 RATE = {"chosen": 0.003, "tuned": "each", "candidates": []}
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from taylored.lab.statistics import RESAMPLED_RATIO, compare_paired, holm
+from taylored.lab.verdict.statistics import RESAMPLED_RATIO, compare_paired, holm
 
 
 def test_three_pairs_by_hand():

@@ -8,12 +8,12 @@ from torch import nn
 
 from taylored import CosineClassifier, catalog
 from taylored.lab.data import load
-from taylored.lab.losses import announce, build_loss, head_of, scaled
-from taylored.lab.models import build_model
-from taylored.lab.problem import Problem
 from taylored.lab.protocol import Protocol, TrialSpec
+from taylored.lab.run.problem import Problem
 from taylored.lab.tasks import MULTI_LABEL, SINGLE_LABEL
-from taylored.lab.training import make_parts, train_trial
+from taylored.lab.trial.build_loss import announce, build_loss, head_of, scaled
+from taylored.lab.trial.models import build_model
+from taylored.lab.trial.train import make_parts, train_trial
 
 OWN = """
 from torch.nn import functional as F
@@ -72,10 +72,10 @@ def test_gradient_ratios_are_those_of_the_training(problem, parts, tmp_path, mon
 def test_watching_changes_nothing(problem, parts, monkeypatch):
     """The trial of a loss is the same with and without its gradients being counted."""
     watched = run(problem, parts, "softmax_eql")
-    from taylored.lab import gradients
+    from taylored.lab.trial import watched_loss
 
     monkeypatch.setattr(
-        gradients.WatchedLoss, "__call__", lambda self, z, y: self._monitor.loss(z, y)
+        watched_loss.WatchedLoss, "__call__", lambda self, z, y: self._monitor.loss(z, y)
     )
     plain = run(problem, parts, "softmax_eql")
     assert plain["metrics"] == watched["metrics"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss, recall_score
 
-from taylored.lab.metrics import (
+from taylored.lab.trial.metrics import (
     accuracies,
     calibration,
     log_probabilities,

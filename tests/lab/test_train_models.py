@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from taylored.lab.errors import UsageError
-from taylored.lab.models import build_model, check_model, choose_model
+from taylored.lab.trial.models import build_model, check_model, choose_model
 
 OWN = """
 from torch import nn

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from taylored.lab.data import load
-from taylored.lab.problem import Problem
 from taylored.lab.protocol import Protocol, TrialSpec, batch_size_for, epochs_for, streams
-from taylored.lab.training import Parts, make_parts, train_trial
+from taylored.lab.run.problem import Problem
+from taylored.lab.trial.train import Parts, make_parts, train_trial
 
 OWN = """
 import torch

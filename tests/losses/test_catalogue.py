@@ -235,7 +235,7 @@ def test_spec_tells_the_truth_about_its_parameters(name: str) -> None:
     """Keywords and defaults of function and module are those of SPEC."""
     import inspect
 
-    from taylored.spec import REQUIRED
+    from taylored.modules.spec import REQUIRED
 
     spec = catalog.SPECS[name]
     for callable_ in filter(None, (spec.module, spec.function)):

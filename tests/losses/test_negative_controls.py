@@ -13,9 +13,11 @@ from torch.autograd.gradcheck import GradcheckError
 import loss_checks as checks
 from loss_cases import Case, torch_alone
 from references import Call
-from taylored.core import leaves, prepare, sigmoid, softmax, truncation
-from taylored.core.point import Point
-from taylored.core.term import Product
+from taylored.core.links import sigmoid, softmax
+from taylored.core.plan import prepare
+from taylored.core.terms import elementary, truncated_sum
+from taylored.core.terms.point import Point
+from taylored.core.terms.term import Product
 
 INDEX = (7, 5)
 FOCAL = Case("focal(gamma=1.5)", "index", INDEX)
@@ -47,21 +49,21 @@ def slope_of_the_power_without_p(patch: pytest.MonkeyPatch) -> None:
         factor = at.q_power(self.exponent)
         return factor * value, factor * (slope + self.exponent * value)
 
-    patch.setattr(leaves.Power, "multiply", multiply)
+    patch.setattr(elementary.Power, "multiply", multiply)
 
 
 @fault(checks.check_gradient, FOCAL, "blocked")
 @fault(checks.check_vmap, TAYLOR)
 def swapped_sign(patch: pytest.MonkeyPatch) -> None:
-    original = leaves.Truncated._slope
-    patch.setattr(leaves.Truncated, "_slope", lambda self, at: -original(self, at))
-    nll = leaves.NegativeLogLikelihood.evaluate_with_slope
+    original = elementary.Truncated._slope
+    patch.setattr(elementary.Truncated, "_slope", lambda self, at: -original(self, at))
+    nll = elementary.NegativeLogLikelihood.evaluate_with_slope
 
     def flipped(self, at: Point) -> tuple[Tensor, Tensor]:
         value, slope = nll(self, at)
         return value, -slope
 
-    patch.setattr(leaves.NegativeLogLikelihood, "evaluate_with_slope", flipped)
+    patch.setattr(elementary.NegativeLogLikelihood, "evaluate_with_slope", flipped)
 
 
 @fault(checks.check_gradient, FOCAL, "whole")
@@ -182,13 +184,13 @@ def label_smoothing_without_the_true_class_s_share(patch: pytest.MonkeyPatch) ->
     Call.of("series(coefficients=[1, 0.5, 0.3333333333333333])"),
 )
 def one_term_too_many(patch: pytest.MonkeyPatch) -> None:
-    original = truncation.truncated_sum
-    patch.setattr(leaves, "truncated_sum", lambda q, log_q, n: original(q, log_q, n + 1))
+    original = truncated_sum.truncated_sum
+    patch.setattr(elementary, "truncated_sum", lambda q, log_q, n: original(q, log_q, n + 1))
 
 
 @fault(checks.check_value, TAYLOR, "whole")
 def long_sums_without_corrections(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(truncation, "_CORRECTIONS", ())
+    patch.setattr(truncated_sum, "_CORRECTIONS", ())
 
 
 @fault(checks.check_one_hot, FOCAL, "whole")
@@ -215,7 +217,7 @@ def one_class_is_special(patch: pytest.MonkeyPatch) -> None:
 
 @fault(checks.check_strides, Case("focal(gamma=1.5)", "index", (2, 5, 2, 3)), "blocked")
 def blocks_that_forget_the_last_position(patch: pytest.MonkeyPatch) -> None:
-    from taylored.core import executors
+    from taylored.core.engine import executors
 
     original = executors.places
 
@@ -244,8 +246,8 @@ def nothing_but_torch_s_own_nan(patch: pytest.MonkeyPatch) -> None:
 
 @fault(checks.check_written_form, "focal(gamma=0.123456789)", [5, 3, 2])
 def repr_that_rounds(patch: pytest.MonkeyPatch) -> None:
-    from taylored import spec
-    from taylored.losses import focal
+    from taylored.losses.classification import focal
+    from taylored.modules import spec
 
     original = spec.describe
 

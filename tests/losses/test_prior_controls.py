@@ -14,16 +14,16 @@ import prior_checks as checks
 from loss_cases import Case
 from references import Call
 from taylored import layers
-from taylored.core.point import Point
-from taylored.losses import (
+from taylored.core.terms.point import Point
+from taylored.losses.long_tail import (
     balanced_softmax,
     deferred,
     ldam,
     logit_adjusted,
-    priors,
     seesaw,
     vector_scaling,
 )
+from taylored.modules import class_axis
 
 INDEX = (7, 5)
 ADJUSTED = Case("logit_adjusted(tau=1.7, label_smoothing=0.1)", "index", INDEX)
@@ -75,7 +75,7 @@ def logarithm_of_nothing(patch: pytest.MonkeyPatch) -> None:
         amounts = torch.as_tensor(counts, dtype=torch.float64)
         return torch.log(amounts / amounts.sum()).to(dtype or torch.get_default_dtype())
 
-    for module in (balanced_softmax, seesaw, priors):
+    for module in (balanced_softmax, seesaw, class_axis):
         patch.setattr(module, "log_prior", plain)
 
 

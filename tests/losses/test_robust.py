@@ -315,8 +315,8 @@ def test_momentum_compiles_without_a_break_and_counts_the_same() -> None:
 
 def test_counts_beyond_the_whole_numbers_of_float32() -> None:
     """2^24 + 1 ones: a sum of float32 ones stops at 2^24."""
-    from taylored.core.own import Elements
-    from taylored.losses.ghm import bin_counts
+    from taylored.core.engine.elementwise import Elements
+    from taylored.losses.detection_quality.ghm import bin_counts
 
     many = torch.zeros(1, 1).expand(2**24 + 2, 1)
     assert bin_counts(Elements(many, many, None), 1).item() == 2**24 + 2

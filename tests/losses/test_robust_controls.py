@@ -14,20 +14,17 @@ import loss_checks
 import other_calls
 import robust_checks as checks
 from loss_cases import Case
-from taylored.core import own, own_pass, robust_leaves
-from taylored.core.point import Point
-from taylored.losses import (
-    asymmetric,
-    asymmetric_single_label,
-    distribution_balanced,
-    distribution_focal,
+from taylored.core.engine import elementwise, elementwise_pass
+from taylored.core.terms import noise_robust
+from taylored.core.terms.point import Point
+from taylored.losses.classification import asymmetric_single_label
+from taylored.losses.detection_quality import distribution_focal, ghm, quality_focal, varifocal
+from taylored.losses.long_tail import influence_balanced
+from taylored.losses.multi_label import asymmetric, distribution_balanced
+from taylored.losses.noisy_labels import (
     generalized_jensen_shannon,
-    ghm,
-    influence_balanced,
     jensen_shannon,
-    quality_focal,
     symmetric_cross_entropy,
-    varifocal,
 )
 
 INDEX = (7, 5)
@@ -62,15 +59,15 @@ def fault(check: Callable[..., None], *arguments: object) -> Callable[[Fault], F
 @fault(loss_checks.check_derivatives, Case("generalized_cross_entropy(q=0.7)", "index", (3, 5)))
 @fault(checks.check_generalized_gradient)
 def gradient_of_cross_entropy(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(robust_leaves.BoxCox, "_slope", lambda self, at: at.q)
+    patch.setattr(noise_robust.BoxCox, "_slope", lambda self, at: at.q)
 
 
 @fault(loss_checks.check_value, GENERALIZED, "whole")
 @fault(loss_checks.check_value, GENERALIZED, "composed")
 def power_that_is_not_divided(patch: pytest.MonkeyPatch) -> None:
-    original = robust_leaves.BoxCox._value
+    original = noise_robust.BoxCox._value
     patch.setattr(
-        robust_leaves.BoxCox, "_value", lambda self, at: original(self, at) * self.exponent
+        noise_robust.BoxCox, "_value", lambda self, at: original(self, at) * self.exponent
     )
 
 
@@ -79,7 +76,7 @@ def log_of_zero_with_the_wrong_sign(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         symmetric_cross_entropy,
         "symmetric_cross_entropy_term",
-        lambda a, b, zero: a * robust_leaves.box_cox(0.0) + (zero * b) * robust_leaves.box_cox(1.0),
+        lambda a, b, zero: a * noise_robust.box_cox(0.0) + (zero * b) * noise_robust.box_cox(1.0),
     )
 
 
@@ -89,22 +86,22 @@ def label_and_prediction_swapped(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         jensen_shannon,
         "jensen_shannon",
-        lambda pi: robust_leaves.jensen_shannon(min(1 - pi, 0.95) * 0.99),
+        lambda pi: noise_robust.jensen_shannon(min(1 - pi, 0.95) * 0.99),
     )
 
 
 @fault(loss_checks.check_value, NARROW, "whole")
 def near_form_everywhere(patch: pytest.MonkeyPatch) -> None:
     """log(1 + r) with the ratio kept finite, where the mixture is not near the prediction."""
-    patch.setattr(robust_leaves.torch, "where", lambda condition, near, far: near)
+    patch.setattr(noise_robust.torch, "where", lambda condition, near, far: near)
 
 
 @fault(checks.check_divergence, 0.3)
 @fault(loss_checks.check_value, DIVERGENCE, "composed")
 def divergence_that_is_not_normalised(patch: pytest.MonkeyPatch) -> None:
-    original = robust_leaves.JensenShannon._value
+    original = noise_robust.JensenShannon._value
     patch.setattr(
-        robust_leaves.JensenShannon, "_value", lambda self, at: original(self, at) * (1 - self.pi)
+        noise_robust.JensenShannon, "_value", lambda self, at: original(self, at) * (1 - self.pi)
     )
 
 
@@ -126,7 +123,7 @@ def focusing_of_positives_and_negatives_swapped(patch: pytest.MonkeyPatch) -> No
 def smoothed_label_in_the_focusing(patch: pytest.MonkeyPatch) -> None:
     original = asymmetric_single_label.asymmetric_single_label_values
 
-    def smoothed(positive: float, negative: float, smoothing: float) -> own.Values:
+    def smoothed(positive: float, negative: float, smoothing: float) -> elementwise.Values:
         values = original(positive, negative, smoothing)
         return lambda at, y: values(at, y * (1 - smoothing) + smoothing / y.shape[1])
 
@@ -171,7 +168,7 @@ def classes_in_the_wrong_order(patch: pytest.MonkeyPatch) -> None:
 def positives_without_their_score(patch: pytest.MonkeyPatch) -> None:
     original = varifocal.varifocal_values
 
-    def unweighted(alpha: float, gamma: float) -> own.Values:
+    def unweighted(alpha: float, gamma: float) -> elementwise.Values:
         values = original(alpha, gamma)
         return lambda at, y: values(at, y) / torch.where(y > 0, y, 1.0)
 
@@ -252,7 +249,7 @@ def divisor_in_the_graph(patch: pytest.MonkeyPatch) -> None:
 
 @fault(other_calls.check_values, INFLUENCE, (7,), torch.float64)
 def euclidean_features(patch: pytest.MonkeyPatch) -> None:
-    def euclidean(features: Tensor, given: own.Own) -> Tensor:
+    def euclidean(features: Tensor, given: elementwise.Own) -> Tensor:
         return features.detach().norm(dim=1, keepdim=True)
 
     patch.setattr(influence_balanced, "feature_size", euclidean)
@@ -271,17 +268,17 @@ def no_consistency(patch: pytest.MonkeyPatch) -> None:
 @fault(loss_checks.check_nothing_left, QUALITY, "whole")
 @fault(other_calls.check_ignored, VIEWS, (3, 4))
 def nothing_is_ignored_by_losses_of_their_own(patch: pytest.MonkeyPatch) -> None:
-    original = own.elements
+    original = elementwise.elements
 
-    def kept(given: own.Own) -> own.Elements:
+    def kept(given: elementwise.Own) -> elementwise.Elements:
         found = original(given)
-        return own.Elements(found.z, found.y.clamp(0, 1), None)
+        return elementwise.Elements(found.z, found.y.clamp(0, 1), None)
 
-    def unmasked(given: own.Own, found: own.Elements) -> Tensor:
+    def unmasked(given: elementwise.Own, found: elementwise.Elements) -> Tensor:
         return torch.ones_like(given.plan.rows)
 
-    patch.setattr(own, "_kept", lambda given: None)
-    for module in (own, own_pass):
+    patch.setattr(elementwise, "_kept", lambda given: None)
+    for module in (elementwise, elementwise_pass):
         patch.setattr(module, "elements", kept)
         patch.setattr(module, "coefficients", unmasked)
 
@@ -298,5 +295,5 @@ def test_the_fault_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_term_of_its_own_is_still_a_function_of_one_point() -> None:
     """The leaves see nothing but the point: the complement's complement changes no digit."""
     at = Point(torch.linspace(-9, 9, 7).double())
-    for term in (robust_leaves.box_cox(0.7), robust_leaves.jensen_shannon(0.2)):
+    for term in (noise_robust.box_cox(0.7), noise_robust.jensen_shannon(0.2)):
         assert torch.equal(term.evaluate(at.complement().complement()), term.evaluate(at))

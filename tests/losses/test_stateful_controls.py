@@ -12,10 +12,11 @@ from torch import Tensor, nn
 import stateful_checks as checks
 from loss_cases import torch_alone
 from stateful_cases import PLAIN, Subject
-from taylored.core import engine, indicator
-from taylored.core.class_sums import ClassSums
-from taylored.core.indicator import GradientIndicator, GradientSums
-from taylored.losses import equalized_focal, softmax_eql
+from taylored.core.engine import one_pass
+from taylored.core.links.class_sums import ClassSums
+from taylored.core.state import gradient_indicator
+from taylored.core.state.gradient_indicator import GradientIndicator, GradientSums
+from taylored.losses.long_tail import equalized_focal, softmax_eql
 
 SOFTMAX, SIGMOID, FOCAL, QUALITY = PLAIN
 # Hard targets only: the rare classes stay without a gradient for some steps.
@@ -207,18 +208,18 @@ def sums_in_the_dtype_of_autocast(patch: pytest.MonkeyPatch) -> None:
 @fault(checks.check_loss_scale, SOFTMAX)
 def collected_in_backward(patch: pytest.MonkeyPatch) -> None:
     """As the official hooks do: the loss scale of mixed precision is in the gradient."""
-    original = engine.counted_loss
+    original = one_pass.counted_loss
 
     def hooked(indicator: GradientIndicator, input: Tensor, *rest: Any, **options: Any) -> Tensor:
-        if not indicator.collecting():
-            return original(indicator, input, *rest, **options)
-        indicator.freeze()
-        loss = original(indicator, input, *rest, **options)
-        indicator.unfreeze()
+        if not gradient_indicator.collecting():
+            return original(gradient_indicator, input, *rest, **options)
+        gradient_indicator.freeze()
+        loss = original(gradient_indicator, input, *rest, **options)
+        gradient_indicator.unfreeze()
 
         def collect(gradient: Tensor) -> None:
             sums = gradient.abs().movedim(1, -1).flatten(0, -2).sum(0)
-            indicator.update(GradientSums(sums, sums, None))
+            gradient_indicator.update(GradientSums(sums, sums, None))
 
         input.register_hook(collect)
         return loss
@@ -233,7 +234,7 @@ def the_bias_is_added_in_place(patch: pytest.MonkeyPatch) -> None:
     def counted(indicator: GradientIndicator, input: Tensor, *rest: Any) -> Tensor:
         with torch.no_grad():
             input.add_(0.1)
-        return original(indicator, input, *rest)
+        return original(gradient_indicator, input, *rest)
 
     patch.setattr(softmax_eql, "counted_loss", counted)
 
@@ -276,7 +277,7 @@ def a_host_sync(patch: pytest.MonkeyPatch) -> None:
 
 @fault(checks.check_compile, QUALITY, "aot_eager")
 def backward_recomputes_from_the_new_state(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(indicator, "held", lambda values: values)
+    patch.setattr(gradient_indicator, "held", lambda values: values)
 
 
 @fault(checks.check_batch_sizes, SIGMOID)

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from collectives import Collectives, counted_all_reduce
 from prior_checks import C, classes, draw, value_and_gradient
 from taylored import SeesawLoss
-from taylored.losses import seesaw
+from taylored.losses.long_tail import seesaw
 
 
 def steps(rank: int) -> list[dict[str, Any]]:

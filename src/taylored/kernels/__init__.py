@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from taylored.core.checks import fail
-from taylored.core.executors import keep, register
+from taylored.core.engine.executors import keep, register
 from taylored.kernels.executor import Native
 from taylored.kernels.library import Absent, Library, find
 from taylored.kernels.shortcut import NativeShortcut

@@ -8,7 +8,7 @@ from array import array
 import torch
 from torch import Tensor
 
-from taylored.core.plan import computing_dtype
+from taylored.core.plan.plan import computing_dtype
 
 SWEEP = struct.Struct("=9q2Q2qQ3qQ3q2q3Q2ddQqQqQQ3qQQq")
 """The fields in their order; each takes 8 bytes."""

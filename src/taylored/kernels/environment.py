@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from taylored.core.executors import asked
+from taylored.core.engine.executors import asked
 from taylored.kernels import NATIVE, SETTING
 from taylored.kernels.library import Absent, build_note
 

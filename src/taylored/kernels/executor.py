@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from taylored.core.executors import Swept, gradient_dtype
-from taylored.core.plan import Plan, computing_dtype
+from taylored.core.engine.executors import Swept, gradient_dtype
+from taylored.core.plan.plan import Plan, computing_dtype
 from taylored.kernels.abi import (
     FLOATS,
     LINKS,

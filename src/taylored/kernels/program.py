@@ -14,8 +14,8 @@ from weakref import WeakKeyDictionary
 
 from torch import Tensor
 
-from taylored.core.leaves import NegativeLogLikelihood, Polynomial, Power, Truncated
-from taylored.core.term import Constant, Product, Scaled, Sum, Term
+from taylored.core.terms.elementary import NegativeLogLikelihood, Polynomial, Power, Truncated
+from taylored.core.terms.term import Constant, Product, Scaled, Sum, Term
 
 MOST_POWERS = 32
 """Longest polynomial; beyond it Horner's rule loses to the torch executors' closed forms."""

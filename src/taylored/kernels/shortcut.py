@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import debugging
-from taylored.core.prepare import Options
-from taylored.core.shortcuts import Direct
-from taylored.core.term import Term
+from taylored.core.engine.shortcut import Direct
+from taylored.core.plan.prepare import Options
+from taylored.core.terms.term import Term
 from taylored.kernels.abi import FLOATS, LINKS, SWEEP, layout_of, numbers
 from taylored.kernels.library import Library
 from taylored.kernels.ordinary import in_plain_memory, unwatched

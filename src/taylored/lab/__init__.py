@@ -4,17 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from taylored.lab.experiment import compare as compare
-    from taylored.lab.experiment import resume as resume
-    from taylored.lab.result import Comparison as Comparison
+    from taylored.lab.comparison import compare as compare
+    from taylored.lab.comparison import resume as resume
+    from taylored.lab.report.result import Comparison as Comparison
 
 __all__ = ["Comparison", "compare", "resume"]
 
 # Loaded on first use: the lab needs packages that the losses do not.
 _HOME = {
-    "compare": "taylored.lab.experiment",
-    "resume": "taylored.lab.experiment",
-    "Comparison": "taylored.lab.result",
+    "compare": "taylored.lab.comparison",
+    "resume": "taylored.lab.comparison",
+    "Comparison": "taylored.lab.report.result",
 }
 
 

@@ -1,6 +1,6 @@
 """Data for comparing losses: built-in long tails, tables, arrays and folders of images."""
 
-from taylored.lab.data.builtin import builtin_names
+from taylored.lab.data.builtin.names import builtin_names
 from taylored.lab.data.dataset import Dataset, DatasetCard, Labels, TaskName, count_labels
 from taylored.lab.data.errors import DataError
 from taylored.lab.data.groups import class_groups, group_rule

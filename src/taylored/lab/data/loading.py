@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from taylored.lab.data import kanjivg
 from taylored.lab.data.assemble import RawData, assemble
-from taylored.lab.data.builtin import BUILTIN
+from taylored.lab.data.builtin import kanjivg
+from taylored.lab.data.builtin.names import BUILTIN
 from taylored.lab.data.checks import nearest
 from taylored.lab.data.dataset import Dataset
 from taylored.lab.data.errors import DataError
-from taylored.lab.data.images import load_images
-from taylored.lab.data.npz import load_npz
-from taylored.lab.data.table import load_table
+from taylored.lab.data.formats.images import load_images
+from taylored.lab.data.formats.npz import load_npz
+from taylored.lab.data.formats.table import load_table
 
 _TABLES = (".csv", ".parquet")
 

@@ -17,8 +17,8 @@ from taylored.lab.report.command import python_call, shell_command
 from taylored.lab.report.palette import COLOURS, strokes
 from taylored.lab.report.rows import class_rows, loss_rows
 from taylored.lab.report.settings import dataset_card, settings, versions
-from taylored.lab.sentences import name_of
 from taylored.lab.tasks import task_of
+from taylored.lab.verdict.sentences import name_of
 from taylored.lab.wording import plural, plural_of, printable
 
 SIZE_LIMIT = 2_000_000
@@ -36,7 +36,7 @@ def render(results: Mapping[str, Any], folder: Path | None = None) -> str:
         folder: the run folder; its ``versions.json`` is shown if it exists.
     """
     environment = Environment(
-        loader=PackageLoader("taylored.lab.report", "."),
+        loader=PackageLoader("taylored.lab.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_printable,
@@ -171,7 +171,7 @@ def _source(text: str | None) -> Markup | None:
 def _style() -> str:
     light = "".join(f"--{c.variable}:{c.light};" for c in COLOURS)
     dark = "".join(f"--{c.variable}:{c.dark};" for c in COLOURS)
-    css = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+    css = (Path(__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
     return css.replace("/* light colours */", light).replace("/* dark colours */", dark)
 
 

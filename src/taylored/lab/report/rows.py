@@ -7,9 +7,9 @@ from typing import Any
 
 from taylored.lab.report.class_scores import mean_scores
 from taylored.lab.report.palette import strokes
-from taylored.lab.sentences import improves
-from taylored.lab.table import interval_text
+from taylored.lab.report.table import interval_text
 from taylored.lab.tasks import task_of
+from taylored.lab.verdict.sentences import improves
 from taylored.lab.wording import Metric, p_text
 
 MOST_CLASSES = 200

@@ -1,0 +1,1 @@
+"""One pass: loss and gradient together, by the executor that fits."""

@@ -1,0 +1,136 @@
+"""For losses that are no function of p_t alone: the shared vocabulary around values of their own.
+
+A loss hands in `values(at, y)`, plain differentiable and stable torch code for every class of some
+positions: `at` is the point of the class (its margin is the logit for the sigmoid link,
+log(p / (1 - p)) for softmax) and y its truth. Shapes, masks, weights, denominators and the shape of
+the result are those of the engine, because they come from the same `prepare`.
+
+Large inputs are run piece by piece (`core/engine/elementwise_pass.py`); the composed form here is what gives every
+derivative, and what a compiler sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from taylored.core.inputs.targets import one_hot
+from taylored.core.links.softmax import margins_of
+from taylored.core.plan.plan import Plan, along_classes, computing_dtype
+from taylored.core.plan.prepare import Options, prepare
+from taylored.core.terms.elementary import nll
+from taylored.core.terms.point import Point
+
+Values = Callable[..., Tensor]
+"""(point, truth, *beside) -> one loss per element.
+
+All are of the same positions, with every class: what it returns for a position may depend on
+nothing of another one, and for the sigmoid link its derivative on no other class.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Own:
+    """What a loss of its own works on.
+
+    Attributes:
+        logits: (N, C) or (N, C, S), as given.
+        plan: target, rows (mask, sample weights and denominator in one) and class weights.
+        kept: positions that are not ignored, (N, 1[, S]); None if none can be, or where a target of
+            its own marks each element.
+        beside: tensors of the loss with one entry per position, (N, ...) or (N, ..., S).
+    """
+
+    logits: Tensor
+    plan: Plan
+    kept: Tensor | None
+    beside: tuple[Tensor, ...]
+
+    def piece(self, place: tuple[slice, ...]) -> Own:
+        """The same for some of the positions: slices of the axes of the logits."""
+        target = place if self.plan.target_kind == "dense" else place[:1] + place[2:]
+        plan = replace(self.plan, target=self.plan.target[target], rows=self.plan.rows[place])
+        kept = None if self.kept is None else self.kept[place]
+        return Own(self.logits[place], plan, kept, tuple(each[place] for each in self.beside))
+
+
+@dataclass(frozen=True, eq=False)
+class Elements:
+    """Logits and truth of every class in the computing dtype.
+
+    Attributes:
+        z: logits; 0 where ignored, so that nothing flows back from there.
+        y: truth of every class in [0, 1], as given: not smoothed; 0 where ignored.
+        kept: False where ignored, shaped to broadcast; None if nothing can be.
+    """
+
+    z: Tensor
+    y: Tensor
+    kept: Tensor | None
+
+    def margins(self, plan: Plan) -> Tensor:
+        """Log odds of every class."""
+        return margins_of(self.z) if plan.link == "softmax" else self.z
+
+
+def own(input: Tensor, target: Tensor, options: Options, *beside: Tensor) -> Own:
+    """The caller's arguments in canonical form."""
+    logits, plan = prepare(input, target, nll, options)
+    kept = None
+    if plan.target_kind == "index" and options.ignore_index is not None:
+        # Widened first: as a byte, -100 would be 156.
+        kept = (target.long() != options.ignore_index).reshape(plan.target.shape).unsqueeze(1)
+    return Own(logits, plan, kept, beside)
+
+
+def elements(given: Own) -> Elements:
+    """The truth of every class, and what is ignored taken out."""
+    dtype = computing_dtype(given.logits)
+    kept = _kept(given)
+    z, y = given.logits.to(dtype), _dense(given).to(dtype)
+    if kept is not None:
+        z, y = torch.where(kept, z, 0.0), torch.where(kept, y, 0.0)
+    return Elements(z, y, kept)
+
+
+def coefficients(given: Own, found: Elements) -> Tensor:
+    """What the loss of each element is multiplied by, shaped to broadcast."""
+    rows, plan = given.plan.rows, given.plan
+    if found.kept is not None:  # a no-op where the rows have the mask in them already
+        rows = torch.where(found.kept, rows, 0.0)
+    return rows if plan.positive is None else rows * along_classes(plan.positive, found.z)
+
+
+def composed(given: Own, values: Values) -> Tensor:
+    """The loss, differentiable in every slot and mode: this is the reference."""
+    found = elements(given)
+    at = Point(found.margins(given.plan))
+    return reduced(given, found, values(at, found.y, *given.beside))
+
+
+def reduced(given: Own, found: Elements, losses: Tensor) -> Tensor:
+    """The losses of the elements, weighted and summed as the plan says."""
+    losses = losses * coefficients(given, found)
+    if given.plan.output == "sum":
+        return losses.sum()
+    return losses.sum(dim=1) if given.plan.link == "softmax" else losses
+
+
+def _kept(given: Own) -> Tensor | None:
+    """Where nothing is ignored, by position or by element."""
+    plan = given.plan
+    if plan.target_kind == "index":
+        return given.kept
+    if plan.ignore is None or plan.target.dtype == torch.bool:
+        return None
+    return plan.target != plan.ignore
+
+
+def _dense(given: Own) -> Tensor:
+    """The truth of every class; an index outside the columns is the truth of none."""
+    if given.plan.target_kind == "dense":
+        return given.plan.target
+    return one_hot(given.plan.target, given.logits)

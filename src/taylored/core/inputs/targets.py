@@ -1,0 +1,109 @@
+"""What a target is, told by its shape and dtype, and whether it fits the input."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from taylored.core.checks import debugging, fail
+from taylored.core.inputs.donated_logits import Donated
+from taylored.core.inputs.linear_logits import LinearLogits
+from taylored.core.inputs.logits import Logits
+
+TargetKind = Literal["index", "dense"]
+
+
+def one_hot(index: Tensor, logits: Tensor) -> Tensor:
+    """Class indices as a mask over axis 1; an index outside the columns marks no class."""
+    classes = torch.arange(logits.shape[1], device=logits.device)
+    return classes.reshape(-1, *[1] * (logits.dim() - 2)) == index.unsqueeze(1)
+
+
+def check_input(input: Tensor) -> None:
+    """Refuse anything but floating-point logits in a tensor."""
+    if isinstance(input, (LinearLogits, Donated)):
+        fix = "pass input.logits()" if isinstance(input, LinearLogits) else "leave `donate` out"
+        fail("input", "a tensor: this loss computes with all logits at once", repr(input), fix)
+    if not isinstance(input, Tensor) or not input.is_floating_point():
+        got = str(input.dtype) if isinstance(input, Tensor) else type(input).__name__
+        fail("input", "a floating-point tensor of logits", got, "pass the model's raw scores")
+
+
+def softmax_kind(input: Tensor, target: Tensor) -> TargetKind:
+    """Class indices, or one probability per class."""
+    positions = input.shape[:1] + input.shape[2:] if input.dim() > 1 else input.shape[:0]
+    if target.is_floating_point():
+        if target.shape != input.shape:
+            fail(
+                "target",
+                f"of the input's shape {tuple(input.shape)} (probabilities: floating point)",
+                f"shape {tuple(target.shape)}, dtype {target.dtype}",
+                "for class indices use an integer dtype: target.long()",
+            )
+        return "dense"
+    if target.dtype == torch.bool or target.is_complex() or target.shape != positions:
+        fail(
+            "target",
+            f"class indices of shape {tuple(positions)} (integer dtype), or probabilities of shape "
+            f"{tuple(input.shape)} (floating point), for input of shape {tuple(input.shape)}",
+            f"shape {tuple(target.shape)}, dtype {target.dtype}",
+            "classes are axis 1 of `input`; one-hot targets need target.float()",
+        )
+    return "index"
+
+
+def sigmoid_kind(input: Logits, target: Tensor) -> TargetKind:
+    """One truth per element, or one class index per position."""
+    if target.shape == input.shape and not target.is_complex():
+        return "dense"
+    positions = input.shape[:1] + input.shape[2:]
+    whole = not (target.is_floating_point() or target.is_complex() or target.dtype == torch.bool)
+    if input.dim() > 1 and whole and target.shape == positions:
+        return "index"
+    fail(
+        "target",
+        f"one truth per element, shape {tuple(input.shape)}, or class indices of shape "
+        f"{tuple(positions)} (integer dtype)",
+        f"shape {tuple(target.shape)}, dtype {target.dtype}",
+        "give `target` the shape of `input`; for one class per row use target.long()",
+    )
+
+
+def check_indices(kept: Tensor, num_classes: int, ignore_index: int | None) -> None:
+    """Refuse classes that the input has no column for, where looking costs no device sync."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return
+    if kept.numel() == 0 or (kept.device.type != "cpu" and not debugging()):
+        return
+    low, high = (int(bound) for bound in kept.aminmax())
+    if low < 0 or high >= num_classes:
+        fail(
+            "target",
+            f"class indices in 0..{num_classes - 1} (axis 1 of `input` has {num_classes} entries)"
+            f" or ignore_index={ignore_index}",
+            f"the class {low if low < 0 else high}",
+            "widen the model's output, or relabel, or set `ignore_index`",
+        )
+
+
+def check_probabilities(target: Tensor, ignore_index: int | None, axis: int | None) -> None:
+    """Inside `debug()`: refuse targets outside [0, 1] and, along `axis`, sums other than one."""
+    if not debugging() or target.dtype == torch.bool:
+        return
+    inside = (target >= 0) & (target <= 1)
+    if ignore_index is not None:
+        inside |= target == ignore_index
+    if not inside.all():
+        wrong = target[~inside][0].item()
+        fail("target", "probabilities in [0, 1]", wrong, "rescale the target")
+    if axis is not None and not torch.allclose(
+        target.sum(axis), torch.ones((), dtype=target.dtype, device=target.device), atol=1e-3
+    ):
+        fail(
+            "target",
+            f"probabilities that sum to one along axis {axis}",
+            f"sums from {target.sum(axis).min():g} to {target.sum(axis).max():g}",
+            'normalise it, or use link="sigmoid" for several true classes at once',
+        )

@@ -1,0 +1,1 @@
+"""Softmax and sigmoid: from logits to values and gradients, whole and block by block."""

@@ -1,0 +1,75 @@
+"""Absolute logit gradients per class, gathered while the sweep has them at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from taylored.core.plan.plan import computing_dtype
+
+
+@dataclass(frozen=True, eq=False)
+class ClassSums:
+    """Running sums over the pieces of one sweep; every method adds a piece in place.
+
+    Attributes:
+        positive: (C,) where the class is the truth.
+        negative: (C,) where it is not.
+        unsigned: whether gradients come without their sign already, and may be overwritten.
+    """
+
+    positive: Tensor
+    negative: Tensor
+    unsigned: bool
+
+    @classmethod
+    def of(cls, logits: Tensor, *, unsigned: bool) -> ClassSums:
+        """Nothing yet, for logits of shape (N, C) or (N, C, S)."""
+        dtype = computing_dtype(logits)
+        positive, negative = (logits.new_zeros(logits.shape[1], dtype=dtype) for _ in range(2))
+        return cls(positive, negative, unsigned)
+
+    def add_rivals(self, rivals: Tensor, pulls: Tensor, index: Tensor) -> None:
+        """Gradients of each position's rivals, 0 at its truth, and the pull on that truth."""
+        self._add_truths(index, pulls if self.unsigned else pulls.abs())
+        self.negative.add_(_over_positions(rivals if self.unsigned else rivals.abs()))
+
+    def add_shares(self, shares: Tensor, ratio: Tensor, pulls: Tensor, index: Tensor) -> None:
+        """The same where the rivals' gradients are still factors: `shares` >= 0 times `ratio`."""
+        self._add_truths(index, pulls if self.unsigned else pulls.abs())
+        # A product with a vector: no gradient of full size is taken to its absolute value.
+        size = ratio if self.unsigned else ratio.abs()
+        if shares.dim() == 2:
+            self.negative.addmv_(shares.t(), size.squeeze(1))
+        else:
+            self.negative.add_(torch.matmul(shares, size.transpose(1, 2)).sum(dim=0).squeeze(1))
+
+    def add_single(self, gradient: Tensor, index: Tensor) -> None:
+        """Gradients on every class; one is the truth of a position, or none (an index outside)."""
+        hot = index.clamp(0, gradient.shape[1] - 1).unsqueeze(1)
+        none = hot != index.unsqueeze(1)
+        size = gradient if self.unsigned else gradient.abs()
+        there = size.gather(1, hot)
+        self._add_truths(hot, there * ~none)
+        self.negative.add_(_over_positions(size.scatter_(1, hot, there * none)))
+
+    def add_split(self, gradient: Tensor, truth: Tensor) -> None:
+        """Gradients of either sign on every class, split by the mass of the truth in [0, 1]."""
+        # Not a 1-norm: torch's takes five times as long along the outer axis.
+        size = gradient.abs()
+        true = size * truth
+        self.positive.add_(_over_positions(true))
+        self.negative.add_(_over_positions(size.sub_(true)))
+
+    def _add_truths(self, index: Tensor, pulls: Tensor) -> None:
+        self.positive.index_add_(0, index.reshape(-1), pulls.reshape(-1))
+
+    def stacked(self) -> Tensor:
+        """Both, (2, C)."""
+        return torch.stack([self.positive, self.negative])
+
+
+def _over_positions(values: Tensor) -> Tensor:
+    return values.sum(dim=(0,) if values.dim() == 2 else (0, 2))

@@ -1,0 +1,121 @@
+"""The sigmoid link: every element is a yes / no question of its own.
+
+The truth of an element is a distribution over two outcomes, (y, 1 - y), and its loss
+a y phi(sigmoid(x)) + b (1 - y) phi(sigmoid(-x)), with a and b the coefficients of the two outcomes.
+For hard targets only one of the two is evaluated, at the signed logit, unless "no" has a phi of its
+own.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from taylored.core.inputs.targets import one_hot
+from taylored.core.links.class_sums import ClassSums
+from taylored.core.plan.plan import Block, Plan, adjusted, along_classes
+from taylored.core.terms.point import Point
+from taylored.core.terms.term import Term
+
+
+def value(block: Block, plan: Plan) -> Tensor:
+    """Loss of each element, differentiable in any mode and in every slot."""
+    x = adjusted(block, plan)
+    term, rejection = bound(block, plan)
+    truth = _hard_truth(block, plan)
+    if truth is not None and plan.rejection is None:
+        at = Point(torch.where(truth, x, -x))
+        return _hard_coefficient(block, plan, truth.to(x.dtype)) * term.evaluate(at)
+    yes, no = _soft_coefficients(block, plan, x)
+    at = Point(x)
+    return yes * term.evaluate(at) + no * rejection.evaluate(at.complement())
+
+
+def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tuple[Tensor, Tensor]:
+    """Loss of each element, and the gradient of their sum on the logits.
+
+    Adds that gradient, before the division by the temperature, to the `sums`.
+    """
+    x = adjusted(block, plan)
+    term, rejection = bound(block, plan)
+    truth = _hard_truth(block, plan)
+    if truth is not None and plan.rejection is None:
+        # Products with 0, 1 and -1 instead of `where`, which mispredicts its way through a mask.
+        yes = truth.to(x.dtype)
+        sign = 2.0 * yes - 1.0
+        values, slopes = term.evaluate_with_slope(Point.fixed(x * sign))
+        coefficient = _hard_coefficient(block, plan, yes)
+        pull = coefficient * slopes
+        total, gradient = coefficient * values, sign.neg_().mul_(pull)
+        if sums is not None:
+            if plan.target_kind == "index":
+                sums.add_single(pull, block.target)
+            else:
+                sums.add_split(pull, yes)
+    else:
+        yes, no = _soft_coefficients(block, plan, x)
+        at = Point.fixed(x)
+        yes_values, yes_slopes = term.evaluate_with_slope(at)
+        no_values, no_slopes = rejection.evaluate_with_slope(at.complement())
+        total = yes * yes_values + no * no_values
+        gradient = no * no_slopes - yes * yes_slopes
+        if sums is not None:
+            sums.add_split(gradient, _soft_truth(block, plan, x))
+    return total, gradient if plan.temperature == 1.0 else gradient / plan.temperature
+
+
+def bound(block: Block, plan: Plan) -> tuple[Term, Term]:
+    """The terms of yes and of no, with per-class parameters along the class axis."""
+
+    def pick(values: Tensor) -> Tensor:
+        return along_classes(values, block.logits)
+
+    term = plan.term.bind(pick)
+    return term, term if plan.rejection is None else plan.rejection.bind(pick)
+
+
+def _hard_truth(block: Block, plan: Plan) -> Tensor | None:
+    """The truth as a mask, if the type of the target says that it is hard."""
+    if plan.smoothing:
+        return None
+    if plan.target_kind == "index":
+        return one_hot(block.target, block.logits)
+    if not block.target.is_floating_point():
+        return block.target > 0
+    return None
+
+
+def _coefficient(values: Tensor | None, block: Block) -> Tensor | float:
+    return 1.0 if values is None else along_classes(values, block.logits)
+
+
+def _kept_rows(block: Block, plan: Plan) -> Tensor:
+    """The coefficient of each element, zero where the element itself is ignored."""
+    if plan.ignore is None or block.target.dtype == torch.bool:
+        return block.rows
+    return block.rows * (block.target != plan.ignore)
+
+
+def _hard_coefficient(block: Block, plan: Plan, truth: Tensor) -> Tensor:
+    """Coefficient of the outcome that is true; `truth` is 1 or 0."""
+    rows = _kept_rows(block, plan)
+    if plan.positive is None and plan.negative is None:
+        return rows
+    yes, no = _coefficient(plan.positive, block), _coefficient(plan.negative, block)
+    return rows * (truth * yes + (1.0 - truth) * no)
+
+
+def _soft_truth(block: Block, plan: Plan, x: Tensor) -> Tensor:
+    """Probability that the truth of an element is yes."""
+    index = plan.target_kind == "index"
+    y = (one_hot(block.target, block.logits) if index else block.target).to(x.dtype)
+    if plan.ignore is not None:
+        y = torch.where(block.target == plan.ignore, 0.0, y)
+    return y * (1.0 - plan.smoothing) + 0.5 * plan.smoothing if plan.smoothing else y
+
+
+def _soft_coefficients(block: Block, plan: Plan, x: Tensor) -> tuple[Tensor, Tensor]:
+    y = _soft_truth(block, plan, x)
+    rows = _kept_rows(block, plan)
+    yes, no = _coefficient(plan.positive, block), _coefficient(plan.negative, block)
+    return rows * yes * y, rows * no * (1.0 - y)

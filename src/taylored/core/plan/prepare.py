@@ -1,0 +1,324 @@
+"""From the caller's arguments to a Plan: shapes, masks, weights and denominators."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from taylored.core.checks import fail, in_range, one_of, per_class
+from taylored.core.inputs.targets import (
+    check_indices,
+    check_input,
+    check_probabilities,
+    sigmoid_kind,
+    softmax_kind,
+)
+from taylored.core.plan.denominator import check_reduction, denominator_of, divided
+from taylored.core.plan.plan import LinkName, Plan, Reduction, computing_dtype
+from taylored.core.terms.term import Term
+
+PerClass = Tensor | Sequence[float]
+"""One number per class."""
+
+
+_NO_CLASS = -1
+"""Column number of a background row: there is none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Options:
+    """The vocabulary every loss of the family shares, as the caller gave it.
+
+    `rejection` is the term of the outcome "no" where that has one of its own (sigmoid).
+    """
+
+    link: LinkName = "softmax"
+    weight: PerClass | None = None
+    alpha: float | PerClass | None = None
+    pos_weight: float | PerClass | None = None
+    neg_weight: PerClass | None = None
+    logit_bias: PerClass | None = None
+    temperature: float = 1.0
+    ignore_index: int | None = -100
+    background_index: int | None = None
+    rejection: Term | None = None
+    label_smoothing: float = 0.0
+    reduction: Reduction = "mean"
+    sample_weight: Tensor | None = None
+    normalizer: float | Tensor | None = None
+
+
+def check_options(options: Options) -> None:
+    """Everything about the options that needs no data."""
+    one_of("link", options.link, ("softmax", "sigmoid"))
+    check_reduction(options.reduction, options.normalizer)
+    in_range(
+        "label_smoothing", options.label_smoothing, 0.0, 1.0,
+        "give the mass to move away from the target (0.1 is common; not the mass to keep)",
+    )  # fmt: skip
+    in_range(
+        "temperature", options.temperature, 0.0, float("inf"), "give a number > 0", interval="()"
+    )
+    if isinstance(options.alpha, (int, float)):
+        in_range(
+            "alpha", options.alpha, 0.0, 1.0,
+            "alpha is the weight of positives against negatives (1 - alpha); None switches it off",
+        )  # fmt: skip
+    if isinstance(options.pos_weight, (int, float)):
+        in_range("pos_weight", options.pos_weight, 0.0, float("inf"), "give a number >= 0")
+    if options.background_index is not None and options.background_index == options.ignore_index:
+        fail(
+            "background_index",
+            "another number than ignore_index",
+            options.background_index,
+            "background is a row of negatives, ignored positions count for nothing",
+        )
+    sigmoid_only = {
+        "alpha": options.alpha,
+        "pos_weight": options.pos_weight,
+        "neg_weight": options.neg_weight,
+    }
+    if options.link == "softmax" and options.background_index is not None:
+        fail(
+            "background_index",
+            'left out with link="softmax": every position has one true class',
+            options.background_index,
+            "give background a column of its own, or use ignore_index",
+        )
+    for name, value in sigmoid_only.items():
+        if options.link == "softmax" and value is not None:
+            fail(
+                name,
+                'left out with link="softmax": it balances positives against negatives, and a'
+                " single number on every class would only rescale the learning rate",
+                value,
+                'pass one number per class as `weight`, or use link="sigmoid"',
+            )
+
+
+def prepare(input: Tensor, target: Tensor, term: Term, options: Options) -> tuple[Tensor, Plan]:
+    """Canonical logits, (N, C) or (N, C, S), and the plan for them."""
+    check_input(input)
+    if not isinstance(target, Tensor):
+        fail("target", "a tensor", type(target).__name__, "use torch.as_tensor(target)")
+    check_options(options)
+    build = _softmax_plan if options.link == "softmax" else _sigmoid_plan
+    return build(input, target, term, options)
+
+
+def prepared(
+    input: Tensor, target: Tensor, rows: Tensor, term: Term, options: Options
+) -> tuple[Tensor, Plan]:
+    """The same for class indices that a shortcut has checked, masked, weighted and divided."""
+    logits = _flat(input)
+    positions = logits.shape[:1] + logits.shape[2:]
+    target, rows = target.reshape(positions), rows.reshape(positions).unsqueeze(1)
+    return logits, _plan(term, options, target, "index", rows, None, None, None, None)
+
+
+def _softmax_plan(
+    input: Tensor, target: Tensor, term: Term, options: Options
+) -> tuple[Tensor, Plan]:
+    if input.dim() == 0:
+        fail("input", "logits with classes on axis 1", "a scalar", 'use link="sigmoid"')
+    kind = softmax_kind(input, target)
+    if input.dim() == 1:
+        input, target = input.unsqueeze(0), target.unsqueeze(0)
+    logits = _flat(input)
+    positions = logits.shape[:1] + logits.shape[2:]
+    _check_per_class(term, options, logits.shape[1])
+    dtype = computing_dtype(logits)
+    rows = torch.ones((), dtype=dtype, device=logits.device)
+    positive = _tensor(options.weight)
+    mean: Tensor | int = math.prod(positions)
+    kept: Tensor | int = mean
+    if kind == "index":
+        target = target.reshape(positions).long()
+        if options.ignore_index is None:
+            rows = torch.ones_like(target, dtype=dtype)
+        else:
+            keep = target != options.ignore_index
+            # An ignored position still has to name a column.
+            target, rows = torch.where(keep, target, 0), keep.to(dtype)
+        check_indices(target, logits.shape[1], options.ignore_index)
+        mean = kept = rows.sum()
+        class_weight = rows
+        if positive is not None:
+            class_weight = rows * positive.to(rows).reshape(-1).expand(logits.shape[1])[target]
+            mean = class_weight.sum()
+        if options.label_smoothing == 0.0:
+            # One true class: its weight is a number per position, not one per class.
+            rows, positive = class_weight, None
+    else:
+        check_probabilities(target, None, axis=1)
+        target = target.reshape(logits.shape)
+    denominator = denominator_of(options.reduction, options.normalizer, mean=mean, batch_mean=kept)
+    rows = divided(rows, denominator)
+    if options.sample_weight is not None:
+        rows = rows * _per_position(options.sample_weight, input, positions).to(rows)
+    rows = rows.expand(positions).unsqueeze(1)
+    return logits, _plan(term, options, target, kind, rows, denominator, None, positive, None)
+
+
+def _sigmoid_plan(
+    input: Tensor, target: Tensor, term: Term, options: Options
+) -> tuple[Tensor, Plan]:
+    kind = sigmoid_kind(input, target)
+    if input.dim() < 2:
+        input, target = input.reshape(-1, 1), target.reshape(-1, 1)
+    logits = _flat(input)
+    positions = logits.shape[:1] + logits.shape[2:]
+    num_classes = logits.shape[1]
+    _check_per_class(term, options, num_classes)
+    rows = torch.ones((), dtype=computing_dtype(logits), device=logits.device)
+    kept: Tensor | int = math.prod(positions)
+    mean: Tensor | int = logits.numel()
+    ignore: int | None = None
+    if kind == "index":
+        target = target.reshape(positions).long()
+        if options.ignore_index is not None:
+            keep = target != options.ignore_index
+            target = torch.where(keep, target, 0)
+            kept = keep.sum()
+            mean, rows = kept * num_classes, keep.unsqueeze(1).to(rows.dtype)
+        if options.background_index is None:
+            check_indices(target, num_classes, options.ignore_index)
+        else:
+            background = target == options.background_index
+            check_indices(torch.where(background, 0, target), num_classes, options.ignore_index)
+            target = torch.where(background, _NO_CLASS, target)
+    else:
+        check_probabilities(target, options.ignore_index, axis=None)
+        target = target.reshape(logits.shape)
+        if options.ignore_index is not None and target.dtype != torch.bool:
+            ignore = options.ignore_index
+            if options.reduction == "mean" and options.normalizer is None:
+                mean = _count_kept(target, ignore)
+            if options.reduction == "batch_mean":
+                kept = (target != ignore).any(dim=1).sum()
+    denominator = denominator_of(options.reduction, options.normalizer, mean=mean, batch_mean=kept)
+    rows = divided(rows, denominator)
+    if options.sample_weight is not None:
+        rows = rows * _per_element(options.sample_weight, input, logits).to(rows)
+    width = rows.shape[1] if rows.dim() > 1 else 1
+    rows = rows.expand(logits.shape[0], width, *logits.shape[2:])
+    positive, negative = _outcome_weights(options)
+    return logits, _plan(term, options, target, kind, rows, denominator, ignore, positive, negative)
+
+
+def _plan(
+    term: Term,
+    options: Options,
+    target: Tensor,
+    kind: str,
+    rows: Tensor,
+    denominator: Tensor | float | None,
+    ignore: int | None,
+    positive: Tensor | None,
+    negative: Tensor | None,
+) -> Plan:
+    return Plan(
+        link=options.link,
+        term=term,
+        rejection=options.rejection,
+        target=target,
+        target_kind="index" if kind == "index" else "dense",
+        rows=rows,
+        denominator=denominator,
+        ignore=ignore,
+        positive=positive,
+        negative=negative,
+        smoothing=options.label_smoothing,
+        bias=_tensor(options.logit_bias),
+        temperature=options.temperature,
+        output="each" if options.reduction == "none" else "sum",
+    )
+
+
+def _flat(input: Tensor) -> Tensor:
+    return input.flatten(2) if input.dim() > 3 else input
+
+
+def _outcome_weights(options: Options) -> tuple[Tensor | None, Tensor | None]:
+    """Coefficients of yes and no: weight, times alpha or 1 - alpha, times their own."""
+    positive = negative = _tensor(options.weight)
+    alpha = _tensor(options.alpha)
+    yes, no = _tensor(options.pos_weight), _tensor(options.neg_weight)
+    if alpha is not None:
+        positive = alpha if positive is None else alpha * positive
+        negative = 1.0 - alpha if negative is None else (1.0 - alpha) * negative
+    if yes is not None:
+        positive = yes if positive is None else yes * positive
+    if no is not None:
+        negative = no if negative is None else no * negative
+    return positive, negative
+
+
+def _tensor(value: float | PerClass | None) -> Tensor | None:
+    if value is None or isinstance(value, Tensor):
+        return value
+    # Python numbers keep all their digits: the logits may be float64.
+    return torch.as_tensor(value, dtype=torch.float64)
+
+
+def _check_per_class(term: Term, options: Options, num_classes: int) -> None:
+    named = {
+        "weight": options.weight,
+        "alpha": options.alpha,
+        "pos_weight": options.pos_weight,
+        "neg_weight": options.neg_weight,
+        "logit_bias": options.logit_bias,
+    }
+    for name, given in named.items():
+        value = _tensor(given)
+        if value is not None:
+            per_class(name, value, num_classes)
+    for value in term.parameters():
+        per_class("gamma", value, num_classes)
+
+
+def _count_kept(target: Tensor, ignore: int) -> Tensor:
+    """Elements that are not ignored, without a full-size mask."""
+    plain = not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
+    plain = plain and torch._C._len_torch_dispatch_stack() == 0  # fake tensors have no values
+    least = target.detach().amin() if plain and target.is_cpu and target.numel() else None
+    if least is not None and float(least) > ignore:
+        return torch.tensor(target.numel())  # looking for the least takes a seventh of the count
+    rows = max(1, (1 << 17) // max(1, target[:1].numel()))
+    return torch.stack([torch.count_nonzero(part != ignore) for part in target.split(rows)]).sum()
+
+
+def _per_position(sample_weight: Tensor, input: Tensor, positions: torch.Size) -> Tensor:
+    """Sample weights brought to (N[, S])."""
+    shape = input.shape[:1] + input.shape[2:]
+    if sample_weight.shape == shape:
+        return sample_weight.reshape(positions)
+    if sample_weight.shape == shape[:1]:
+        return sample_weight.reshape([-1] + [1] * (len(positions) - 1)).expand(positions)
+    fail(
+        "sample_weight",
+        f"one number per position, shape {tuple(shape)}, or per sample, shape {tuple(shape[:1])}",
+        f"shape {tuple(sample_weight.shape)}",
+        "weights per class go into `weight`",
+    )
+
+
+def per_element_weight(sample_weight: Tensor, input: Tensor) -> Tensor:
+    """Sample weights brought to a shape that spreads over the elements of the input."""
+    if sample_weight.shape == input.shape:
+        return sample_weight
+    shape = input.shape[:1] + input.shape[2:]
+    weights = _per_position(sample_weight, input, shape)
+    return weights.unsqueeze(1) if input.dim() > 1 else weights
+
+
+def _per_element(sample_weight: Tensor, input: Tensor, logits: Tensor) -> Tensor:
+    """Sample weights brought to (N, 1[, S]) or (N, C[, S])."""
+    if sample_weight.shape == input.shape and input.dim() > 1:
+        return sample_weight.reshape(logits.shape)
+    positions = logits.shape[:1] + logits.shape[2:]
+    return _per_position(sample_weight, input, positions).unsqueeze(1)

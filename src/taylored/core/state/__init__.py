@@ -1,0 +1,1 @@
+"""What losses remember between batches, and how processes share it."""

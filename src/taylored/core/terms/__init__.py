@@ -1,0 +1,1 @@
+"""The algebra: losses as expressions in p_t, each with its value, slope and power series."""

@@ -1,0 +1,73 @@
+"""Focal loss with its easy end cut off: the negatives of the asymmetric loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from taylored.core.checks import fail, in_range
+from taylored.core.terms.point import Point
+from taylored.core.terms.power_series import Series
+from taylored.core.terms.term import Pick, Term
+
+_NOTHING = 1e-12
+"""Excess over the margin that counts as none: keeps second derivatives finite in float32."""
+
+_LEAST_MARGIN = 1e-6
+"""Smaller ones discard nothing, and float32 has no room for them next to p."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ClippedFocal(Term):
+    """-u^gamma log(1 - u) for u = max(q - margin, 0)."""
+
+    gamma: float
+    margin: float
+
+    def evaluate(self, at: Point) -> Tensor:
+        """0 where q is within the margin, else the focal value at p + margin."""
+        u = at.q - self.margin
+        inside = u > _NOTHING
+        # What `where` drops must be finite too, or its derivative poisons what it keeps.
+        u = torch.where(inside, u, 0.5)
+        # 1 - u is p + margin, which keeps the digits of a small sum.
+        small = torch.log1p(-u.clamp_max(0.5))
+        log_rest = torch.where(u < 0.5, small, torch.log(at.p + self.margin))
+        return torch.where(inside, torch.exp(self.gamma * torch.log(u)) * -log_rest, 0.0)
+
+    def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
+        """The value, and p q times its derivative in u."""
+        excess = at.q - self.margin
+        inside = (excess > _NOTHING).to(excess.dtype)
+        u = excess * inside + 0.5 * (1.0 - inside)
+        rest = at.p + self.margin
+        # The logarithm of 1 - u, which near 1 is not quite the rounded `rest`.
+        lost = (1.0 - rest).sub_(u).mul_(rest > 0.5)
+        log_rest = rest.log().add_(lost.div_(rest))
+        power = torch.exp(self.gamma * u.log()).mul_(inside)
+        value = power * -log_rest
+        return value, at.p * at.q * (self.gamma * value / u + power / rest)
+
+    def bind(self, pick: Pick) -> Term:
+        """Nothing to bind."""
+        return self
+
+    def parameters(self) -> tuple[Tensor, ...]:
+        """None."""
+        return ()
+
+    def series(self, order: int) -> Series:
+        """There is none around q = 0: the value is 0 up to the margin."""
+        fail("loss", "a loss with a power series in q", repr(self), "margin=0 has one")
+
+    def __repr__(self) -> str:
+        u = f"max(1-p-{self.margin:g}, 0)"
+        return f"{u}^{self.gamma:g} * -log(1-{u})"
+
+
+def clipped_focal(gamma: float, margin: float) -> Term:
+    """Focal loss that begins where q exceeds a margin in [1e-6, 1) (Ridnik et al. 2021, eq. 5)."""
+    in_range("margin", margin, _LEAST_MARGIN, 1.0, "0 switches it off", interval="[)")
+    return ClippedFocal(float(gamma), float(margin))

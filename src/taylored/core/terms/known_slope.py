@@ -1,0 +1,55 @@
+"""A value whose derivative in the margin is known in closed form.
+
+Long sums must not leave one saved tensor per summand on the autograd tape: the derivative is
+attached by hand, and is itself made of differentiable operations, so that higher derivatives,
+forward mode and vmap follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from taylored.core.terms.point import Point
+
+PointFunction = Callable[[Point], Tensor]
+
+
+class _KnownSlope(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(margin: Tensor, value: PointFunction, slope: PointFunction) -> Tensor:
+        return value(Point(margin))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        margin, _, slope = inputs
+        ctx.slope = slope
+        ctx.save_for_backward(margin)
+        ctx.save_for_forward(margin)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
+        (margin,) = ctx.saved_tensors
+        return -grad_outputs[0] * ctx.slope(Point(margin)), None, None
+
+
+class _KnownSlopeWithForwardMode(_KnownSlope):
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        (margin,) = ctx.saved_tensors
+        derivative: Tensor = -tangents[0] * ctx.slope(Point(margin))
+        return derivative
+
+
+def with_known_slope(margin: Tensor, value: PointFunction, slope: PointFunction) -> Tensor:
+    """`value` at the margin, differentiable through `slope` (the derivative is -slope)."""
+    # The compiler refuses functions with a `jvp` of their own.
+    compiling = torch.compiler.is_compiling()
+    function = _KnownSlope if compiling else _KnownSlopeWithForwardMode
+    result: Tensor = function.apply(margin, value, slope)
+    return result

@@ -1,0 +1,158 @@
+"""Terms between cross-entropy and the mean absolute error: robust to wrong labels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from taylored.core.checks import in_range
+from taylored.core.terms.known_slope import with_known_slope
+from taylored.core.terms.point import Point
+from taylored.core.terms.power_series import Series, collect
+from taylored.core.terms.term import Pick, Term
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BoxCox(Term):
+    """(1 - p^a) / a: minus the Box-Cox transform of p; -log p in the limit a -> 0."""
+
+    exponent: float
+
+    def evaluate(self, at: Point) -> Tensor:
+        """-expm1(a log p) / a."""
+        # torch takes the derivative of expm1 from its result, where a small p^a is lost next to 1.
+        return with_known_slope(at.margin, self._value, self._slope)
+
+    def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
+        """The value, and q p^a."""
+        return self._value(at), self._slope(at)
+
+    def _value(self, at: Point) -> Tensor:
+        if self.exponent < _NO_EXPONENT:
+            return -at.log_p
+        return -torch.expm1(self.exponent * at.log_p) / self.exponent
+
+    def _slope(self, at: Point) -> Tensor:
+        return at.q * torch.exp(self.exponent * at.log_p)
+
+    def bind(self, pick: Pick) -> Term:
+        """Nothing to bind."""
+        return self
+
+    def parameters(self) -> tuple[Tensor, ...]:
+        """None."""
+        return ()
+
+    def series(self, order: int) -> Series:
+        """1, (1 - a)/2, (1 - a)(2 - a)/6, ..."""
+        coefficients = [1.0]
+        for j in range(1, order):
+            coefficients.append(coefficients[-1] * (j - self.exponent) / (j + 1))
+        return collect(((float(j), a) for j, a in enumerate(coefficients, start=1)), order)
+
+    def __repr__(self) -> str:
+        return f"(1-p^{self.exponent:g})/{self.exponent:g}" if self.exponent else "-log(p)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class JensenShannon(Term):
+    """Jensen-Shannon divergence of a hard label, of weight pi, and the prediction, normalised.
+
+    Every other class contributes its p_k times the same number, so that only p is left. With
+    c = 1 - pi, m = pi + c p the mixture at the label and Z = -c log c:
+
+        q + (c p log p - m log m) / Z
+    """
+
+    pi: float
+
+    def evaluate(self, at: Point) -> Tensor:
+        """The normalised divergence."""
+        return with_known_slope(at.margin, self._value, self._slope)
+
+    def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
+        """The value, and p q log(m / (c p)) / -log c."""
+        return self._value(at), self._slope(at)
+
+    def _value(self, at: Point) -> Tensor:
+        # For q -> 0 the two parts cancel down to the order q^2. Relative to q, what is left is
+        # exact as long as they are not much larger than Z times q; that takes two forms.
+        c = 1.0 - self.pi
+        norm = -c * math.log1p(-self.pi)
+        if self.pi >= 0.5:
+            mixture = 1.0 - c * at.q
+            parts = c * (at.p * at.log_p) - mixture * torch.log1p(-c * at.q)
+            return at.q + parts / norm
+        mixture = self.pi + c * at.p
+        far = (c / norm) * (at.p * at.log_p) - (mixture / norm) * torch.log(mixture)
+        # m = p (1 + pi q / p), for p > pi q; beyond that the ratio is only kept finite.
+        edge = math.log(self.pi)
+        ratio = self.pi * torch.exp(-at.margin.clamp_min(edge))
+        near = (self.pi / norm) * -at.log_p - (at.p + self.pi * at.q) / norm * torch.log1p(ratio)
+        return at.q + torch.where(at.margin > edge, near, far)
+
+    def _slope(self, at: Point) -> Tensor:
+        # log(1 + pi / (c p)), as a softplus: it overflows nowhere and keeps its digits.
+        odds = math.log(self.pi) - math.log1p(-self.pi)
+        return at.p * at.q * (F.logsigmoid(at.log_p - odds) / math.log1p(-self.pi))
+
+    def bind(self, pick: Pick) -> Term:
+        """Nothing to bind."""
+        return self
+
+    def parameters(self) -> tuple[Tensor, ...]:
+        """None."""
+        return ()
+
+    def series(self, order: int) -> Series:
+        """1, then (1 - c^(j-1)) / (-log c) / (j (j - 1))."""
+        rate = math.log1p(-self.pi)
+        pairs = [(1.0, 1.0)]
+        for j in range(2, order + 1):
+            pairs.append((float(j), math.expm1((j - 1) * rate) / rate / (j * (j - 1))))
+        return collect(pairs, order)
+
+    def __repr__(self) -> str:
+        return f"JS_{self.pi:g}(p)"
+
+
+_NO_EXPONENT = 1e-15
+"""Below it a p^a is 1 + a log p to the last digit, and products with a underflow in float32."""
+
+_MARGIN = 1e-9
+"""Closest that pi may come to 0 and 1, where the normalisation is 0 / 0."""
+
+
+def box_cox(exponent: float) -> Term:
+    """(1 - p^exponent) / exponent; raising the exponent from 0 to 1 goes from -log p to 1 - p.
+
+    Args:
+        exponent: a number >= 0.
+
+    Example:
+        >>> box_cox(0.5).series(3)
+        1*q^1 + 0.25*q^2 + 0.125*q^3
+    """
+    in_range("exponent", exponent, 0.0, float("inf"), "give a number >= 0", interval="[)")
+    return BoxCox(float(exponent))
+
+
+def jensen_shannon(pi: float) -> Term:
+    """Normalised Jensen-Shannon divergence; raising pi from 0 to 1 goes from -log p to 1 - p.
+
+    Args:
+        pi: weight of the label in the mixture, in (0, 1).
+
+    Example:
+        >>> round(jensen_shannon(0.5).value(0.0).item(), 6), jensen_shannon(0.5).series(2)
+        (2.0, 1*q^1 + 0.3607*q^2)
+    """
+    in_range(
+        "pi", pi, _MARGIN, 1.0 - _MARGIN,
+        "the limits are other terms: -log p at 0, 1 - p at 1",
+    )  # fmt: skip
+    return JensenShannon(float(pi))

@@ -1,0 +1,231 @@
+"""The algebra: a classification loss as an expression in q = 1 - p_t.
+
+A term is a function phi(p_t). Next to its value every term knows its **slope** h = q * gain with
+gain g = -p_t * phi'(p_t): cross-entropy has gain 1 everywhere, and -h is the derivative of phi in
+the margin log(p/q). Sums and products of terms get theirs by the rules of calculus, so that a loss
+written as an expression has its gradient in closed form. The slope and not the gain is carried,
+because it stays bounded where the gain does not (q -> 0 with an exponent below one).
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from taylored.core.terms.point import Point
+from taylored.core.terms.power_series import Series, collect, pairs_of
+
+Pick = Callable[[Tensor], Tensor]
+"""Brings one value per class into the shape of the margins (by target, or along the class axis)."""
+
+
+class Term(abc.ABC):
+    """A function of the probability of the truth, with its slope and its power series.
+
+    Build terms with `nll`, `power(a)`, `truncated(n)`, `series(...)` and `constant(c)`, and
+    combine them with `+`, `-` and `*`. The repr is the formula.
+
+    Example:
+        >>> from taylored import terms
+        >>> poly_focal = terms.power(2) * terms.nll + 1.5 * terms.power(3)
+        >>> poly_focal
+        (1-p)^2 * -log(p) + 1.5 * (1-p)^3
+        >>> round(poly_focal.value(0.5).item(), 4), round(poly_focal.gain(0.5).item(), 4)
+        (0.3608, 1.1591)
+    """
+
+    @abc.abstractmethod
+    def evaluate(self, at: Point) -> Tensor:
+        """The value, differentiable in the margin (any order, any mode)."""
+
+    @abc.abstractmethod
+    def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
+        """Value and slope in one go; neither needs to be differentiable."""
+
+    def multiply(self, at: Point, value: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+        """Value and slope of this term times another, whose value and slope are given."""
+        own, own_slope = self.evaluate_with_slope(at)
+        return own * value, own * slope + value * own_slope
+
+    @abc.abstractmethod
+    def bind(self, pick: Pick) -> Term:
+        """The same expression with per-class parameters brought to the shape of the margins."""
+
+    @abc.abstractmethod
+    def parameters(self) -> tuple[Tensor, ...]:
+        """The per-class parameters, as tensors."""
+
+    @abc.abstractmethod
+    def series(self, order: int) -> Series:
+        """The `order` lowest powers of q."""
+
+    def value(self, p: Tensor | float) -> Tensor:
+        """phi(p) in float64."""
+        return self.evaluate(Point.of_probability(p))
+
+    def gain(self, p: Tensor | float) -> Tensor:
+        """-p * phi'(p) in float64: the gradient relative to cross-entropy's."""
+        at = Point.of_probability(p)
+        return self.evaluate_with_slope(at)[1] / at.q
+
+    def __add__(self, other: Term | float) -> Term:
+        return Sum(self, _as_term(other))
+
+    def __radd__(self, other: float) -> Term:
+        return Sum(_as_term(other), self)
+
+    def __sub__(self, other: Term | float) -> Term:
+        return Sum(self, Scaled(-1.0, _as_term(other)))
+
+    def __mul__(self, other: Term | float) -> Term:
+        return Product(self, other) if isinstance(other, Term) else Scaled(float(other), self)
+
+    def __rmul__(self, other: float) -> Term:
+        return Scaled(float(other), self)
+
+
+def _as_term(value: Term | float) -> Term:
+    return value if isinstance(value, Term) else Constant(float(value))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Constant(Term):
+    """A number: no gradient."""
+
+    number: float
+
+    def evaluate(self, at: Point) -> Tensor:
+        """The number everywhere."""
+        return torch.full_like(at.margin, self.number)
+
+    def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
+        """The number, and 0."""
+        return self.evaluate(at), torch.zeros_like(at.margin)
+
+    def bind(self, pick: Pick) -> Term:
+        """Nothing to bind."""
+        return self
+
+    def parameters(self) -> tuple[Tensor, ...]:
+        """None."""
+        return ()
+
+    def series(self, order: int) -> Series:
+        """One coefficient, at q^0."""
+        return collect([(0.0, self.number)], order)
+
+    def __repr__(self) -> str:
+        return f"{self.number:g}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Scaled(Term):
+    """A number times a term."""
+
+    factor: float
+    term: Term
+
+    def evaluate(self, at: Point) -> Tensor:
+        """C phi."""
+        return self.factor * self.term.evaluate(at)
+
+    def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
+        """C phi and c h."""
+        value, slope = self.term.evaluate_with_slope(at)
+        return self.factor * value, self.factor * slope
+
+    def bind(self, pick: Pick) -> Term:
+        """With the inner term bound."""
+        return Scaled(self.factor, self.term.bind(pick))
+
+    def parameters(self) -> tuple[Tensor, ...]:
+        """Those of the inner term."""
+        return self.term.parameters()
+
+    def series(self, order: int) -> Series:
+        """C times each coefficient."""
+        return collect(((e, self.factor * c) for e, c in pairs_of(self.term.series(order))), order)
+
+    def __repr__(self) -> str:
+        return f"{self.factor:g} * {_factor(self.term)}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sum(Term):
+    """The sum of two terms."""
+
+    left: Term
+    right: Term
+
+    def evaluate(self, at: Point) -> Tensor:
+        """Sum of the values."""
+        return self.left.evaluate(at) + self.right.evaluate(at)
+
+    def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
+        """Sum of the values and of the slopes."""
+        left, left_slope = self.left.evaluate_with_slope(at)
+        factor, term = 1.0, self.right
+        if isinstance(term, Scaled):  # one operation adds a multiple
+            factor, term = term.factor, term.term
+        right, right_slope = term.evaluate_with_slope(at)
+        return (
+            torch.add(left, right, alpha=factor),
+            torch.add(left_slope, right_slope, alpha=factor),
+        )
+
+    def bind(self, pick: Pick) -> Term:
+        """With both parts bound."""
+        return Sum(self.left.bind(pick), self.right.bind(pick))
+
+    def parameters(self) -> tuple[Tensor, ...]:
+        """Those of both parts."""
+        return self.left.parameters() + self.right.parameters()
+
+    def series(self, order: int) -> Series:
+        """Coefficient by coefficient."""
+        return collect(
+            pairs_of(self.left.series(order)) + pairs_of(self.right.series(order)), order
+        )
+
+    def __repr__(self) -> str:
+        return f"{self.left!r} + {self.right!r}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Product(Term):
+    """The product of two terms; both factors carry gradient."""
+
+    left: Term
+    right: Term
+
+    def evaluate(self, at: Point) -> Tensor:
+        """Product of the values."""
+        return self.left.evaluate(at) * self.right.evaluate(at)
+
+    def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
+        """Product of the values; slopes by the product rule."""
+        return self.left.multiply(at, *self.right.evaluate_with_slope(at))
+
+    def bind(self, pick: Pick) -> Term:
+        """With both factors bound."""
+        return Product(self.left.bind(pick), self.right.bind(pick))
+
+    def parameters(self) -> tuple[Tensor, ...]:
+        """Those of both factors."""
+        return self.left.parameters() + self.right.parameters()
+
+    def series(self, order: int) -> Series:
+        """Convolution. The lowest powers of a product need only the lowest of each factor."""
+        left, right = pairs_of(self.left.series(order)), pairs_of(self.right.series(order))
+        return collect(((e + f, a * b) for e, a in left for f, b in right), order)
+
+    def __repr__(self) -> str:
+        return f"{_factor(self.left)} * {_factor(self.right)}"
+
+
+def _factor(term: Term) -> str:
+    return f"({term!r})" if isinstance(term, Sum) else repr(term)

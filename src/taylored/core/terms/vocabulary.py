@@ -1,0 +1,16 @@
+"""The vocabulary of the algebra, one flat namespace: `from taylored import terms`."""
+
+from taylored.core.terms.elementary import constant, nll, power, series, truncated
+from taylored.core.terms.noise_robust import box_cox, jensen_shannon
+from taylored.core.terms.term import Term
+
+__all__ = [
+    "Term",
+    "box_cox",
+    "constant",
+    "jensen_shannon",
+    "nll",
+    "power",
+    "series",
+    "truncated",
+]

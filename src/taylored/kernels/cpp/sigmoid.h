@@ -1,0 +1,263 @@
+// The sigmoid link: every element is a yes / no question of its own (see core/links/sigmoid.py).
+//
+// Elements are taken in the order of memory, a tile at a time. Everything that an element is asked
+// with, whatever its layout and type, is first brought side by side into scratch memory; the
+// arithmetic is then one loop, written once.
+#pragma once
+
+#include "collect.h"
+#include "plan.h"
+#include "walk.h"
+
+namespace taylored {
+
+// Whether all C numbers are the same. One alpha for all classes is common, and lets axes merge.
+template <class R> bool uniform(const R* values, int64_t count) {
+  return std::all_of(values, values + count, [=](R value) { return value == values[0]; });
+}
+
+// A number per class, or one for all of them, next to the elements of a tile.
+template <class R> class ClassNumbers {
+ public:
+  ClassNumbers(const void* values, int64_t classes, R otherwise)
+      : values_(numbers<R>(values)), common_(otherwise) {
+    if (values_ && uniform(values_, classes)) {
+      common_ = values_[0];
+      values_ = nullptr;
+    }
+  }
+
+  bool varies() const { return values_ != nullptr; }
+
+  // Before the first tile.
+  void prepare(R* to, int64_t width) const { std::fill_n(to, width, common_); }
+
+  // For a run that begins with class c.
+  void fill(R* to, int64_t c, int64_t step, int64_t length) const {
+    if (!values_) return;
+    if (step == 0)
+      std::fill_n(to, length, values_[c]);
+    else
+      std::copy_n(values_ + c, length, to);
+  }
+
+ private:
+  const R* values_;
+  R common_;
+};
+
+template <class R> class Sigmoid {
+ public:
+  static constexpr int64_t width = 512;
+
+  explicit Sigmoid(const Sweep& sweep)
+      : sweep_(sweep),
+        term_(term_of<R>(sweep)),
+        positive_(sweep.positive, sweep.c, R(1)),
+        negative_(sweep.negative, sweep.c, R(1)),
+        bias_(sweep.bias, sweep.c, R(0)),
+        gamma_(sweep.gammas, sweep.c, term_.gamma()),
+        logits_(logits_of<R>(sweep)),
+        target_(sweep.target, sweep.target_dtype),
+        rows_(sweep.rows, rows_dtype),
+        gradient_(gradient_of<R>(sweep)),
+        by_class_(sweep.target_kind == index || sweep.sums || positive_.varies() ||
+                  negative_.varies() || bias_.varies() || gamma_.varies()),
+        walk_({sweep.n, sweep.c, sweep.s},
+              {{sweep.z_n, sweep.z_c, sweep.z_s},
+               {sweep.t_n, sweep.target_kind == index ? 0 : sweep.t_c, sweep.t_s},
+               {sweep.r_n, sweep.r_c, sweep.r_s},
+               {sweep.e_n, sweep.e_c, sweep.e_s},
+               // The number of the class itself, where anybody wants to know.
+               {0, by_class_ ? 1 : 0, 0}}) {}
+
+  void run(int64_t threads, Collected& collected) const {
+    const int64_t tiles = (walk_.count() + width - 1) / width;
+    parallel(threads, tiles, [&](int64_t rank, int64_t first, int64_t last) {
+      Tile tile(*this);
+      double* sums = collected.sums(rank);
+      Total<R> total;
+      for (int64_t i = first; i < last; ++i) {
+        const int64_t begin = i * width, end = std::min(begin + width, walk_.count());
+        gather(tile, begin, end);
+        const bool hard = settle_truth(tile, end - begin);
+        term_.with_power([&](auto power) {
+          hard ? evaluate_hard(power, tile, end - begin, total)
+               : evaluate_soft(power, tile, end - begin, total);
+        });
+        hand_over(tile, begin, end, sums);
+      }
+      collected.set_total(rank, total.value());
+    });
+  }
+
+ private:
+  static constexpr int64_t rows_dtype = sizeof(R) == sizeof(float) ? f32 : f64;
+  enum Array { logits_at, target_at, rows_at, each_at, class_at };
+
+  // One tile of everything.
+  struct Tile {
+    explicit Tile(const Sigmoid& plan) {
+      plan.positive_.prepare(positive, width);
+      plan.negative_.prepare(negative, width);
+      plan.bias_.prepare(bias, width);
+      plan.gamma_.prepare(gamma, width);
+      std::fill_n(rows, width, *numbers<R>(plan.sweep_.rows));
+    }
+
+    alignas(64) R logit[width], truth[width], rows[width], positive[width], negative[width],
+        bias[width], gamma[width], value[width], gradient[width];
+  };
+
+  void gather(Tile& tile, int64_t begin, int64_t end) const {
+    const int64_t class_step = walk_.step(class_at);
+    walk_.runs(begin, end, [&](int64_t done, int64_t length, const int64_t* at) {
+      logits_.fetch(tile.logit + done, at[logits_at], walk_.step(logits_at), length);
+      if (!walk_.constant(rows_at) || sweep_.ignores)  // ignoring overwrites them
+        rows_.fetch(tile.rows + done, at[rows_at], walk_.step(rows_at), length);
+      gather_truth(tile.truth + done, at[target_at], at[class_at], length);
+      positive_.fill(tile.positive + done, at[class_at], class_step, length);
+      negative_.fill(tile.negative + done, at[class_at], class_step, length);
+      bias_.fill(tile.bias + done, at[class_at], class_step, length);
+      gamma_.fill(tile.gamma + done, at[class_at], class_step, length);
+    });
+    if (sweep_.bias)
+      for (int64_t i = 0; i < end - begin; ++i) tile.logit[i] += tile.bias[i];
+    const R temperature = static_cast<R>(sweep_.temperature);
+    if (temperature != R(1))
+      for (int64_t i = 0; i < end - begin; ++i) tile.logit[i] /= temperature;
+  }
+
+  void gather_truth(R* to, int64_t at, int64_t c, int64_t length) const {
+    const int64_t step = walk_.step(target_at);
+    if (sweep_.target_kind == dense) return target_.fetch(to, at, step, length);
+    const auto* target = static_cast<const int64_t*>(sweep_.target) + at;
+    if (walk_.step(class_at) == 1 && step == 0) {  // the classes of one position
+      std::fill_n(to, length, R(0));
+      if (*target >= c && *target < c + length) to[*target - c] = R(1);
+    } else {
+      for (int64_t i = 0; i < length; ++i)
+        to[i] = target[i * step] == c + i * walk_.step(class_at) ? R(1) : R(0);
+    }
+  }
+
+  bool integers() const { return sweep_.target_kind == index || sweep_.target_dtype >= u8; }
+
+  // Ignored elements, smoothing, and whether every truth of the tile is yes or no.
+  bool settle_truth(Tile& tile, int64_t count) const {
+    if (sweep_.ignores && sweep_.target_kind == dense) ignore(tile, count);
+    // Lanes beyond the last element compute something harmless, times 0.
+    const int64_t padded = round_up(count, Simd<R>::lanes);
+    for (int64_t i = count; i < padded; ++i) tile.logit[i] = tile.truth[i] = tile.rows[i] = R(0);
+    const R smoothing = static_cast<R>(sweep_.smoothing);
+    if (smoothing != R(0)) {
+      for (int64_t i = 0; i < count; ++i)
+        tile.truth[i] = tile.truth[i] * (R(1) - smoothing) + R(0.5) * smoothing;
+      return false;
+    }
+    if (integers()) {
+      for (int64_t i = 0; i < count; ++i) tile.truth[i] = tile.truth[i] > R(0) ? R(1) : R(0);
+      return true;
+    }
+    // y (1 - y) is 0 for yes and no alone, and adds up without a branch.
+    Vec<R> between{};
+    for (int64_t i = 0; i < padded; i += Simd<R>::lanes) {
+      const Vec<R> truth = load(tile.truth + i);
+      between += abs<R>(truth - truth * truth);
+    }
+    return sum<R>(between) == R(0);
+  }
+
+  template <class Power>
+  void evaluate_hard(Power power, Tile& tile, int64_t count, Total<R>& total) const {
+    for (int64_t i = 0; i < count; i += Simd<R>::lanes) {
+      const Vec<R> x = load(tile.logit + i), rows = load(tile.rows + i);
+      const auto yes = load(tile.truth + i) > Vec<R>{};
+      const Vec<R> weight = rows * (yes ? load(tile.positive + i) : load(tile.negative + i));
+      const auto [value, slope] =
+          term_.outcome(power, at_margin<R>(yes ? x : -x), load(tile.gamma + i));
+      const Vec<R> pull = weight * slope;
+      store<R>(tile.value + i, weight * value);
+      store<R>(tile.gradient + i, yes ? -pull : pull);
+      total.add(weight * value);
+    }
+  }
+
+  template <class Power>
+  void evaluate_soft(Power power, Tile& tile, int64_t count, Total<R>& total) const {
+    for (int64_t i = 0; i < count; i += Simd<R>::lanes) {
+      const Vec<R> rows = load(tile.rows + i), truth = load(tile.truth + i);
+      const Vec<R> yes = rows * load(tile.positive + i) * truth;
+      const Vec<R> no = rows * load(tile.negative + i) * (R(1) - truth);
+      const Vec<R> gamma = load(tile.gamma + i);
+      const Point<R> at = at_margin<R>(load(tile.logit + i));
+      const auto [yes_value, yes_slope] = term_.outcome(power, at, gamma);
+      const auto [no_value, no_slope] = term_.outcome(power, at.complement(), gamma);
+      const Vec<R> value = yes * yes_value + no * no_value;
+      store<R>(tile.value + i, value);
+      store<R>(tile.gradient + i, no * no_slope - yes * yes_slope);
+      total.add(value);
+    }
+  }
+
+  void hand_over(const Tile& tile, int64_t begin, int64_t end, double* sums) const {
+    const R scale = R(1) / static_cast<R>(sweep_.temperature);
+    R* each = static_cast<R*>(sweep_.each);
+    walk_.runs(begin, end, [&](int64_t done, int64_t length, const int64_t* at) {
+      const R *from = tile.gradient + done, *value = tile.value + done;
+      if (gradient_) gradient_.put(at[logits_at], walk_.step(logits_at), length, from, scale);
+      for (int64_t i = 0; each && i < length; ++i)
+        each[at[each_at] + i * walk_.step(each_at)] = value[i];
+      if (sums) add_up(from, tile.truth + done, length, sums + at[class_at]);
+    });
+  }
+
+  // Adds sizes of gradients, split by the truth, to the sums from some class on.
+  void add_up(const R* gradient, const R* truth, int64_t length, double* positive) const {
+    double* negative = positive + sweep_.c;
+    if (walk_.step(class_at) == 0) return add_up_one(gradient, truth, length, *positive, *negative);
+    for (int64_t i = 0; i < length; ++i) {
+      const R size = std::abs(gradient[i]), share = size * truth[i];
+      positive[i] += share;
+      negative[i] += size - share;
+    }
+  }
+
+  // The same where all are of one class: a chain of additions to one number would take its time.
+  static void add_up_one(const R* gradient, const R* truth, int64_t length, double& positive,
+                         double& negative) {
+    Total<R> shares, rest;
+    int64_t i = 0;
+    for (; i + Simd<R>::lanes <= length; i += Simd<R>::lanes) {
+      const Vec<R> size = abs<R>(load(gradient + i)), share = size * load(truth + i);
+      shares.add(share);
+      rest.add(size - share);
+    }
+    for (; i < length; ++i) {
+      const R size = std::abs(gradient[i]), share = size * truth[i];
+      positive += share;
+      negative += size - share;
+    }
+    positive += shares.value();
+    negative += rest.value();
+  }
+
+  void ignore(Tile& tile, int64_t count) const {
+    const R ignored = static_cast<R>(sweep_.ignore);
+    for (int64_t i = 0; i < count; ++i) {
+      const bool kept = tile.truth[i] != ignored;
+      tile.truth[i] = kept ? tile.truth[i] : R(0);
+      tile.rows[i] = kept ? tile.rows[i] : R(0);
+    }
+  }
+
+  const Sweep& sweep_;
+  const Term<R> term_;
+  const ClassNumbers<R> positive_, negative_, bias_, gamma_;
+  const Input<R> logits_, target_, rows_;
+  const Output<R> gradient_;
+  const bool by_class_;
+  const Walk<5> walk_;
+};
+
+}  // namespace taylored

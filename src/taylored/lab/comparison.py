@@ -1,0 +1,195 @@
+"""`compare` and `resume`: check the request, resolve every default, run the plan."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from taylored.lab.errors import UsageError
+from taylored.lab.protocol import (
+    BUDGETS,
+    Budget,
+    Metric,
+    TuneLearningRate,
+    batch_size_for,
+    epochs_for,
+)
+from taylored.lab.report.result import Comparison
+from taylored.lab.run import sources
+from taylored.lab.run.checks import check_choice, check_integer, check_learning_rate, check_losses
+from taylored.lab.run.execute import Run
+from taylored.lab.run.folder import RunFolder
+from taylored.lab.run.guard import guard_of, refuse_changes
+from taylored.lab.run.plan import Plan
+from taylored.lab.run.pool import WorkerPool
+from taylored.lab.run.problem import Problem
+from taylored.lab.run.progress import ProgressMode, Reporter
+from taylored.lab.tasks import SINGLE_LABEL, TASKS
+from taylored.lab.trial.build_loss import resolve
+from taylored.lab.trial.models import check_model, choose_model
+
+MAX_WORKERS = 8  # each holds torch and the data in memory
+
+
+def compare(
+    losses: Sequence[str] | None = None,
+    data: sources.Source = "kanjivg-strokes",
+    *,
+    target: str | None = None,
+    model: str = "auto",
+    metric: Metric | None = None,
+    budget: Budget = "default",
+    seeds: int | None = None,
+    seed: int = 0,
+    epochs: int | None = None,
+    tune_lr: TuneLearningRate = "cross_entropy",
+    lr: float | None = None,
+    workers: int | None = None,
+    out: str | Path | None = None,
+    progress: ProgressMode = "auto",
+) -> Comparison:
+    """Which loss is better on my data? Train every loss on the same splits and say what differs.
+
+    Within a seed all losses share the split (60/20/20 by class), the initial weights and the batch
+    order. The learning rate is tuned for cross-entropy on the validation part of the first seed and
+    frozen for all losses. The epoch is chosen on validation, all numbers come from the test part.
+    Cross-entropy always runs, and once more with other weights and batches as an A/A control.
+    Only the last layer of a built-in model may differ: losses of the sigmoid link start from the
+    base rate of positives, LDAM gets the cosine classifier that it is made for.
+    For data with many labels per sample cross-entropy is the binary one, every loss needs the
+    sigmoid link, and average precision takes the place of accuracy.
+
+    Args:
+        losses: catalogue strings such as "focal(gamma=2)", or "module:attribute" for your own.
+        data: a built-in name, a path (.npz, .csv, .parquet, a folder of images by class), a
+            Dataset, or a pair (features, labels); labels with one 0 / 1 column per label are
+            multi-label data, as is the built-in "kanjivg-components".
+        target: the column with the classes, for tables.
+        model: "auto" (MLP for vectors, small CNN for images), "linear", "mlp", "cnn", "grid_cnn"
+            (the CNN for many labels per image), or "module:function", called with (input_shape,
+            num_classes).
+        metric: what the epoch, the learning rate and the verdict are chosen by; by default
+            "balanced_accuracy", for multi-label data "mean_average_precision".
+        budget: "quick" takes 3 seeds instead of 5 and a third of the steps.
+        seeds: number of repetitions; more make smaller differences visible.
+        seed: where all randomness starts; the same seed gives the same results, byte for byte.
+        epochs: passes over the training part; by default as many as the budget's steps take.
+        tune_lr: "each" tunes the learning rate for every loss.
+        lr: fixes the learning rate instead.
+        workers: processes, one thread each; by default one per processor, at most 8.
+        out: run folder; by default runs/compare/<date>-<time>.
+        progress: "auto" shows notes, and a bar on a terminal; "off" is silent.
+
+    Returns:
+        The comparison, also kept in the run folder together with every trial.
+
+    """
+    check_losses(losses)
+    if metric is not None:
+        check_choice("metric", metric, get_args(Metric))
+    check_choice("budget", budget, get_args(Budget))
+    check_choice("tune_lr", tune_lr, get_args(TuneLearningRate))
+    check_choice("progress", progress, get_args(ProgressMode))
+    check_learning_rate(lr, tune_lr)
+    check_integer("seeds", seeds, least=1)
+    check_integer("seed", seed, least=0)
+    check_integer("epochs", epochs, least=1)
+    check_integer("workers", workers, least=1)
+    # More processes than trials would only load torch.
+    most = (seeds or 3) * (len(losses or SINGLE_LABEL.losses) + 2)
+    with (
+        Reporter(progress) as reporter,
+        WorkerPool(min(most, workers or default_workers())) as pool,
+    ):
+        pool.start()
+        dataset = sources.read(data, target, reporter)
+        task = TASKS[dataset.task]
+        spend = BUDGETS[task.name][budget]
+        seeds = seeds or spend.seeds
+        problem = Problem.draw(dataset, seed=seed, seeds=seeds)
+        chosen_metric = metric or task.default_metric
+        problem.check_metric(chosen_metric)
+        resolved, notes = resolve(losses or task.losses, problem.train_counts, task)
+        for note in notes:
+            reporter.note(note)
+        chosen_model = choose_model(model, dataset.kind, task.name)
+        check_model(chosen_model, dataset.features.shape[1:], len(dataset.class_names))
+        rows = problem.rows["train"]
+        batch_size = batch_size_for(rows, task.name)
+        plan = Plan(
+            losses=resolved,
+            data=sources.name_of(data),
+            target=target,
+            model=chosen_model,
+            budget=budget,
+            seeds=seeds,
+            seed=seed,
+            epochs=epochs or epochs_for(rows, batch_size, spend.steps),
+            batch_size=batch_size,
+            primary_metric=chosen_metric,
+            tune_lr=tune_lr,
+            learning_rate=lr,
+        )
+        folder = RunFolder.create(None if out is None else Path(out))
+        folder.write_json(
+            "config.json",
+            {
+                "config": plan.to_config(),
+                "guard": guard_of(dataset, plan.losses, plan.model),
+                "started_in": str(Path.cwd()),
+            },
+        )
+        reporter.note(f"Run folder: {folder.path}")
+        return Run(plan, problem, folder, pool, reporter).execute()
+
+
+def resume(
+    folder: str | Path,
+    *,
+    data: sources.Source | None = None,
+    workers: int | None = None,
+    progress: ProgressMode = "auto",
+) -> Comparison:
+    """Finish a run that was stopped; the results are those of a run that never stopped.
+
+    Refused when the data, torch, the processor or the source of your own losses has changed.
+
+    Args:
+        folder: the run folder.
+        data: the same arrays again, for a run that was started from arrays.
+        workers: processes, one thread each.
+        progress: as in `compare`.
+
+    Returns:
+        The comparison.
+
+    """
+    check_choice("progress", progress, get_args(ProgressMode))
+    check_integer("workers", workers, least=1)
+    run = RunFolder.open(Path(folder))
+    run.remove_leftovers()
+    recorded = run.read_config()
+    if set(recorded) != {"config", "guard", "started_in"}:
+        raise UsageError(f"resume: {folder}/config.json is not complete. Start a new run.")
+    plan = Plan.from_config(recorded["config"])
+    if data is None and plan.data is None:
+        raise UsageError(
+            "resume: this run was started from arrays in Python. Give them again: "
+            f"taylored.lab.resume({str(folder)!r}, data=(features, labels))."
+        )
+    source = data
+    if source is None:
+        source = sources.located(plan.data or "", recorded["started_in"])
+    with Reporter(progress) as reporter, WorkerPool(workers or default_workers()) as pool:
+        dataset = sources.read(source, plan.target, reporter)
+        refuse_changes(recorded["guard"], guard_of(dataset, plan.losses, plan.model))
+        problem = Problem.draw(dataset, seed=plan.seed, seeds=plan.seeds)
+        return Run(plan, problem, run, pool, reporter).execute()
+
+
+def default_workers() -> int:
+    """One process for each processor that this process may use, at most 8."""
+    if sys.platform == "linux":
+        return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
+    return min(os.cpu_count() or 1, MAX_WORKERS)

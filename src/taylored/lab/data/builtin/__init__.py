@@ -1,0 +1,1 @@
+"""The built-in data sets, read from packages that ship them."""

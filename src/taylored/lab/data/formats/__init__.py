@@ -1,0 +1,1 @@
+"""Reading data as people have them: arrays, tables, images."""

@@ -1,0 +1,1 @@
+"""Many trainings in worker processes, saved as they end and resumable."""

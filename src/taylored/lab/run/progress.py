@@ -1,0 +1,84 @@
+"""What a run tells while it works: notes, finished trials, and a bar with the time left."""
+
+import sys
+from types import TracebackType
+from typing import Literal, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from taylored.lab.trial.record import Trial, validation_value
+from taylored.lab.wording import Metric
+
+ProgressMode = Literal["auto", "off"]
+
+
+class Reporter:
+    """Writes to standard error: notes always, trials and the bar only on a terminal."""
+
+    def __init__(self, mode: ProgressMode) -> None:
+        self._console = Console(stderr=True, quiet=mode == "off", highlight=False)
+        # Not rich's own guess, which environment variables such as FORCE_COLOR change.
+        self._live = mode == "auto" and sys.stderr.isatty()
+        self._bar = Progress(
+            TextColumn("[progress.description]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("trials, time left"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._live,
+        )
+        self._task = self._bar.add_task("reading data", total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def note(self, text: str) -> None:
+        """Say something the user should know."""
+        self._bar.console.print(escape(text), soft_wrap=True)
+
+    def stage(self, name: str, trials: int) -> None:
+        """Begin a stage that brings the expected number of trials to `trials`."""
+        self._bar.update(self._task, description=name, total=trials)
+
+    def finished(
+        self,
+        trial: Trial,
+        *,
+        stage: Literal["tuning", "comparing"],
+        primary: Metric,
+        overall: Metric,
+    ) -> None:
+        """Count a trial and, on a terminal, say how it went."""
+        self._bar.advance(self._task)
+        if not self._live:
+            return
+        if trial["status"] == "diverged":
+            outcome = "[red]diverged[/red]"
+        elif stage == "tuning":
+            value = validation_value(trial, primary.key)
+            outcome = f"validation {primary.label} {primary.value(value)}"
+        else:
+            outcome = f"{primary.label} {primary.value(trial['metrics'][primary.key])}"
+            if primary is not overall:
+                outcome += f", {overall.short} {overall.value(trial['metrics'][overall.key])}"
+        name = escape(trial["loss"]) + (" (control)" if trial["role"] == "control" else "")
+        where = (
+            f"learning rate {trial['learning_rate']:g}"
+            if stage == "tuning"
+            else f"seed {trial['seed']}"
+        )
+        seconds = f"[dim]{trial['seconds']:.1f} s[/dim]"
+        self._bar.console.print(f"{where}  {name}  {outcome}  {seconds}", soft_wrap=True)

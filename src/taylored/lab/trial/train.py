@@ -1,0 +1,195 @@
+"""Train and test one loss once: a pure function of protocol, data, split, loss, seed and rate."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from taylored.lab.data import Labels
+from taylored.lab.protocol import WEIGHT_DECAY, Protocol, TrialSpec, streams
+from taylored.lab.tasks import TASKS
+from taylored.lab.trial.build_loss import announce, build_loss, head_of, scaled
+from taylored.lab.trial.evaluation import measure, per_class
+from taylored.lab.trial.links import Loss, link_of
+from taylored.lab.trial.models import build_model
+from taylored.lab.trial.record import Trial, diverged
+from taylored.lab.trial.watched_loss import WatchedLoss
+
+_EVALUATION_ROWS = 2048  # large enough to be fast, small enough for the cache
+
+
+@dataclass(frozen=True)
+class Part:
+    """Standardised features and labels of one part of the data.
+
+    Labels are class numbers (N,), int64, or multi-hot rows (N, C), float32.
+    """
+
+    features: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The three parts, standardised with the statistics of the training part."""
+
+    train: Part
+    validation: Part
+    test: Part
+
+
+class _Diverged(Exception):  # noqa: N818 - a signal inside this file, not an error
+    """The loss or the logits are no longer finite."""
+
+
+def make_parts(
+    features: npt.NDArray[np.float32],
+    labels: Labels,
+    part: npt.NDArray[np.int8],
+) -> Parts:
+    """Split by `part` (0 train, 1 validation, 2 test) and standardise per feature or channel."""
+    train = features[part == 0]
+    axes = (0, *range(2, features.ndim))  # images: one mean for each channel
+    mean = train.mean(axis=axes, keepdims=True, dtype=np.float64)
+    deviation = train.std(axis=axes, keepdims=True, dtype=np.float64)
+    deviation[deviation < 1e-12] = 1.0  # a constant feature stays at zero
+    target = torch.int64 if labels.ndim == 1 else torch.float32
+
+    def build(number: int) -> Part:
+        rows = part == number
+        scaled = ((features[rows] - mean) / deviation).astype(np.float32)
+        return Part(torch.tensor(scaled), torch.tensor(labels[rows], dtype=target))
+
+    return Parts(build(0), build(1), build(2))
+
+
+def train_trial(protocol: Protocol, parts: Parts, spec: TrialSpec) -> Trial:
+    """Train with AdamW and cosine decay, choose the epoch on validation, measure on test."""
+    start = time.perf_counter()
+    num_classes = len(protocol.groups)
+    source = streams(protocol.seed, spec.seed, spec.role)
+    torch.manual_seed(source.weights)
+    task = TASKS[protocol.task]
+    counts = _counts(parts.train.labels, num_classes)
+    loss = build_loss(spec.loss, counts, len(parts.train.labels))
+    link = link_of(loss, task.name)
+    share = sum(counts) / len(parts.train.labels) / num_classes if link == "sigmoid" else None
+    shape = parts.train.features.shape[1:]
+    model = build_model(
+        protocol.model, shape, num_classes, head=head_of(spec.loss), positive_share=share
+    )
+    watched = WatchedLoss(loss, protocol.groups)
+    torch.manual_seed(source.batches)  # dropout and the like in the user's model
+    curve: list[dict[str, float]] = []
+    try:
+        best_epoch = _fit(protocol, parts, spec, model, loss, watched, source.batches, curve)
+        logits = scaled(loss, _logits(model, parts.test.features))
+    except _Diverged:
+        return diverged(spec, task.metrics, curve, time.perf_counter() - start)
+    labels = parts.test.labels
+    lists = per_class(task.name, logits, labels, num_classes)
+    return Trial(
+        loss=spec.loss,
+        role=spec.role,
+        seed=spec.seed,
+        learning_rate=spec.learning_rate,
+        best_epoch=best_epoch,
+        metrics=measure(task.name, logits, labels, protocol.groups, link, task.metrics),
+        recall=lists["recall"],
+        average_precision=lists["average_precision"],
+        gradient_ratio=watched.ratio(),
+        curve=curve,
+        status="ok",
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _fit(
+    protocol: Protocol,
+    parts: Parts,
+    spec: TrialSpec,
+    model: nn.Module,
+    loss: Loss,
+    watched: WatchedLoss,
+    batch_seed: int,
+    curve: list[dict[str, float]],
+) -> int:
+    """Train, append one entry an epoch to `curve`, leave the model at the best epoch."""
+    rows = len(parts.train.labels)
+    size = min(protocol.batch_size, rows)
+    steps = rows // size  # an incomplete batch is left out; the next permutation has its rows
+    parameters = [*model.parameters()]
+    if isinstance(loss, nn.Module):
+        loss.train()
+        parameters += loss.parameters()
+    optimizer = torch.optim.AdamW(
+        parameters, lr=spec.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
+    )
+    rate = _cosine(spec.learning_rate, protocol.epochs * steps)
+    generator = torch.Generator().manual_seed(batch_seed)
+    best_epoch, best_score = 0, -math.inf
+    best_state = _copy(model)
+    for epoch in range(1, protocol.epochs + 1):
+        model.train()
+        announce(loss, (epoch - 1) / protocol.epochs)
+        order = torch.randperm(rows, generator=generator)
+        total = 0.0
+        for step in range(steps):
+            batch = order[step * size : (step + 1) * size]
+            for group in optimizer.param_groups:
+                group["lr"] = rate((epoch - 1) * steps + step)
+            value = watched(model(parts.train.features[batch]), parts.train.labels[batch])
+            number = value.item()
+            if not math.isfinite(number):
+                raise _Diverged
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+            total += number
+        entry = _validate(protocol, model, loss, parts.validation)
+        ratios = watched.end_epoch()
+        curve.append({"epoch": epoch, "train_loss": total / steps, **entry, **ratios})
+        score = entry[f"validation_{protocol.primary_metric}"]
+        score *= TASKS[protocol.task].metrics[protocol.primary_metric].direction
+        # On a tie the later epoch: its learning rate is lower and its weights are settled.
+        if score >= best_score:
+            best_epoch, best_score, best_state = epoch, score, _copy(model)
+    model.load_state_dict(best_state)
+    return best_epoch
+
+
+def _validate(protocol: Protocol, model: nn.Module, loss: Loss, part: Part) -> dict[str, float]:
+    logits = scaled(loss, _logits(model, part.features))
+    wanted = dict.fromkeys((*TASKS[protocol.task].followed, protocol.primary_metric))
+    link = link_of(loss, protocol.task)
+    values = measure(protocol.task, logits, part.labels, protocol.groups, link, wanted)
+    return {f"validation_{name}": value for name, value in values.items() if value is not None}
+
+
+def _counts(labels: Tensor, num_classes: int) -> list[int]:
+    """Samples per class, positives per label."""
+    if labels.dim() == 2:
+        return [int(count) for count in labels.sum(0).tolist()]
+    return [int(count) for count in torch.bincount(labels, minlength=num_classes).tolist()]
+
+
+@torch.no_grad()
+def _logits(model: nn.Module, features: Tensor) -> Tensor:
+    model.eval()
+    logits = torch.cat([model(rows) for rows in torch.split(features, _EVALUATION_ROWS)])
+    if not bool(torch.isfinite(logits).all()):
+        raise _Diverged
+    return logits
+
+
+def _cosine(peak: float, steps: int) -> Callable[[int], float]:
+    return lambda step: peak * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -1,0 +1,1 @@
+"""Losses of one probability for ordinary classification."""

@@ -1,0 +1,1 @@
+"""Losses for classes of very different frequency."""

@@ -1,0 +1,1 @@
+"""Losses for any number of labels per sample."""
