@@ -11,7 +11,7 @@ from taylored.catalog import get as get
 from taylored.catalog.power_series_of import series as series
 from taylored.core.checks import debug as debug
 from taylored.core.class_counts import balance_alpha as balance_alpha
-from taylored.core.class_counts import counts as counts
+from taylored.core.class_counts import class_counts as class_counts
 from taylored.core.class_counts import effective_number_weights as effective_number_weights
 from taylored.core.class_counts import inverse_frequency_weights as inverse_frequency_weights
 from taylored.core.inputs.donated_logits import donate as donate

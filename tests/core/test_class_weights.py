@@ -13,7 +13,7 @@ from hypothesis import given
 from loss_cases import quickly
 from taylored import (
     balance_alpha,
-    counts,
+    class_counts,
     effective_number_weights,
     inverse_frequency_weights,
 )
@@ -120,24 +120,24 @@ def test_alpha_that_balances() -> None:
 
 
 def test_counts_of_indices() -> None:
-    assert counts([0, 0, 2, -100]).tolist() == [2, 0, 1]
-    assert counts(torch.tensor([[1, 1], [3, 255]]), num_classes=5, ignore_index=255).tolist() == [
+    assert class_counts([0, 0, 2, -100]).tolist() == [2, 0, 1]
+    assert class_counts(torch.tensor([[1, 1], [3, 255]]), num_classes=5, ignore_index=255).tolist() == [
         0, 2, 0, 1, 0
     ]  # fmt: skip
-    assert counts(x % 3 for x in range(7)).tolist() == [3, 2, 2]
-    assert counts(torch.tensor([1, 2], dtype=torch.uint8)).tolist() == [0, 1, 1]
-    assert counts([], num_classes=3).tolist() == [0, 0, 0]
-    assert counts([]).tolist() == []
-    assert counts([-100]).tolist() == []
+    assert class_counts(x % 3 for x in range(7)).tolist() == [3, 2, 2]
+    assert class_counts(torch.tensor([1, 2], dtype=torch.uint8)).tolist() == [0, 1, 1]
+    assert class_counts([], num_classes=3).tolist() == [0, 0, 0]
+    assert class_counts([]).tolist() == []
+    assert class_counts([-100]).tolist() == []
 
 
 def test_counts_of_multi_hot_targets() -> None:
     hot = torch.tensor([[1, 0, 1], [1, 0, 0]])
-    assert counts(hot.bool()).tolist() == [2, 0, 1]
-    assert counts(hot.float()).tolist() == [2.0, 0.0, 1.0]
+    assert class_counts(hot.bool()).tolist() == [2, 0, 1]
+    assert class_counts(hot.float()).tolist() == [2.0, 0.0, 1.0]
     maps = torch.zeros(2, 3, 4, 4)
     maps[:, 1] = 0.5
-    assert counts(maps).tolist() == [0, 16, 0]
+    assert class_counts(maps).tolist() == [0, 16, 0]
 
 
 @pytest.mark.parametrize(
@@ -146,8 +146,8 @@ def test_counts_of_multi_hot_targets() -> None:
 )
 def test_counts_refuse(targets: object, classes: int | None) -> None:
     with pytest.raises(ValueError, match="`targets` must be .*Fix: "):
-        counts(targets, num_classes=classes)
+        class_counts(targets, num_classes=classes)
 
 
 def test_bytes_are_not_negative_markers() -> None:
-    assert counts(torch.tensor([156, 156], dtype=torch.uint8))[156].item() == 2
+    assert class_counts(torch.tensor([156, 156], dtype=torch.uint8))[156].item() == 2

@@ -195,7 +195,7 @@ def get(
     if "counts" in call.needs() and counts is None:
         raise LossNameError(
             f"`{call.spec.name}` needs the number of training samples per class. "
-            "Fix: get(..., counts=taylored.counts(train_targets)), or counts=[...] in the string"
+            "Fix: get(..., counts=taylored.class_counts(train_targets)), or counts=[...] in the string"
         )
     if num_classes is None and counts is not None:
         num_classes = len(counts)

@@ -12,7 +12,7 @@ from torch import Tensor
 from taylored.core.checks import fail, in_range
 
 
-def counts(
+def class_counts(
     targets: Tensor | Sequence[int] | Iterable[int],
     *,
     num_classes: int | None = None,
@@ -34,7 +34,7 @@ def counts(
         ValueError: for indices outside 0..num_classes - 1.
 
     Example:
-        >>> counts([0, 0, 2, -100])
+        >>> class_counts([0, 0, 2, -100])
         tensor([2, 0, 1])
     """
     values = targets if isinstance(targets, Tensor) else torch.as_tensor(list(targets))
@@ -153,7 +153,12 @@ def check_counts(counts: Tensor | Sequence[float]) -> Tensor:
     """Counts in float64 on the CPU; refuse what cannot be counts. Zeros are allowed."""
     n = torch.as_tensor(counts).double().cpu()
     if n.dim() != 1 or n.numel() == 0 or not bool((n >= 0).all()) or bool(n.isinf().any()):
-        fail("counts", "one finite number >= 0 per class", counts, "use taylored.counts(targets)")
+        fail(
+            "counts",
+            "one finite number >= 0 per class",
+            counts,
+            "use taylored.class_counts(targets)",
+        )
     return n
 
 

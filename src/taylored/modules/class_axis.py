@@ -46,7 +46,7 @@ def check_fit(per_class: Tensor, input: Logits) -> None:
             "counts",
             f"one number per class: shape ({classes},) for this input",
             f"shape {tuple(per_class.shape)}",
-            "count with taylored.counts(targets, num_classes=C); classes are axis 1 of `input`",
+            "count with taylored.class_counts(targets, num_classes=C); classes are axis 1 of `input`",
         )
 
 

@@ -64,7 +64,7 @@ class BalancedSoftmaxLoss(nn.Module):
     alike frequent. Without a parameter; `LogitAdjustedLoss` with tau = 1 is the same function.
 
     Args:
-        counts: training samples per class (`taylored.counts`). A class without samples counts as
+        counts: training samples per class (`taylored.class_counts`). A class without samples counts as
             one, with a warning: its logarithm never is -inf.
         weight: one number per class; raising a class's weight favours it.
         ignore_index: positions or elements with this target count for nothing. None: off.

@@ -44,7 +44,7 @@ class ClassBalancedLoss(nn.Module):
 
     Args:
         loss: a loss of the family, without a `weight` of its own. It is copied.
-        counts: training samples per class (`taylored.counts`). For multi-label data, positives per
+        counts: training samples per class (`taylored.class_counts`). For multi-label data, positives per
             class. Classes without samples weigh as if they had one, with a warning.
         beta: in [0, 1]; raising it favours rare classes more. 0 changes nothing, 1 is inverse
             frequency. Published choices: 0.9, 0.99, 0.999, 0.9999.

@@ -34,7 +34,7 @@ class DeferredReweightingLoss(nn.Module):
     Args:
         loss: a loss of the family, without a `weight` of its own. It is copied. With the sigmoid
             link its classes' columns are weighted.
-        counts: training samples per class (`taylored.counts`). A class without samples weighs as if
+        counts: training samples per class (`taylored.class_counts`). A class without samples weighs as if
             it had one, with a warning.
         beta: in [0, 1]; raising it favours rare classes more (see `ClassBalancedLoss`).
         start: in [0, 1], the progress from which the weights count; lowering it re-weights for

@@ -126,7 +126,7 @@ class LDAMLoss(nn.Module):
     `deferred(ldam())` in the catalogue is LDAM-DRW, the published training.
 
     Args:
-        counts: training samples per class (`taylored.counts`). A class without samples counts as
+        counts: training samples per class (`taylored.class_counts`). A class without samples counts as
             one, with a warning.
         max_m: margin of the rarest class, >= 0; the others' are smaller by (n / n_min)^(1/4).
             Raising it favours rare classes more. 0 is cross-entropy of scaled logits.

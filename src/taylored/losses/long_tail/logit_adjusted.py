@@ -110,7 +110,7 @@ class LogitAdjustedLoss(nn.Module):
     been trained with plain cross-entropy.
 
     Args:
-        counts: training samples per class (`taylored.counts`). A class without samples counts as
+        counts: training samples per class (`taylored.class_counts`). A class without samples counts as
             one, with a warning: its prior is small and not zero, the bias never -inf.
         tau: >= 0; raising it favours rare classes more. 1 is the prior itself, 0 plain
             cross-entropy.

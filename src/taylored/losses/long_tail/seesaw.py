@@ -66,7 +66,7 @@ class SeesawLoss(nn.Module):
 
     Args:
         num_classes: C.
-        counts: training samples per class (`taylored.counts`); a class without samples counts as
+        counts: training samples per class (`taylored.class_counts`); a class without samples counts as
             one, with a warning. None: counted while training, a class not seen yet as one.
         p: exponent of the mitigation, >= 0; raising it spares rare classes more.
         q: exponent of the compensation, >= 0; raising it punishes confusions more.

@@ -83,7 +83,7 @@ class VectorScalingLoss(nn.Module):
     loss. gamma = 0 is `LogitAdjustedLoss`, tau = 0 the CDT loss, both 0 cross-entropy.
 
     Args:
-        counts: training samples per class (`taylored.counts`). A class without samples counts as
+        counts: training samples per class (`taylored.class_counts`). A class without samples counts as
             one, with a warning.
         gamma: >= 0; raising it shrinks the logits of rare classes more in training, so that they
             must grow larger.

@@ -140,7 +140,7 @@ class DistributionBalancedLoss(nn.Module):
     it is on the right side; a rare class is nearly always a negative.
 
     Args:
-        counts: positives per class in the training set (`taylored.counts`). A class without any
+        counts: positives per class in the training set (`taylored.class_counts`). A class without any
             counts as one, with a warning.
         num_samples: training samples N, at least the largest count. Raising it lowers nu. None: the
             sum of the counts, which is N only for one label a sample.
