@@ -13,8 +13,9 @@ from taylored.core.engine import executors
 from taylored.core.engine.executors import Blocked, Whole
 from taylored.core.links import sigmoid, softmax
 from taylored.core.links.scratch import Scratch, empty_result
+from taylored.core.plan.options import Options
 from taylored.core.plan.plan import Plan
-from taylored.core.plan.prepare import Options, prepare
+from taylored.core.plan.prepare import prepare
 from taylored.core.terms.elementary import nll, power, truncated
 from taylored.core.terms.noise_robust import box_cox, jensen_shannon
 from taylored.core.terms.term import Term

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from loss_cases import running
+from kit.executors import running
 from taylored import terms
 from taylored.core.engine.nonnegative import never_negative
 from taylored.core.engine.one_pass import counted_loss
-from taylored.core.plan.prepare import Options
+from taylored.core.plan.options import Options
 from taylored.core.state.gradient_indicator import GradientIndicator
 
 C = 5

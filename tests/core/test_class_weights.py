@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 
-from loss_cases import quickly
+from kit.cases import quickly
 from taylored import (
     balance_alpha,
     class_counts,

@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from handed_cases import NEED_ALL_LOGITS
-from loss_cases import CLASSES, PATHS, Case, build, cases, identified, running
+from kit.cases import CLASSES, Case, build, cases, identified
+from kit.executors import PATHS, running
+from kit.traits import NEED_ALL_LOGITS
 from taylored import (
     CrossEntropyLoss,
     FocalLoss,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from loss_cases import PATHS, running
+from kit.executors import PATHS, running
 from references import Call, reference_loss
 from taylored import (
     BinaryCrossEntropyLoss,

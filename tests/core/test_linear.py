@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import forward_ad, gradcheck, gradgradcheck
 
-from handed_cases import NEED_ALL_LOGITS
-from loss_cases import CLASSES, PATHS, Case, build, cases, default_dtype, identified, running
+from kit.cases import CLASSES, Case, build, cases, default_dtype, identified
+from kit.executors import PATHS, running
+from kit.traits import NEED_ALL_LOGITS
 from taylored import (
     CrossEntropyLoss,
     FocalLoss,

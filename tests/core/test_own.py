@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from own_cases import target_of
+from kit.elementwise import target_of
 from taylored import binary_cross_entropy_loss, cross_entropy_loss
 from taylored.core.engine.elementwise import elements, own
 from taylored.core.engine.elementwise_pass import element_loss
-from taylored.core.plan.prepare import Options
+from taylored.core.plan.options import Options
 from taylored.core.terms.point import Point
 
 SHAPES = ((7, 5), (3, 5, 4), (2, 5, 2, 3))

@@ -15,14 +15,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 import taylored
-from own_cases import target_of
+from kit.elementwise import target_of
 from taylored.core.engine import elementwise_pass, executors
 from taylored.core.engine.elementwise import Own, Values
 from taylored.core.engine.elementwise_pass import element_loss
 from taylored.core.engine.margins import margins_and_pullback
 from taylored.core.links.softmax import margins_of
-from taylored.core.plan.plan import LinkName, Reduction
-from taylored.core.plan.prepare import Options
+from taylored.core.plan.options import LinkName, Options, Reduction
 from taylored.core.terms.point import Point
 
 LINKS: tuple[LinkName, ...] = ("softmax", "sigmoid")

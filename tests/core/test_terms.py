@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 
 import taylored
-from loss_cases import quickly
+from kit.cases import quickly
 from taylored import PolyLoss, terms
 from taylored.core.terms.elementary import Power
 from taylored.core.terms.point import Point

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loss_cases import quickly
+from kit.cases import quickly
 from taylored import TaylorLoss, taylor_loss, terms, terms_needed
 from taylored.core.terms.point import Point
 from taylored.core.terms.truncated_sum import _gauss_legendre, polynomial, truncated_sum

@@ -12,11 +12,11 @@ import pytest
 import torch
 import torch.distributed as dist
 
-import distributed_checks as checks
-from collectives import Collectives, counted_all_reduce
-from data_parallel import train
-from stateful_cases import COMPILED, PLAIN, SUBJECTS, Subject, identified
-from stateful_checks import close, same, state_of, stepped
+from kit.checks import distributed as checks
+from kit.checks.stateful import close, same, state_of, stepped
+from kit.collectives import Collectives, counted_all_reduce
+from kit.data_parallel import train
+from kit.stateful import COMPILED, PLAIN, SUBJECTS, Subject, identified
 
 HERE = Path(__file__).parent
 WORLDS = (2, 4)

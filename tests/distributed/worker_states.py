@@ -15,10 +15,10 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from collectives import Collectives, counted_all_reduce
-from data_parallel import trainings
-from stateful_cases import COMPILED, PLAIN, SUBJECTS, Subject
-from stateful_checks import state_of, stepped
+from kit.checks.stateful import state_of, stepped
+from kit.collectives import Collectives, counted_all_reduce
+from kit.data_parallel import trainings
+from kit.stateful import COMPILED, PLAIN, SUBJECTS, Subject
 from taylored.core.state import gradient_indicator
 
 STEPS = 20

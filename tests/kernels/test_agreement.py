@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from native_cases import FLOATS, agree, drawn, native, needs_native
+from kit.native import FLOATS, agree, drawn, native, needs_native
 from taylored.core.engine.executors import Blocked, Whole
 
 pytestmark = needs_native

@@ -12,8 +12,10 @@ from torch.autograd import forward_ad
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import taylored
-from loss_cases import GENERATED, NOT_NATIVE, Case, running, target_kinds
-from native_cases import agree, drawn, native, needs_native
+from kit.cases import GENERATED, Case, target_kinds
+from kit.executors import running
+from kit.native import agree, drawn, native, needs_native
+from kit.traits import NOT_NATIVE
 from taylored import (
     AsymmetricLoss,
     CrossEntropyLoss,
@@ -25,7 +27,8 @@ from taylored import (
 )
 from taylored.core.engine import executors
 from taylored.core.engine.executors import Whole
-from taylored.core.plan.prepare import Options, prepare
+from taylored.core.plan.options import Options
+from taylored.core.plan.prepare import prepare
 from taylored.core.terms.term import Term
 from taylored.kernels import NATIVE
 from taylored.kernels.executor import Native
@@ -124,7 +127,7 @@ def test_other_terms_stay_with_torch(term: Term) -> None:
 
 @pytest.mark.parametrize("name", sorted(GENERATED))
 def test_the_native_path_of_the_suites_is_native(name: str, ran: list[str]) -> None:
-    from loss_cases import build, call_of
+    from kit.cases import build, call_of
 
     for text in GENERATED[name].examples:
         if text.startswith("taylor") and program_of(taylored.get(text).term) is None:

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 import taylored
-from loss_cases import HAS_NATIVE
+from kit.executors import HAS_NATIVE
 from taylored.cli.app import app
 from taylored.core.engine.executors import asked, only
 from taylored.kernels import NATIVE, environment

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from native_cases import needs_native
+from kit.native import needs_native
 from taylored import kernels, terms
 from taylored.core.plan.plan import Plan, computing_dtype
 from taylored.kernels.executor import Native

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch.distributed as dist
 
-from native_cases import needs_native
+from kit.native import needs_native
 
 WORKER = Path(__file__).with_name("worker_process.py")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from loss_cases import NOT_NATIVE, OWN
+from kit.traits import NOT_NATIVE, OWN
 
 torch.set_num_threads(1)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import example, given
 
-from loss_cases import COUNTS, examples, quickly
+from kit.cases import COUNTS, examples, quickly
 from taylored import CrossEntropyLoss, catalog
 from taylored.catalog import LossNameError
 

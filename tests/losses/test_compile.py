@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from loss_cases import COUNTS, Case, build, call_of, examples, target_kinds
-from loss_checks import close, value_and_gradient
+from kit.cases import COUNTS, Case, build, call_of, examples, target_kinds
+from kit.checks.every_loss import value_and_gradient
+from kit.tolerances import close
 from taylored import FocalLoss, catalog, focal_loss, taylor_loss
 
 # Generating C++ takes seconds a case: a representative few. `aot_eager` traces forward and

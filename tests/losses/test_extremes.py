@@ -11,8 +11,9 @@ import torch
 from hypothesis import example, given
 from torch import Tensor
 
-from loss_cases import COUNTS, GENERATED, PATHS, build, call_of, examples, quickly, target_kinds
-from loss_checks import check_finite, value_and_gradient
+from kit.cases import COUNTS, GENERATED, build, call_of, examples, quickly, target_kinds
+from kit.checks.every_loss import check_finite, value_and_gradient
+from kit.executors import PATHS
 from references import Call
 from taylored import TermLoss, catalog, terms
 

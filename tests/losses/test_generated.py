@@ -5,12 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-import loss_checks as checks
-from loss_cases import (
-    BATCHWISE,
+from kit.cases import (
     COUNTS,
     GENERATED,
-    PATHS,
     SHAPES,
     Case,
     call_of,
@@ -20,6 +17,9 @@ from loss_cases import (
     identified,
     target_kinds,
 )
+from kit.checks import every_loss as checks
+from kit.executors import PATHS
+from kit.traits import BATCHWISE
 from references import REFERENCES, Call
 from taylored import catalog
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.autograd.gradcheck import GradcheckError
 
-import loss_checks as checks
-from loss_cases import Case, torch_alone
+from kit.cases import Case
+from kit.checks import every_loss as checks
+from kit.executors import torch_alone
 from references import Call
 from taylored.core.links import sigmoid, softmax
 from taylored.core.plan import prepare

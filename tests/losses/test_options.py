@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import taylored
-from loss_cases import PATHS, running
+from kit.executors import PATHS, running
 from references import class_balanced_weights
 from taylored import (
     BinaryCrossEntropyLoss,

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-import other_calls as checks
-from other_calls import SHAPES, SUBJECTS, Subject
+from kit.checks import other_calls as checks
+from kit.checks.other_calls import SHAPES, SUBJECTS, Subject
 from taylored import (
     DistributionFocalLoss,
     InfluenceBalancedLoss,

@@ -15,10 +15,18 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import prior_checks as checks
-from collectives import Collectives, counted_all_reduce
-from loss_checks import close
-from prior_checks import COUNTS, USING_COUNTS, C, classes, draw, value_and_gradient, with_counts
+from kit.checks import long_tail as checks
+from kit.checks.long_tail import (
+    COUNTS,
+    USING_COUNTS,
+    C,
+    classes,
+    draw,
+    value_and_gradient,
+    with_counts,
+)
+from kit.collectives import Collectives, counted_all_reduce
+from kit.tolerances import close
 from taylored import (
     BalancedSoftmaxLoss,
     CosineClassifier,

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.autograd.gradcheck import GradcheckError
 
-import loss_checks
-import prior_checks as checks
-from loss_cases import Case
+from kit.cases import Case
+from kit.checks import every_loss as loss_checks
+from kit.checks import long_tail as checks
 from references import Call
 from taylored import layers
 from taylored.core.terms.point import Point

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-import robust_checks as checks
 import taylored
-from loss_cases import COUNTS, build, call_of
-from references_robust import entropy, sigmoid
+from kit.cases import COUNTS, build, call_of
+from kit.checks import robust as checks
+from references.robust import entropy, sigmoid
 from taylored import (
     AsymmetricLoss,
     AsymmetricSingleLabelLoss,

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.autograd.gradcheck import GradcheckError
 
-import loss_checks
-import other_calls
-import robust_checks as checks
-from loss_cases import Case
+from kit.cases import Case
+from kit.checks import every_loss as loss_checks
+from kit.checks import other_calls
+from kit.checks import robust as checks
 from taylored.core.engine import elementwise, elementwise_pass
 from taylored.core.terms import noise_robust
 from taylored.core.terms.point import Point

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-import stateful_checks as checks
-from loss_cases import STATEFUL
-from stateful_cases import PLAIN, SUBJECTS, Subject, identified
+from kit.checks import stateful as checks
+from kit.stateful import PLAIN, SUBJECTS, Subject, identified
+from kit.traits import STATEFUL
 
 each_subject = pytest.mark.parametrize(**identified(SUBJECTS))
 each_loss = pytest.mark.parametrize(**identified(PLAIN))

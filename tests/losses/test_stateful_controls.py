@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import stateful_checks as checks
-from loss_cases import torch_alone
-from stateful_cases import PLAIN, Subject
+from kit.checks import stateful as checks
+from kit.executors import torch_alone
+from kit.stateful import PLAIN, Subject
 from taylored.core.engine import one_pass
 from taylored.core.links.class_sums import ClassSums
 from taylored.core.state import gradient_indicator

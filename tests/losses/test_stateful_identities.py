@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from loss_cases import COUNTS
-from stateful_cases import Subject
-from stateful_checks import close, stepped
+from kit.cases import COUNTS
+from kit.checks.stateful import close, stepped
+from kit.stateful import Subject
 from taylored import catalog
 
 IN_BALANCE = ([10.0, 20.0, 50.0, 30.0, 90.0], [10.0, 20.0, 50.0, 30.0, 90.0])

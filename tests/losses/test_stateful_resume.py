@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from loss_cases import STATEFUL
+from kit.traits import STATEFUL
 from references import Call
 
 WORKER = Path(__file__).with_name("worker_resume.py")

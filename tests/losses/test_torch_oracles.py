@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from loss_cases import PATHS, running
+from kit.executors import PATHS, running
 from taylored import (
     BalancedCrossEntropyLoss,
     BinaryCrossEntropyLoss,

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from stateful_cases import Batch, Subject
-from stateful_checks import close, same, stepped
+from kit.checks.stateful import close, same, stepped
+from kit.stateful import Batch, Subject
 
 Record = dict[str, Any]
 

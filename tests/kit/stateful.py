@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from equalization_references import Official
 from references import Call
+from references.equalization import Official
 from taylored import catalog
 
 CLASSES = 5

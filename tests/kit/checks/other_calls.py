@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from loss_cases import ATOL, GRADIENT_ATOL, GRADIENT_RTOL, RTOL, default_dtype
+from kit.cases import default_dtype
+from kit.tolerances import ATOL, GRADIENT_ATOL, GRADIENT_RTOL, RTOL
 from taylored import catalog
 
 CLASSES = 5

@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from loss_cases import HAS_NATIVE
+from kit.executors import HAS_NATIVE
 from taylored import terms
 from taylored.core.engine.executors import Blocked, Executor, Swept, Whole
+from taylored.core.plan.options import Options
 from taylored.core.plan.plan import Plan
-from taylored.core.plan.prepare import Options, prepare
+from taylored.core.plan.prepare import prepare
 from taylored.core.terms.term import Term
 from taylored.kernels import NATIVE
 from taylored.kernels.executor import Native

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from loss_cases import running
-from stateful_cases import Batch, Subject
+from kit.executors import running
+from kit.stateful import Batch, Subject
 
 State = dict[str, Tensor]
 

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from equalization_references import EQUALIZATION
-from references_prior import PRIOR, deferred_weights
-from references_robust import ROBUST, SIGMOID
+from references.equalization import EQUALIZATION
+from references.long_tail import PRIOR, deferred_weights
+from references.robust import ROBUST, SIGMOID
 
 Parameters = dict[str, Any]
 Phi = Callable[[Tensor, Parameters], Tensor]

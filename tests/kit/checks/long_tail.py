@@ -13,7 +13,7 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from loss_checks import close
+from kit.tolerances import close
 from taylored import (
     BalancedSoftmaxLoss,
     CosineClassifier,

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from stateful_cases import PLAIN, Subject
-from stateful_checks import state_of
+from kit.checks.stateful import state_of
+from kit.stateful import PLAIN, Subject
 
 STEPS = 10
 SIZE = 6  # on each rank: averaged gradients are those of the concatenated batch only if even

@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from unittest import mock
 
-import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from torch import Tensor, nn
 
+from kit.traits import STATEFUL
 from references import Call
 from taylored import catalog
-from taylored.core.engine import executors, one_pass
 from taylored.core.state.gradient_indicator import GradientIndicator
-from taylored.kernels import NATIVE
-from taylored.kernels.executor import Native
-from taylored.kernels.library import Library
 
 CLASSES = 5
 COUNTS = (900, 250, 40, 7, 1)
 PER_CLASS = ("gamma", "alpha", "weight", "pos_weight", "counts")
 # Accumulated gradients that losses with state are given: head to tail, the last class unseen.
 STATE = {"positive": (9.0, 4.0, 1.5, 0.2, 0.0), "negative": (9.5, 6.0, 4.0, 2.0, 0.5)}
-# Where there is a compiler there has to be a native library: then the suites fail without one.
-HAS_NATIVE = isinstance(NATIVE, Library) or shutil.which("c++") is not None
-PATHS = ("whole", "blocked", "composed", *(("native",) if HAS_NATIVE else ()))
 # Seven rows, so that the classes cannot all occur equally often.
 SHAPES = ((7, CLASSES), (3, CLASSES, 4), (2, CLASSES, 2, 3))
 IGNORED = -100
@@ -41,32 +32,6 @@ quickly = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-
-RTOL = {torch.float64: 1e-10, torch.float32: 3e-5, torch.bfloat16: 3e-5, torch.float16: 3e-5}
-ATOL = {torch.float64: 1e-12, torch.float32: 1e-6, torch.bfloat16: 1e-6, torch.float16: 1e-6}
-# The gradient is stored in the logits' dtype: half an ulp more.
-GRADIENT_RTOL = {**RTOL, torch.bfloat16: 2**-8, torch.float16: 2**-10}
-GRADIENT_ATOL = {**ATOL, torch.float32: 1e-6, torch.bfloat16: 1e-6, torch.float16: 1e-6}
-
-
-@contextlib.contextmanager
-def running(path: str) -> Iterator[None]:
-    """Send losses through one way of the one_pass."""
-    assert path in PATHS
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(executors.only("whole" if path == "composed" else path))
-        if path == "blocked":
-            stack.enter_context(mock.patch.object(executors, "BLOCK_ELEMENTS", 7))
-        elif path == "composed":
-            always = mock.Mock(return_value=True)
-            stack.enter_context(mock.patch.object(one_pass, "needs_composition", always))
-        yield
-
-
-def torch_alone(patch: pytest.MonkeyPatch) -> None:
-    """Keep the native executor idle: a fault planted in Python code would not reach it."""
-    patch.setattr(Native, "accepts", lambda self, logits, plan: False)
-    patch.setattr(executors, "_SHORTCUTS", {})
 
 
 @contextlib.contextmanager
@@ -81,28 +46,6 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 
 GENERATED = {name: spec for name, spec in catalog.SPECS.items() if spec.call == "plain"}
 """Losses that the suites call, with logits and targets; the others have suites of their own."""
-BATCHWISE = frozenset({"ghm"})
-"""Losses of which a sample's depends on its batch."""
-OWN = frozenset(
-    {
-        "asymmetric_single_label",
-        "distribution_balanced",
-        "equalized_quality_focal",
-        "varifocal",
-        "quality_focal",
-        "ghm",
-    }
-)
-"""Losses on `core/engine/elementwise.py`: in pieces, or composed; of the executors "whole" is that too."""
-NOT_NATIVE = OWN | {
-    "asymmetric",
-    "generalized_cross_entropy",
-    "generalized_jensen_shannon",
-    "influence_balanced",
-    "jensen_shannon",
-    "ldam",
-}
-"""Losses with a term of another form than the native executor's."""
 
 
 def examples() -> list[str]:
@@ -123,10 +66,6 @@ def _informed(call: Call) -> Call:
     state = {k: list(v) for k, v in STATE.items()} if call.name in STATEFUL else {}
     inner = None if call.inner is None else _informed(call.inner)
     return Call(call.name, inner, arguments, state)
-
-
-STATEFUL = frozenset({"softmax_eql", "sigmoid_eql", "equalized_focal", "equalized_quality_focal"})
-"""Losses with a `GradientIndicator`."""
 
 
 def differentiated(call: Call) -> bool:

@@ -10,20 +10,9 @@ import pickle
 import torch
 from torch import Tensor, nn
 
-from loss_cases import (
-    ATOL,
-    GRADIENT_ATOL,
-    GRADIENT_RTOL,
-    IGNORED,
-    PATHS,
-    RTOL,
-    Case,
-    build,
-    permuted,
-    resized,
-    running,
-    target_kinds,
-)
+from kit.cases import IGNORED, Case, build, permuted, resized, target_kinds
+from kit.executors import PATHS, running
+from kit.tolerances import ATOL, GRADIENT_ATOL, GRADIENT_RTOL, RTOL, close
 from references import Call, is_index, reference_loss
 from taylored import catalog
 
@@ -48,10 +37,6 @@ def reference_value_and_gradient(
     value = reference_loss(call, z, target, **arguments)
     (gradient,) = torch.autograd.grad(value.sum(), z)
     return value.detach(), gradient
-
-
-def close(got: Tensor, expected: Tensor, rtol: float = 1e-10, atol: float = 1e-12) -> None:
-    torch.testing.assert_close(got.double(), expected.double(), rtol=rtol, atol=atol)
 
 
 def check_value(case: Case, path: str = "whole", dtype: torch.dtype = torch.float64) -> None:

@@ -1,4 +1,4 @@
-"""Targets for the losses of `core/engine/elementwise.py`, with something ignored where that is possible."""
+"""Targets for losses with values of their own, some of them ignored where that is possible."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""What the suites share: cases, tolerances, executors to run on, planted faults, checks."""
