@@ -15,7 +15,7 @@ from torch import Tensor
 
 from taylored.core.checks import debugging
 from taylored.core.engine.shortcut import Direct
-from taylored.core.plan.prepare import Options
+from taylored.core.plan.options import Options
 from taylored.core.terms.term import Term
 from taylored.kernels.abi import FLOATS, LINKS, SWEEP, layout_of, numbers
 from taylored.kernels.library import Library

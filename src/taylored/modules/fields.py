@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail
-from taylored.core.plan.prepare import Options, check_options
+from taylored.core.plan.options import Options, check_options
 
 
 def check_fields(module: nn.Module, link: str) -> None:
@@ -19,7 +19,7 @@ def check_fields(module: nn.Module, link: str) -> None:
     """
     fields: dict[str, Any] = {**vars(module), **dict(module.named_buffers(recurse=False))}
     fields["link"] = link
-    shared = Options.__dataclass_fields__.keys() & fields.keys()
+    shared = set(Options._fields) & fields.keys()
     check_options(Options(**{name: fields[name] for name in shared}))
     index = fields.get("ignore_index")
     if index is not None and (isinstance(index, bool) or not isinstance(index, int)):

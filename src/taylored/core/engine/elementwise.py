@@ -19,8 +19,9 @@ from torch import Tensor
 
 from taylored.core.inputs.targets import one_hot
 from taylored.core.links.softmax import margins_of
+from taylored.core.plan.options import Options
 from taylored.core.plan.plan import Plan, along_classes, computing_dtype
-from taylored.core.plan.prepare import Options, prepare
+from taylored.core.plan.prepare import prepare
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.point import Point
 

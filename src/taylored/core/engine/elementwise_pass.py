@@ -20,7 +20,7 @@ from taylored.core.engine.backward import scaled
 from taylored.core.engine.elementwise import Own, Values, coefficients, composed, elements, own
 from taylored.core.engine.margins import margins_and_pullback
 from taylored.core.engine.piece_point import PiecePoint
-from taylored.core.plan.prepare import Options
+from taylored.core.plan.options import Options
 
 
 class _PieceByPiece(torch.autograd.Function):

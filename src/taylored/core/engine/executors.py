@@ -23,8 +23,8 @@ from taylored.core.engine.shortcut import Direct, Shortcut
 from taylored.core.links import sigmoid, sigmoid_blocked, softmax, softmax_blocked
 from taylored.core.links.class_sums import ClassSums
 from taylored.core.links.scratch import Scratch, empty_result
+from taylored.core.plan.options import Options
 from taylored.core.plan.plan import Block, Plan, computing_dtype
-from taylored.core.plan.prepare import Options
 from taylored.core.terms.term import Term
 
 LINKS = {"softmax": softmax, "sigmoid": sigmoid}

@@ -19,8 +19,9 @@ from taylored.core.engine.shortcut import Direct
 from taylored.core.inputs.donated_logits import Donated
 from taylored.core.inputs.linear_logits import LinearLogits
 from taylored.core.inputs.logits import Logits, outline
+from taylored.core.plan.options import Options
 from taylored.core.plan.plan import Plan
-from taylored.core.plan.prepare import Options, prepare, prepared
+from taylored.core.plan.prepare import prepare, prepared
 from taylored.core.state.gradient_indicator import GradientIndicator, GradientSums
 from taylored.core.terms.term import Term
 
@@ -159,7 +160,12 @@ def _run_handed(
 
 
 def p_t_loss(input: Logits, target: Tensor, term: Term, options: Options) -> Tensor:
-    """The loss of a term in the p_t family with every slot of the shared vocabulary."""
+    """The loss of a term in the p_t family with every slot of the shared vocabulary.
+
+    A forward that counts also adds its gradient sums to the indicator of the options.
+    """
+    if options.indicator is not None and options.indicator.collecting():
+        return _counted(options.indicator, input, target, term, options)
     if isinstance(input, (LinearLogits, Donated)):
         logits, plan = prepare(outline(input), target, term, options)
         return in_shape_of(input, _run_handed(input, logits, plan, collect=False)[0], plan)
@@ -173,21 +179,9 @@ def p_t_loss(input: Logits, target: Tensor, term: Term, options: Options) -> Ten
     return in_shape_of(input, run(logits, plan), plan)
 
 
-def counted_loss(
-    indicator: GradientIndicator,
-    input: Logits,
-    target: Tensor,
-    term: Term,
-    options: Options,
-    *,
-    uncounted: int = 0,
+def _counted(
+    indicator: GradientIndicator, input: Logits, target: Tensor, term: Term, options: Options
 ) -> Tensor:
-    """The loss of a term; a forward that counts also adds its gradient sums to the indicator.
-
-    The last `uncounted` columns belong to no class (a background column).
-    """
-    if not indicator.collecting():
-        return p_t_loss(input, target, term, options)
     indicator.refuse_transforms()
     logits, plan = prepare(outline(input), target, term, options)
     if isinstance(input, (LinearLogits, Donated)):
@@ -196,7 +190,7 @@ def counted_loss(
         sums = found
     else:
         loss, sums = run_collecting(logits, plan)
-    sums = sums[:, : sums.shape[1] - uncounted]
+    sums = sums[:, : sums.shape[1] - options.uncounted]
     indicator.update(undivided(sums, plan.denominator))
     return in_shape_of(input, loss, plan)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from taylored.core.plan.prepare import Options
+from taylored.core.plan.options import Options
 from taylored.core.terms.term import Term
 
 

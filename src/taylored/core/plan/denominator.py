@@ -5,29 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from taylored.core.checks import fail, one_of
-from taylored.core.plan.plan import Reduction
-
-REDUCTIONS = ("none", "sum", "mean", "batch_mean")
-
-
-def check_reduction(reduction: str, normalizer: float | Tensor | None) -> None:
-    """Refuse unknown reductions, and a normalizer that nothing would be divided by."""
-    one_of("reduction", reduction, REDUCTIONS)
-    if normalizer is None:
-        return
-    if reduction != "mean":
-        fail(
-            "normalizer",
-            'used with reduction="mean" only (it replaces the denominator)',
-            f"reduction={reduction!r}",
-            'leave `normalizer` out, or use reduction="mean"',
-        )
-    if isinstance(normalizer, Tensor):
-        if normalizer.numel() != 1:
-            fail("normalizer", "one number", f"shape {tuple(normalizer.shape)}", "sum it first")
-    elif not normalizer > 0:
-        fail("normalizer", "a number > 0", normalizer, "use max(1, count)")
+from taylored.core.plan.options import Reduction
 
 
 def denominator_of(

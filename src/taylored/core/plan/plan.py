@@ -8,10 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from taylored.core.inputs.targets import TargetKind
+from taylored.core.plan.options import LinkName
 from taylored.core.terms.term import Term
-
-LinkName = Literal["softmax", "sigmoid"]
-Reduction = Literal["none", "sum", "mean", "batch_mean"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +39,7 @@ class Plan:
     term: Term
     rejection: Term | None
     target: Tensor
-    target_kind: Literal["index", "dense"]
+    target_kind: TargetKind
     rows: Tensor
     denominator: Tensor | float | None
     ignore: int | None

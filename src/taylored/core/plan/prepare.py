@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from taylored.core.checks import fail, in_range, one_of, per_class
+from taylored.core.checks import fail, per_class
 from taylored.core.inputs.targets import (
     check_indices,
     check_input,
@@ -17,87 +15,14 @@ from taylored.core.inputs.targets import (
     sigmoid_kind,
     softmax_kind,
 )
-from taylored.core.plan.denominator import check_reduction, denominator_of, divided
-from taylored.core.plan.plan import LinkName, Plan, Reduction, computing_dtype
+from taylored.core.plan.denominator import denominator_of, divided
+from taylored.core.plan.options import Options, PerClass, check_options
+from taylored.core.plan.plan import Plan, computing_dtype
+from taylored.core.plan.sample_weight import per_element, per_position
 from taylored.core.terms.term import Term
-
-PerClass = Tensor | Sequence[float]
-"""One number per class."""
-
 
 _NO_CLASS = -1
 """Column number of a background row: there is none."""
-
-
-@dataclass(frozen=True, eq=False)
-class Options:
-    """The vocabulary every loss of the family shares, as the caller gave it.
-
-    `rejection` is the term of the outcome "no" where that has one of its own (sigmoid).
-    """
-
-    link: LinkName = "softmax"
-    weight: PerClass | None = None
-    alpha: float | PerClass | None = None
-    pos_weight: float | PerClass | None = None
-    neg_weight: PerClass | None = None
-    logit_bias: PerClass | None = None
-    temperature: float = 1.0
-    ignore_index: int | None = -100
-    background_index: int | None = None
-    rejection: Term | None = None
-    label_smoothing: float = 0.0
-    reduction: Reduction = "mean"
-    sample_weight: Tensor | None = None
-    normalizer: float | Tensor | None = None
-
-
-def check_options(options: Options) -> None:
-    """Everything about the options that needs no data."""
-    one_of("link", options.link, ("softmax", "sigmoid"))
-    check_reduction(options.reduction, options.normalizer)
-    in_range(
-        "label_smoothing", options.label_smoothing, 0.0, 1.0,
-        "give the mass to move away from the target (0.1 is common; not the mass to keep)",
-    )  # fmt: skip
-    in_range(
-        "temperature", options.temperature, 0.0, float("inf"), "give a number > 0", interval="()"
-    )
-    if isinstance(options.alpha, (int, float)):
-        in_range(
-            "alpha", options.alpha, 0.0, 1.0,
-            "alpha is the weight of positives against negatives (1 - alpha); None switches it off",
-        )  # fmt: skip
-    if isinstance(options.pos_weight, (int, float)):
-        in_range("pos_weight", options.pos_weight, 0.0, float("inf"), "give a number >= 0")
-    if options.background_index is not None and options.background_index == options.ignore_index:
-        fail(
-            "background_index",
-            "another number than ignore_index",
-            options.background_index,
-            "background is a row of negatives, ignored positions count for nothing",
-        )
-    sigmoid_only = {
-        "alpha": options.alpha,
-        "pos_weight": options.pos_weight,
-        "neg_weight": options.neg_weight,
-    }
-    if options.link == "softmax" and options.background_index is not None:
-        fail(
-            "background_index",
-            'left out with link="softmax": every position has one true class',
-            options.background_index,
-            "give background a column of its own, or use ignore_index",
-        )
-    for name, value in sigmoid_only.items():
-        if options.link == "softmax" and value is not None:
-            fail(
-                name,
-                'left out with link="softmax": it balances positives against negatives, and a'
-                " single number on every class would only rescale the learning rate",
-                value,
-                'pass one number per class as `weight`, or use link="sigmoid"',
-            )
 
 
 def prepare(input: Tensor, target: Tensor, term: Term, options: Options) -> tuple[Tensor, Plan]:
@@ -159,7 +84,7 @@ def _softmax_plan(
     denominator = denominator_of(options.reduction, options.normalizer, mean=mean, batch_mean=kept)
     rows = divided(rows, denominator)
     if options.sample_weight is not None:
-        rows = rows * _per_position(options.sample_weight, input, positions).to(rows)
+        rows = rows * per_position(options.sample_weight, input, positions).to(rows)
     rows = rows.expand(positions).unsqueeze(1)
     return logits, _plan(term, options, target, kind, rows, denominator, None, positive, None)
 
@@ -203,7 +128,7 @@ def _sigmoid_plan(
     denominator = denominator_of(options.reduction, options.normalizer, mean=mean, batch_mean=kept)
     rows = divided(rows, denominator)
     if options.sample_weight is not None:
-        rows = rows * _per_element(options.sample_weight, input, logits).to(rows)
+        rows = rows * per_element(options.sample_weight, input, logits).to(rows)
     width = rows.shape[1] if rows.dim() > 1 else 1
     rows = rows.expand(logits.shape[0], width, *logits.shape[2:])
     positive, negative = _outcome_weights(options)
@@ -278,7 +203,7 @@ def _check_per_class(term: Term, options: Options, num_classes: int) -> None:
         if value is not None:
             per_class(name, value, num_classes)
     for value in term.parameters():
-        per_class("gamma", value, num_classes)
+        per_class("term", value, num_classes)
 
 
 def _count_kept(target: Tensor, ignore: int) -> Tensor:
@@ -290,35 +215,3 @@ def _count_kept(target: Tensor, ignore: int) -> Tensor:
         return torch.tensor(target.numel())  # looking for the least takes a seventh of the count
     rows = max(1, (1 << 17) // max(1, target[:1].numel()))
     return torch.stack([torch.count_nonzero(part != ignore) for part in target.split(rows)]).sum()
-
-
-def _per_position(sample_weight: Tensor, input: Tensor, positions: torch.Size) -> Tensor:
-    """Sample weights brought to (N[, S])."""
-    shape = input.shape[:1] + input.shape[2:]
-    if sample_weight.shape == shape:
-        return sample_weight.reshape(positions)
-    if sample_weight.shape == shape[:1]:
-        return sample_weight.reshape([-1] + [1] * (len(positions) - 1)).expand(positions)
-    fail(
-        "sample_weight",
-        f"one number per position, shape {tuple(shape)}, or per sample, shape {tuple(shape[:1])}",
-        f"shape {tuple(sample_weight.shape)}",
-        "weights per class go into `weight`",
-    )
-
-
-def per_element_weight(sample_weight: Tensor, input: Tensor) -> Tensor:
-    """Sample weights brought to a shape that spreads over the elements of the input."""
-    if sample_weight.shape == input.shape:
-        return sample_weight
-    shape = input.shape[:1] + input.shape[2:]
-    weights = _per_position(sample_weight, input, shape)
-    return weights.unsqueeze(1) if input.dim() > 1 else weights
-
-
-def _per_element(sample_weight: Tensor, input: Tensor, logits: Tensor) -> Tensor:
-    """Sample weights brought to (N, 1[, S]) or (N, C[, S])."""
-    if sample_weight.shape == input.shape and input.dim() > 1:
-        return sample_weight.reshape(logits.shape)
-    positions = logits.shape[:1] + logits.shape[2:]
-    return _per_position(sample_weight, input, positions).unsqueeze(1)

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from taylored.core.checks import fail, in_range
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
-from taylored.core.plan.plan import LinkName, Reduction
-from taylored.core.plan.prepare import Options, PerClass
+from taylored.core.plan.options import LinkName, Options, PerClass, Reduction
 from taylored.core.terms.cache import remembered
 from taylored.core.terms.elementary import nll, power
 from taylored.core.terms.term import Term

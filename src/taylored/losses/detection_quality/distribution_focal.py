@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from taylored.core.checks import debugging, fail
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.targets import check_input
-from taylored.core.plan.plan import LinkName, Reduction, computing_dtype
-from taylored.core.plan.prepare import Options, check_options
+from taylored.core.plan.options import LinkName, Options, Reduction, check_options
+from taylored.core.plan.plan import computing_dtype
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.modules.fields import check_fields

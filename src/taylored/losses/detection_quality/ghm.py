@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from taylored.core.checks import fail, in_range
 from taylored.core.engine.elementwise import Elements, Own, Values, elements, own
 from taylored.core.engine.elementwise_pass import loss_of, pieces
-from taylored.core.plan.plan import LinkName, Reduction, computing_dtype
-from taylored.core.plan.prepare import Options, PerClass
+from taylored.core.plan.options import LinkName, Options, PerClass, Reduction
+from taylored.core.plan.plan import computing_dtype
 from taylored.core.state.held import held
 from taylored.core.state.wide import keep_wide
 from taylored.core.terms.point import Point

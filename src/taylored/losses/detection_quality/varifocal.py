@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from taylored.core.checks import in_range
 from taylored.core.engine.elementwise import Values
 from taylored.core.engine.elementwise_pass import element_loss
-from taylored.core.plan.plan import LinkName, Reduction
-from taylored.core.plan.prepare import Options, PerClass
+from taylored.core.plan.options import LinkName, Options, PerClass, Reduction
 from taylored.core.terms.point import Point
 from taylored.modules.fields import check_fields
 from taylored.modules.spec import Parameter, Reference, Search, Spec, describe, hold

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.inputs.logits import Logits
-from taylored.core.plan.plan import Reduction
-from taylored.core.plan.prepare import PerClass
+from taylored.core.plan.options import PerClass, Reduction
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.losses.classification.term import term_loss

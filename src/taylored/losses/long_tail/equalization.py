@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor, nn
 
@@ -11,8 +9,9 @@ from taylored.core.checks import fail, in_range
 from taylored.core.class_counts import check_counts
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.targets import check_input, one_hot, sigmoid_kind, softmax_kind
-from taylored.core.plan.plan import LinkName, Reduction, computing_dtype
-from taylored.core.plan.prepare import Options, PerClass, per_element_weight
+from taylored.core.plan.options import LinkName, Options, PerClass, Reduction
+from taylored.core.plan.plan import computing_dtype
+from taylored.core.plan.sample_weight import per_element_weight
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.modules.class_axis import softmax_of
@@ -88,7 +87,7 @@ def _sparing(input: Tensor, target: Tensor, rare: Tensor, gamma: float, options:
     weight = 1.0 - spared * (1.0 - truth)
     if options.sample_weight is not None:
         weight = weight * per_element_weight(options.sample_weight, input)
-    return p_t_loss(input, target, nll, replace(options, sample_weight=weight))
+    return p_t_loss(input, target, nll, options._replace(sample_weight=weight))
 
 
 def _truth(input: Tensor, target: Tensor, options: Options) -> tuple[Tensor, Tensor]:

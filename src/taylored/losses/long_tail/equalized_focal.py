@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import in_range
-from taylored.core.engine.one_pass import counted_loss
+from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
-from taylored.core.plan.plan import Reduction
-from taylored.core.plan.prepare import Options, PerClass
+from taylored.core.plan.options import Options, PerClass, Reduction
 from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.core.terms.term import Term
 from taylored.losses.classification.focal import focal_term
@@ -146,8 +145,9 @@ class EqualizedFocalLoss(nn.Module):
             reduction=self.reduction,
             sample_weight=sample_weight,
             normalizer=normalizer,
+            indicator=self.indicator,
         )
-        return counted_loss(self.indicator, input, target, focal_term(exponents), options)
+        return p_t_loss(input, target, focal_term(exponents), options)
 
     def predict(self, input: Tensor) -> Tensor:
         """Probability of each class (axis 1)."""

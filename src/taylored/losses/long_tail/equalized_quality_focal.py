@@ -10,8 +10,8 @@ from taylored.core.engine.elementwise import Elements, Own, coefficients, elemen
 from taylored.core.engine.elementwise_pass import loss_of, pieces
 from taylored.core.engine.one_pass import undivided
 from taylored.core.links.class_sums import ClassSums
-from taylored.core.plan.plan import Reduction, along_classes
-from taylored.core.plan.prepare import Options, PerClass
+from taylored.core.plan.options import Options, PerClass, Reduction
+from taylored.core.plan.plan import along_classes
 from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.core.terms.point import Point
 from taylored.losses.detection_quality.quality_focal import quality_focal_values

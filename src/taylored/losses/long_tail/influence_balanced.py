@@ -11,8 +11,8 @@ from taylored.core.checks import fail, in_range
 from taylored.core.engine.elementwise import Own, Values, own
 from taylored.core.engine.elementwise_pass import loss_of
 from taylored.core.inputs.targets import check_input
-from taylored.core.plan.plan import LinkName, Reduction, computing_dtype
-from taylored.core.plan.prepare import Options, PerClass
+from taylored.core.plan.options import LinkName, Options, PerClass, Reduction
+from taylored.core.plan.plan import computing_dtype
 from taylored.core.terms.point import Point
 from taylored.modules.fields import check_fields
 from taylored.modules.spec import Parameter, Reference, Search, Spec, describe, hold

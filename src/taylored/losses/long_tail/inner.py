@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
 
 from taylored.core.checks import fail
-from taylored.core.plan.plan import LinkName
-from taylored.core.plan.prepare import Options
+from taylored.core.plan.options import LinkName, Options
 from taylored.losses.classification.cross_entropy import CrossEntropyLoss
 from taylored.losses.classification.focal import FocalLoss
 from taylored.losses.classification.poly import PolyLoss
@@ -54,9 +52,8 @@ def inner_options(
 ) -> Options:
     """The options that a wrapped loss would run with, and the wrapper's bias."""
     fields: dict[str, Any] = {**vars(loss), **loss._buffers}
-    shared = Options.__dataclass_fields__.keys() & fields.keys()
-    return replace(
-        Options(**{name: fields[name] for name in shared}),
+    shared = set(Options._fields) & fields.keys()
+    return Options(**{name: fields[name] for name in shared})._replace(
         logit_bias=logit_bias,
         sample_weight=sample_weight,
         normalizer=normalizer,

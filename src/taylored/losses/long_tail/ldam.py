@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from taylored.core.checks import fail, in_range
 from taylored.core.class_counts import inverse_frequency_weights
 from taylored.core.inputs.logits import Logits
-from taylored.core.plan.plan import Reduction
-from taylored.core.plan.prepare import PerClass
+from taylored.core.plan.options import PerClass, Reduction
 from taylored.core.terms.point import Point
 from taylored.core.terms.power_series import Series
 from taylored.core.terms.term import Pick, Term

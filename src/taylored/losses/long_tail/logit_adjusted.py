@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from taylored.core.checks import in_range
 from taylored.core.inputs.logits import Logits
-from taylored.core.plan.plan import Reduction, computing_dtype
-from taylored.core.plan.prepare import PerClass
+from taylored.core.plan.options import PerClass, Reduction
+from taylored.core.plan.plan import computing_dtype
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.losses.classification.term import term_loss

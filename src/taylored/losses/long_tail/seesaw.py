@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from taylored.core.checks import check_num_classes, fail, in_range
 from taylored.core.inputs.targets import check_indices, check_input, softmax_kind
-from taylored.core.plan.plan import Reduction, computing_dtype
-from taylored.core.plan.prepare import PerClass
+from taylored.core.plan.options import PerClass, Reduction
+from taylored.core.plan.plan import computing_dtype
 from taylored.core.state.distributed import summed
 from taylored.core.state.held import held
 from taylored.core.terms.elementary import nll

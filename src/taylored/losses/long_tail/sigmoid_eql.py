@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import in_range, one_of
-from taylored.core.engine.one_pass import counted_loss
+from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
-from taylored.core.plan.plan import Reduction
-from taylored.core.plan.prepare import Options, PerClass
+from taylored.core.plan.options import Options, PerClass, Reduction
 from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
@@ -148,15 +147,10 @@ class SigmoidEQLLoss(nn.Module):
             reduction=self.reduction,
             sample_weight=sample_weight,
             normalizer=normalizer,
-        )
-        return counted_loss(
-            self.indicator,
-            input,
-            target,
-            self.term,
-            options,
+            indicator=self.indicator,
             uncounted=int(self.background == "column"),
         )
+        return p_t_loss(input, target, self.term, options)
 
     def predict(self, input: Tensor) -> Tensor:
         """Probability of each class (axis 1), the background column applied and left out."""

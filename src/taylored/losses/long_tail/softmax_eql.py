@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import in_range, one_of
-from taylored.core.engine.one_pass import counted_loss
+from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.core.terms.term import Term
@@ -127,8 +127,8 @@ class SoftmaxEQLLoss(nn.Module):
             logit_bias=self.bias(),
             sample_weight=sample_weight,
             normalizer=normalizer,
-        )
-        return counted_loss(self.indicator, input, target, self.term, options)
+        )._replace(indicator=self.indicator)
+        return p_t_loss(input, target, self.term, options)
 
     def predict(self, input: Tensor) -> Tensor:
         """Probabilities of the classes (axis 1): the softmax of the logits as they are."""

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from taylored.core.checks import in_range
 from taylored.core.class_counts import inverse_frequency_weights
 from taylored.core.inputs.targets import check_input
-from taylored.core.plan.plan import Reduction
-from taylored.core.plan.prepare import PerClass
+from taylored.core.plan.options import PerClass, Reduction
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.losses.classification.term import term_loss

@@ -13,8 +13,8 @@ from taylored.core.checks import fail, in_range
 from taylored.core.class_counts import check_counts, inverse_frequency_weights
 from taylored.core.engine.elementwise import Values
 from taylored.core.engine.elementwise_pass import element_loss
-from taylored.core.plan.plan import LinkName, Reduction, along_classes
-from taylored.core.plan.prepare import Options, PerClass
+from taylored.core.plan.options import LinkName, Options, PerClass, Reduction
+from taylored.core.plan.plan import along_classes
 from taylored.core.terms.elementary import nll, power
 from taylored.core.terms.point import Point
 from taylored.modules.class_axis import check_fit
