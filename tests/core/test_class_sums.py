@@ -7,7 +7,7 @@ from torch import Tensor
 from kit.executors import running
 from taylored import terms
 from taylored.core.engine.nonnegative import never_negative
-from taylored.core.engine.one_pass import counted_loss
+from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.plan.options import Options
 from taylored.core.state.gradient_indicator import GradientIndicator
 
@@ -51,15 +51,16 @@ def test_sums_are_of_absolute_gradients(term, known, weights, target, link, path
     if link == "sigmoid" and target == "dense":
         given = hot.bool()
     signs = torch.linspace(-1, 2, 12).double()
+    indicator = GradientIndicator(C).double()
     options = Options(
         link=link,
         reduction="sum",
         sample_weight=None if weights == "none" else signs,
+        indicator=indicator,
     )
-    indicator = GradientIndicator(C).double()
     z = logits.requires_grad_()
     with running(path):
-        loss = counted_loss(indicator, z, given, term, options)
+        loss = p_t_loss(z, given, term, options)
         (gradient,) = torch.autograd.grad(loss, z)
     for found, mass in ((indicator.positive, truth), (indicator.negative, 1 - truth)):
         torch.testing.assert_close(found, (gradient.abs() * mass).sum((0, 2)))

@@ -14,8 +14,10 @@ from kit.executors import torch_alone
 from kit.stateful import PLAIN, Subject
 from taylored.core.engine import one_pass
 from taylored.core.links.class_sums import ClassSums
+from taylored.core.plan.options import Options
 from taylored.core.state import gradient_indicator
 from taylored.core.state.gradient_indicator import GradientIndicator, GradientSums
+from taylored.core.terms.term import Term
 from taylored.losses.long_tail import equalized_focal, softmax_eql
 
 SOFTMAX, SIGMOID, FOCAL, QUALITY = PLAIN
@@ -208,35 +210,34 @@ def sums_in_the_dtype_of_autocast(patch: pytest.MonkeyPatch) -> None:
 @fault(checks.check_loss_scale, SOFTMAX)
 def collected_in_backward(patch: pytest.MonkeyPatch) -> None:
     """As the official hooks do: the loss scale of mixed precision is in the gradient."""
-    original = one_pass.counted_loss
+    original = one_pass.p_t_loss
 
-    def hooked(indicator: GradientIndicator, input: Tensor, *rest: Any, **options: Any) -> Tensor:
-        if not gradient_indicator.collecting():
-            return original(gradient_indicator, input, *rest, **options)
-        gradient_indicator.freeze()
-        loss = original(gradient_indicator, input, *rest, **options)
-        gradient_indicator.unfreeze()
+    def hooked(input: Tensor, target: Tensor, term: Term, options: Options) -> Tensor:
+        indicator = options.indicator
+        loss = original(input, target, term, options._replace(indicator=None))
+        if indicator is None or not indicator.collecting():
+            return loss
 
         def collect(gradient: Tensor) -> None:
             sums = gradient.abs().movedim(1, -1).flatten(0, -2).sum(0)
-            gradient_indicator.update(GradientSums(sums, sums, None))
+            indicator.update(GradientSums(sums, sums, None))
 
         input.register_hook(collect)
         return loss
 
-    patch.setattr(softmax_eql, "counted_loss", hooked)
+    patch.setattr(softmax_eql, "p_t_loss", hooked)
 
 
 @fault(checks.check_logits_untouched, SOFTMAX)
 def the_bias_is_added_in_place(patch: pytest.MonkeyPatch) -> None:
-    original = softmax_eql.counted_loss
+    original = softmax_eql.p_t_loss
 
-    def counted(indicator: GradientIndicator, input: Tensor, *rest: Any) -> Tensor:
+    def counted(input: Tensor, *rest: Any) -> Tensor:
         with torch.no_grad():
             input.add_(0.1)
-        return original(gradient_indicator, input, *rest)
+        return original(input, *rest)
 
-    patch.setattr(softmax_eql, "counted_loss", counted)
+    patch.setattr(softmax_eql, "p_t_loss", counted)
 
 
 @fault(checks.check_double_forward, SIGMOID)
