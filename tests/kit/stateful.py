@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from references import Call
-from references.equalization import Official
+from references.official import Official
 from taylored import catalog
 
 CLASSES = 5

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import taylored
 from kit.executors import PATHS, running
-from references import class_balanced_weights
+from references.long_tail import class_balanced_weights
 from taylored import (
     BinaryCrossEntropyLoss,
     ClassBalancedLoss,

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from scipy.special import log_softmax, softmax
 from torch import Tensor
 
-from references import class_balanced_weights
+from references.long_tail import class_balanced_weights
 from taylored import (
     FocalLoss,
     PolyLoss,

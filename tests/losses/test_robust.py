@@ -14,7 +14,7 @@ from torch import Tensor
 import taylored
 from kit.cases import COUNTS, build, call_of
 from kit.checks import robust as checks
-from references.robust import entropy, sigmoid
+from references.formulas import entropy, sigmoid
 from taylored import (
     AsymmetricLoss,
     AsymmetricSingleLabelLoss,

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from references.robust import entropy, sigmoid
+from references.formulas import entropy, sigmoid
 from taylored import (
     AsymmetricLoss,
     DistributionBalancedLoss,

@@ -1,0 +1,53 @@
+"""References of the losses of `losses/multi_label`."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from references.formulas import Parameters, along, elements, sigmoid
+from references.registry import reference
+
+
+@reference("asymmetric")
+def asymmetric(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """Ridnik et al. 2021, equation 7."""
+    y, coefficient = elements(logits, target, parameters)
+    smoothing = parameters.get("label_smoothing", 0.0)
+    y = y * (1 - smoothing) + smoothing / 2
+    p = sigmoid(logits)
+    shifted = (p - parameters.get("margin", 0.05)).clamp(min=0)
+    if parameters.get("margin", 0.05) == 0:
+        log_rest = torch.log(sigmoid(-logits))
+    else:
+        log_rest = torch.log(1 - shifted)
+    yes = -((1 - p) ** parameters.get("gamma_positive", 1.0)) * torch.log(p)
+    power = torch.where(shifted > 0, shifted, 1.0) ** parameters.get("gamma_negative", 4.0)
+    no = -torch.where(shifted > 0, power, 0.0) * log_rest
+    return coefficient * (y * yes + (1 - y) * no)
+
+
+@reference("distribution_balanced")
+def distribution_balanced(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """Wu et al. 2020, equations 3 to 9, with the bias and the scale of the authors' code."""
+    y, coefficient = elements(logits, target, parameters)
+    counts = [max(1.0, float(n)) for n in parameters["counts"]]
+    samples = parameters.get("num_samples")
+    samples = max(2.0, sum(parameters["counts"]) if samples is None else samples)
+    rates = along([1 / n for n in counts], logits)
+    present = (y * rates).sum(dim=1, keepdim=True)
+    share = rates / present  # inf for a row without positives
+    weight = 1 / (
+        1 + torch.exp(-parameters.get("beta", 10.0) * (share - parameters.get("mu", 0.2)))
+    )
+    weight = parameters.get("floor", 0.1) + torch.where(present > 0, weight, 1.0)
+    scale = parameters.get("negative_scale", 2.0)
+    odds = [samples / min(n, samples - 1) - 1 for n in counts]
+    bias = along([-math.log(o) * parameters.get("kappa", 0.05) / scale for o in odds], logits)
+    gamma = parameters.get("gamma", 2.0)
+    shifted = logits + bias
+    yes = -(sigmoid(-shifted) ** gamma) * torch.log(sigmoid(shifted))
+    no = -(sigmoid(scale * shifted) ** gamma) * torch.log(sigmoid(-scale * shifted)) / scale
+    return coefficient * weight * (y * yes + (1 - y) * no)
