@@ -68,7 +68,6 @@ from taylored.losses.long_tail.balanced_softmax import (
     balanced_softmax_loss as balanced_softmax_loss,
 )
 from taylored.losses.long_tail.class_balanced import ClassBalancedLoss as ClassBalancedLoss
-from taylored.losses.long_tail.class_balanced import class_balanced as class_balanced
 from taylored.losses.long_tail.deferred import DeferredReweightingLoss as DeferredReweightingLoss
 from taylored.losses.long_tail.equalization import EqualizationLoss as EqualizationLoss
 from taylored.losses.long_tail.equalization import equalization_loss as equalization_loss

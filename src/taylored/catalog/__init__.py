@@ -48,7 +48,7 @@ from taylored.losses.noisy_labels import (
     jensen_shannon,
     symmetric_cross_entropy,
 )
-from taylored.modules.spec import Spec
+from taylored.modules.spec_old import Spec
 
 SPECS: dict[str, Spec] = {
     spec.name: spec

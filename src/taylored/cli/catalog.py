@@ -14,7 +14,7 @@ from torch import nn
 from taylored import catalog
 from taylored.cli.failures import USAGE, stop
 from taylored.core.terms.term import Term
-from taylored.modules.spec import REQUIRED, Parameter, Spec, literal
+from taylored.modules.spec_old import REQUIRED, Parameter, Spec, literal
 
 _GAINS_AT = (0.01, 0.1, 0.5, 0.9, 0.99)
 

@@ -1,45 +1,24 @@
-"""What a loss declares about itself.
+"""SPEC: what a loss says about itself beyond its parameters, and what follows from them.
 
-Everything generated is generated from here: the test suites, the documentation, `taylored list`
-and `taylored show`, the repr, and later the search spaces of the tuner.
+The test suites, the documentation, `taylored list` and `taylored show`, the parser's vocabulary and
+the search spaces of a tuner are generated from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from taylored.core.plan.options import LINK_NAMES
+from taylored.modules.docs import append
+from taylored.modules.module import Loss, link_of, parameters_of
+from taylored.modules.parameter import REQUIRED, Parameter
 
-@dataclass(frozen=True)
-class Search:
-    """Where a tuner should look for a parameter."""
-
-    low: float
-    high: float
-    scale: Literal["linear", "log"] = "linear"
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a loss.
-
-    Attributes:
-        name: keyword of the function and the module.
-        default: its default; `REQUIRED` if it has none.
-        domain: the allowed values, in words.
-        effect: what it does, and what raising it does.
-        search: where to look for a good value, if it makes sense to search.
-    """
-
-    name: str
-    default: object
-    domain: str
-    effect: str
-    search: Search | None = None
+Call = Literal["plain", "features", "stacked", "distances"]
+Head = Literal["linear", "cosine"]
 
 
 @dataclass(frozen=True)
@@ -58,14 +37,14 @@ class Spec:
 
     Attributes:
         name: its name in the catalogue.
-        family: the group it is listed under.
+        family: the group it is listed under: the folder of its file.
         module: the `nn.Module`.
-        function: the function it calls (for a wrapper: the one that wraps), or None where there is
-            only a module, as for losses that carry state.
+        function: its functional form, or None where there is only a module, as for losses that
+            carry state or wrap another one.
         summary: one line.
         formula: LaTeX.
         parameters: its own parameters.
-        shared: names of the vocabulary it accepts besides (see `VOCABULARY`).
+        shared: those of the shared vocabulary that it takes besides.
         links: "softmax" and / or "sigmoid"; the first is the default.
         targets: kinds of targets it takes.
         value_range: of the unweighted loss of one position.
@@ -85,12 +64,12 @@ class Spec:
 
     name: str
     family: str
-    module: type[nn.Module]
-    function: Callable[..., object] | None
+    module: type[Loss]
+    function: Callable[..., Tensor] | None
     summary: str
     formula: str
     parameters: tuple[Parameter, ...]
-    shared: tuple[str, ...]
+    shared: tuple[Parameter, ...]
     links: tuple[str, ...]
     targets: tuple[str, ...]
     value_range: str
@@ -98,129 +77,102 @@ class Spec:
     reference: Reference
     differs: tuple[tuple[str, str], ...]
     examples: tuple[str, ...]
-    identities: tuple[tuple[str, str], ...] = ()
-    inner: Literal["none", "required", "optional"] = "none"
-    needs: frozenset[str] = frozenset()
-    head: Literal["linear", "cosine"] = "linear"
-    call: Literal["plain", "features", "stacked", "distances"] = "plain"
+    identities: tuple[tuple[str, str], ...]
+    inner: Literal["none", "required", "optional"]
+    needs: frozenset[str]
+    head: Head
+    call: Call
 
     @property
     def accepted(self) -> tuple[Parameter, ...]:
         """Own parameters, then the shared ones."""
-        return self.parameters + tuple(VOCABULARY[name] for name in self.shared)
+        return self.parameters + self.shared
 
 
-REQUIRED = object()
-"""Stands for the default of a parameter that has none."""
+def spec_of(
+    name: str,
+    loss: type[Loss],
+    function: Callable[..., Tensor] | None = None,
+    *,
+    summary: str,
+    formula: str,
+    reference: Reference,
+    examples: tuple[str, ...],
+    differs: Mapping[str, str] = {},
+    identities: Mapping[str, str] = {},
+    targets: tuple[str, ...] | None = None,
+    value_range: str = "[0, inf)",
+    denominator: str | None = None,
+    head: Head = "linear",
+    call: Call = "plain",
+) -> Spec:
+    """The SPEC of a loss. What its fields say is taken from them; its docstring gains the rest.
 
-VOCABULARY = {
-    parameter.name: parameter
-    for parameter in (
-        Parameter(
-            "link",
-            "softmax",
-            '"softmax" or "sigmoid"',
-            "softmax: one true class per position; sigmoid: each class is its own yes / no",
-        ),
-        Parameter(
-            "weight",
-            None,
-            "one number >= 0 per class",
-            "multiplies the loss of a class, after the term; raising it favours that class",
-        ),
-        Parameter(
-            "alpha",
-            None,
-            "number or one per class in [0, 1] (sigmoid only)",
-            "weight of positives, 1 - alpha that of negatives; raising it raises recall",
-            Search(0.05, 0.95),
-        ),
-        Parameter(
-            "pos_weight",
-            None,
-            "number >= 0 or one per class (sigmoid only)",
-            "multiplies the loss of positives only; raising it raises recall",
-        ),
-        Parameter(
-            "ignore_index",
-            -100,
-            "whole number or None",
-            "positions with this target count for nothing: no loss, no gradient, no denominator",
-        ),
-        Parameter(
-            "label_smoothing",
-            0.0,
-            "[0, 1]",
-            "mass spread evenly over the classes; raising it makes confident predictions costlier",
-            Search(0.0, 0.3),
-        ),
-        Parameter(
-            "reduction",
-            "mean",
-            '"none", "sum", "mean" or "batch_mean"',
-            "mean: torch's (over weights for class indices); batch_mean: over positions",
-        ),
-    )
-}
-
-_ALWAYS_SHOWN = (int, float, list, tuple, Tensor)
-
-
-def describe(module: nn.Module, spec: Spec, first: str = "") -> str:
-    """The call that rebuilds a loss: own numbers always, the shared vocabulary where it differs."""
-    shown = [first] if first else []
-    own = {parameter.name for parameter in spec.parameters}
-    for parameter in spec.accepted:
-        value = getattr(module, parameter.name)
-        default = spec.links[0] if parameter.name == "link" else parameter.default
-        plain = not isinstance(value, Tensor) and value == default
-        if not plain or (parameter.name in own and isinstance(value, _ALWAYS_SHOWN)):
-            shown.append(f"{parameter.name}={literal(value)}")
-    return f"{spec.name}({', '.join(shown)})"
-
-
-def literal(value: object) -> str:
-    """A value as the catalogue's parser reads it, with no more digits than it takes."""
-    if isinstance(value, Tensor):
-        texts = _shortest(value.detach().reshape(-1).cpu())
-        return texts[0] if value.dim() == 0 else f"[{', '.join(texts)}]"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(literal(item) for item in value)}]"
-    if isinstance(value, float):
-        return _trim(repr(value + 0.0))  # -0 is read back as 0
-    return f'"{value}"' if isinstance(value, str) else repr(value)
-
-
-def _shortest(values: Tensor) -> list[str]:
-    """Each number with the fewest digits that give it back in its dtype."""
-    numbers = (values + 0).tolist()  # -0 is read back as 0
-    texts = [_trim(repr(number)) for number in numbers]
-    if not values.is_floating_point():
-        return texts
-    longer = list(range(len(numbers)))
-    for digits in range(1, 17):  # all at once: there may be a million classes
-        shorter = [f"{numbers[i]:.{digits}g}" for i in longer]
-        read = torch.tensor([float(text) for text in shorter], dtype=values.dtype)
-        found = (read == values[longer]).tolist()
-        for i, text, fits in zip(longer, shorter, found, strict=True):
-            if fits:
-                texts[i] = _trim(text)
-        longer = [i for i, fits in zip(longer, found, strict=True) if not fits]
-    return texts
-
-
-def _trim(text: str) -> str:
-    return text[:-2] if text.endswith(".0") else text
-
-
-def hold(module: nn.Module, name: str, value: float | Sequence[float] | Tensor | None) -> None:
-    """Keep a parameter on a module: numbers as they are, one-per-class values as a buffer.
-
-    Buffers follow `.to(device)`, deepcopy, pickle and the state dict.
+    `differs` maps a library to how the loss is written there, `identities` a call to one that must
+    give the same numbers. `targets` and `denominator` are those of its links if left out.
     """
-    if value is None or isinstance(value, Tensor):
-        module.register_buffer(name, value)
-    elif isinstance(value, (int, float)):
-        setattr(module, name, float(value))
-    else:
-        module.register_buffer(name, torch.as_tensor(value, dtype=torch.get_default_dtype()))
+    fields = parameters_of(loss)
+    named = [field for field in fields.values() if not field.by_position]
+    links = _links(loss)
+    targets = targets or _targets(links)
+    spec = Spec(
+        name=name,
+        family=loss.__module__.split(".")[-2].replace("_", "-"),
+        module=loss,
+        function=function,
+        summary=summary,
+        formula=formula,
+        parameters=tuple(field.parameter for field in named if not field.about.shared),
+        shared=tuple(field.parameter for field in named if field.about.shared),
+        links=links,
+        targets=targets,
+        value_range=value_range,
+        denominator=denominator or _denominator(links, targets),
+        reference=reference,
+        differs=tuple(differs.items()),
+        examples=examples,
+        identities=tuple(identities.items()),
+        inner=_inner(loss),
+        needs=frozenset(
+            field.about.needs for field in named if field.about.needs and field.default is REQUIRED
+        ),
+        head=head,
+        call=call,
+    )
+    loss.spec = spec
+    for documented in (loss,) if function is None else (loss, function):
+        append(documented, "Differs from", "\n".join(f"{k}: {v}." for k, v in differs.items()))
+        cited = (reference.authors, reference.title, reference.venue, reference.equation)
+        append(documented, "Reference", f"{', '.join(cited)}.")
+    return spec
+
+
+def _links(loss: type[Loss]) -> tuple[str, ...]:
+    """The default link first."""
+    field = parameters_of(loss).get("link")
+    if field is not None:
+        return (str(field.default), *(link for link in field.choices if link != field.default))
+    link = link_of(loss)
+    return LINK_NAMES if link == "either" else (link,)
+
+
+def _targets(links: tuple[str, ...]) -> tuple[str, ...]:
+    return ("index", "probabilities", *(("multi-hot",) if "sigmoid" in links else ()))
+
+
+def _denominator(links: tuple[str, ...], targets: tuple[str, ...]) -> str:
+    """What the engine divides a mean by."""
+    elements = "elements that are not ignored"
+    if "softmax" not in links:
+        return elements
+    if targets == ("index",):
+        return "sum of the targets' weights"
+    by_position = "index: sum of the targets' weights; probabilities: positions"
+    return f"{by_position}; sigmoid: {elements}" if "sigmoid" in links else by_position
+
+
+def _inner(loss: type[Loss]) -> Literal["none", "required", "optional"]:
+    first = next((field for field in parameters_of(loss).values() if field.by_position), None)
+    if first is None:
+        return "none"
+    return "required" if first.default is REQUIRED else "optional"

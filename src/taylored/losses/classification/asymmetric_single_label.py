@@ -12,7 +12,7 @@ from taylored.core.engine.elementwise_pass import element_loss
 from taylored.core.plan.options import LinkName, Options, PerClass, Reduction
 from taylored.core.terms.point import Point
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.spec_old import Parameter, Reference, Search, Spec, describe, hold
 
 
 def asymmetric_single_label_values(

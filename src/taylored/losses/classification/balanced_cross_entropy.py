@@ -10,7 +10,7 @@ from taylored.core.plan.options import Options, PerClass, Reduction
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.spec_old import Parameter, Reference, Search, Spec, describe, hold
 
 
 def balanced_cross_entropy_loss(

@@ -12,7 +12,7 @@ from taylored.core.plan.options import LinkName, Options, PerClass, Reduction
 from taylored.core.terms.elementary import series
 from taylored.core.terms.term import Term
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import Parameter, Reference, Spec, describe, hold
+from taylored.modules.spec_old import Parameter, Reference, Spec, describe, hold
 
 
 def series_term(coefficients: Sequence[float]) -> Term:

@@ -11,7 +11,7 @@ from taylored.core.terms.cache import remembered
 from taylored.core.terms.elementary import truncated
 from taylored.core.terms.term import Term
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.spec_old import Parameter, Reference, Search, Spec, describe, hold
 
 
 @remembered

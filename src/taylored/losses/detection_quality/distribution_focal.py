@@ -13,7 +13,7 @@ from taylored.core.plan.plan import computing_dtype
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import Reference, Spec, describe
+from taylored.modules.spec_old import Reference, Spec, describe
 
 
 def two_point_target(distance: Tensor, bins: int) -> Tensor:

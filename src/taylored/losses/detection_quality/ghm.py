@@ -16,7 +16,7 @@ from taylored.core.state.held import held
 from taylored.core.state.wide import keep_wide
 from taylored.core.terms.point import Point
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.spec_old import Parameter, Reference, Search, Spec, describe, hold
 
 
 def gradient_bins(x: Tensor, y: Tensor, bins: int) -> Tensor:

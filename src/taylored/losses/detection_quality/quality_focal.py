@@ -14,7 +14,7 @@ from taylored.core.plan.options import LinkName, Options, PerClass, Reduction
 from taylored.core.terms.point import Parameter as TermParameter
 from taylored.core.terms.point import Point
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.spec_old import Parameter, Reference, Search, Spec, describe, hold
 
 
 def quality_focal_values(beta: TermParameter) -> Values:

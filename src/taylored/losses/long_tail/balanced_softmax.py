@@ -12,9 +12,9 @@ from taylored.core.plan.options import PerClass, Reduction
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.losses.classification.term import term_loss
-from taylored.modules.class_axis import check_fit, log_prior, softmax_of
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import REQUIRED, Parameter, Reference, Spec, describe, hold
+from taylored.modules.priors_old import check_fit, log_prior, softmax_of
+from taylored.modules.spec_old import REQUIRED, Parameter, Reference, Spec, describe, hold
 
 
 def balanced_softmax_loss(

@@ -14,9 +14,9 @@ from taylored.core.plan.plan import computing_dtype
 from taylored.core.plan.sample_weight import per_element_weight
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
-from taylored.modules.class_axis import softmax_of
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.priors_old import softmax_of
+from taylored.modules.spec_old import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
 
 
 def equalization_loss(

@@ -13,7 +13,7 @@ from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.core.terms.term import Term
 from taylored.losses.classification.focal import focal_term
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.spec_old import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
 
 
 def focusing(indicator: GradientIndicator, gamma: float, scale: float) -> Tensor:

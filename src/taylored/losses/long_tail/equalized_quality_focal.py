@@ -17,7 +17,7 @@ from taylored.core.terms.point import Point
 from taylored.losses.detection_quality.quality_focal import quality_focal_values
 from taylored.losses.long_tail.equalized_focal import focusing
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.spec_old import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
 
 
 class EqualizedQualityFocalLoss(nn.Module):

@@ -15,7 +15,7 @@ from taylored.core.plan.options import LinkName, Options, PerClass, Reduction
 from taylored.core.plan.plan import computing_dtype
 from taylored.core.terms.point import Point
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.spec_old import Parameter, Reference, Search, Spec, describe, hold
 
 _EPSILON = 1e-3
 """What the official code adds to the influence."""

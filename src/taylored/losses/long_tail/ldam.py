@@ -17,9 +17,9 @@ from taylored.core.terms.point import Point
 from taylored.core.terms.power_series import Series
 from taylored.core.terms.term import Pick, Term
 from taylored.losses.classification.term import term_loss
-from taylored.modules.class_axis import check_fit, softmax_of
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.priors_old import check_fit, softmax_of
+from taylored.modules.spec_old import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
 
 
 @dataclass(frozen=True, eq=False, repr=False)

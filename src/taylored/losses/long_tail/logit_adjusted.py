@@ -15,9 +15,9 @@ from taylored.core.plan.plan import computing_dtype
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.losses.classification.term import term_loss
-from taylored.modules.class_axis import along, check_fit, log_prior, softmax_of
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.priors_old import along, check_fit, log_prior, softmax_of
+from taylored.modules.spec_old import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
 
 
 def adjustment(

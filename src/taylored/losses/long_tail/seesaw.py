@@ -17,9 +17,9 @@ from taylored.core.state.distributed import summed
 from taylored.core.state.held import held
 from taylored.core.terms.elementary import nll
 from taylored.losses.classification.term import term_loss
-from taylored.modules.class_axis import along, check_fit, class_axis, log_prior, softmax_of
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.priors_old import along, check_fit, class_axis, log_prior, softmax_of
+from taylored.modules.spec_old import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
 
 _LOWEST_TRUTH = math.log(1e-2)
 """Log of the probability of the truth below which compensation does not grow, as published."""

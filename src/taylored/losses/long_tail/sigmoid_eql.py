@@ -15,7 +15,7 @@ from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.spec_old import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
 
 Background = Literal["none", "column"]
 

@@ -14,7 +14,7 @@ from taylored.core.terms.clipped_focal import clipped_focal
 from taylored.core.terms.term import Term
 from taylored.losses.classification.focal import focal_term
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.spec_old import Parameter, Reference, Search, Spec, describe, hold
 
 
 def asymmetric_terms(

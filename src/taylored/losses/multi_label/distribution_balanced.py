@@ -17,9 +17,9 @@ from taylored.core.plan.options import LinkName, Options, PerClass, Reduction
 from taylored.core.plan.plan import along_classes
 from taylored.core.terms.elementary import nll, power
 from taylored.core.terms.point import Point
-from taylored.modules.class_axis import check_fit
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.priors_old import check_fit
+from taylored.modules.spec_old import REQUIRED, Parameter, Reference, Search, Spec, describe, hold
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from taylored.core.plan.plan import computing_dtype
 from taylored.core.terms.noise_robust import jensen_shannon
 from taylored.core.terms.point import Point
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.spec_old import Parameter, Reference, Search, Spec, describe, hold
 
 
 def disagreement(log_p: Tensor, log_mean: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from taylored.core.plan.options import LinkName, Options, PerClass, Reduction
 from taylored.core.terms.elementary import nll, power
 from taylored.core.terms.term import Term
 from taylored.modules.fields import check_fields
-from taylored.modules.spec import Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.spec_old import Parameter, Reference, Search, Spec, describe, hold
 
 
 def symmetric_cross_entropy_term(direct: float, reverse: float, log_zero: float) -> Term:

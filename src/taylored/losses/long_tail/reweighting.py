@@ -1,0 +1,43 @@
+"""The base of losses that give another loss class weights from the class counts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from taylored.core.checks import fail
+from taylored.core.class_counts import effective_number_weights
+from taylored.core.plan.options import Options
+from taylored.modules.module import Loss, parameters_of
+from taylored.modules.vocabulary import Counts
+from taylored.modules.wrapper import WrapperLoss
+
+
+class ReweightingLoss(WrapperLoss):
+    """A loss around another one that has no class weights yet."""
+
+    counts: Counts
+
+    def setup(self) -> None:
+        """Refuse a loss that is weighted already, or has no place for weights."""
+        super().setup()
+        losses = [module for module in self.inner.modules() if isinstance(module, Loss)]
+        weighted = [loss for loss in losses if "weight" in parameters_of(type(loss))]
+        taken = any(isinstance(loss, ReweightingLoss) for loss in losses)
+        if taken or not weighted or any(loss.weight is not None for loss in weighted):
+            fail(
+                "loss",
+                "a loss that takes `weight`, and has none of its own",
+                repr(self.inner),
+                "leave `weight` out of the inner loss: it is the slot that is filled here",
+            )
+
+    def weights_for(self, beta: float) -> Tensor:
+        """(1 - beta) / (1 - beta^n) for every class, of sum C (Cui et al. 2019, equation 6)."""
+        return nn.Buffer(effective_number_weights(self.counts, beta), persistent=False)
+
+    def weighted(self, options: Options, weights: Tensor) -> Options:
+        """The options with class weights, times those that the wrapped loss works out itself."""
+        if options.weight is not None:
+            weights = weights * torch.as_tensor(options.weight).to(weights)
+        return options._replace(weight=weights)

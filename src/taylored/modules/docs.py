@@ -1,0 +1,76 @@
+"""The parts of a docstring that follow from a loss's fields and SPEC, written once for all."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from taylored.modules.field import Field
+
+_SHAPES = {
+    "softmax": "input (N, C, d1, ...) logits, or (C,) for one sample; target (N, d1, ...) class "
+    "indices, or the shape of `input` with probabilities.",
+    "sigmoid": "input (N, C, d1, ...) logits, or (N,) for one yes / no question; target of the "
+    "shape of `input` with probabilities or 0 / 1, or (N, d1, ...) class indices.",
+    "either": "input (N, C, d1, ...) logits (or (N,) with the sigmoid link); target (N, d1, ...) "
+    "class indices, or the shape of `input` with probabilities or 0 / 1.",
+}
+_CALL = (
+    " The call also takes `sample_weight`, one number per sample or position (in the numerator "
+    'only), and `normalizer`, which replaces the denominator of "mean": detectors divide by the '
+    "number of positives, `loss(input, target, normalizer=target.sum())`. With many classes "
+    "`input` may be `LinearLogits(features, head.weight, head.bias)`, or `donate(logits)`, to save "
+    "memory; losses that need all logits at once refuse them."
+)
+_RETURNS = (
+    'A scalar, or with reduction="none" one value per position (softmax) or element (sigmoid); '
+    "float32 for half-precision logits."
+)
+_RAISES = (
+    "ValueError: for a parameter out of its domain, or shapes that do not fit.\n"
+    "TypeError: for a keyword that the loss does not have, and parameters given by position."
+)
+_WIDTH = 96
+_LISTS = ("Args", "Raises", "Differs from")
+
+
+def document(target: Any, fields: Mapping[str, Field], link: str) -> None:
+    """Put Args, Shape, Returns and Raises before the example of a docstring.
+
+    A section that the author has written stays as it is.
+    """
+    text = inspect.cleandoc(target.__doc__ or "")
+    if not text or not fields:
+        return
+    sections = {
+        "Args": "\n".join(_argument(field) for field in fields.values()),
+        "Shape": _SHAPES[link] + _CALL,
+        "Returns": _RETURNS,
+        "Raises": _RAISES,
+    }
+    missing = [_section(k, body) for k, body in sections.items() if f"\n{k}:\n" not in text]
+    before, mark, after = text.partition("\nExample:\n")
+    target.__doc__ = "\n\n".join([before.rstrip(), *missing]) + "\n" + mark + after
+
+
+def append(target: Any, name: str, body: str) -> None:
+    """Put a section at the end of a docstring."""
+    if target.__doc__ and body:
+        target.__doc__ = f"{target.__doc__.rstrip()}\n\n{_section(name, body)}\n"
+
+
+def _section(name: str, body: str) -> str:
+    """A section of a docstring, wrapped; where it is a list, each item hangs."""
+    hanging = "        " if name in _LISTS else "    "
+    lines = [
+        textwrap.fill(item, _WIDTH, initial_indent="    ", subsequent_indent=hanging)
+        for item in body.split("\n")
+    ]
+    return "\n".join([f"{name}:", *lines])
+
+
+def _argument(field: Field) -> str:
+    effect = field.about.effect
+    return f"{field.name}: {field.domain}. {effect[:1].upper()}{effect[1:]}."

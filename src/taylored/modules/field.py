@@ -1,0 +1,253 @@
+"""One declared field of a loss: what values it takes, and how they are kept."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+
+import torch
+from torch import Tensor
+
+from taylored.core.checks import fail, one_of
+from taylored.modules.interval import Interval
+from taylored.modules.parameter import REQUIRED, About, Parameter, Search
+
+
+@dataclass(frozen=True)
+class Positional:
+    """The default of a field that may be given by position; made by `positional`."""
+
+    default: object
+
+
+def positional(*, default: Any = REQUIRED, kw_only: Literal[False]) -> Any:
+    """Declare a field that comes first and needs no keyword, like the loss that is wrapped.
+
+    `kw_only` is for type checkers, which read it at the call.
+    """
+    del kw_only
+    return Positional(default)
+
+
+@dataclass(frozen=True)
+class Field:
+    """A parameter of a loss, worked out from its annotation.
+
+    Attributes:
+        name: of the keyword and the attribute.
+        default: `REQUIRED` if it has none.
+        about: what its author says about it.
+        annotation: its type, for signatures.
+        by_position: whether it may be given without its keyword.
+        number: the kind of single number that it takes, if any.
+        per_class: whether it takes one number per class, kept as a buffer.
+        sequence: whether it takes a sequence of numbers, kept as a tuple.
+        choices: the strings that it takes, if any.
+        optional: whether it takes None.
+        interval: where its numbers lie.
+    """
+
+    name: str
+    default: object
+    about: About
+    annotation: object
+    by_position: bool
+    number: type[float] | type[int] | None
+    per_class: bool
+    sequence: bool
+    choices: tuple[str, ...]
+    optional: bool
+    interval: Interval
+
+    @classmethod
+    def of(cls, name: str, annotation: Any, default: object) -> Field:
+        """The field that `name: annotation = default` declares."""
+        about, kind = About(""), annotation
+        while get_origin(kind) is Annotated:
+            kind, *notes = get_args(kind)
+            about = next((note for note in notes if isinstance(note, About)), about)
+        parts = set(get_args(kind)) if _is_union(kind) else {kind}
+        literals = [get_args(part) for part in parts if get_origin(part) is Literal]
+        per_class = Tensor in parts
+        number = next((kind for kind in (float, int) if kind in parts), None)
+        by_position = isinstance(default, Positional)
+        return cls(
+            name=name,
+            default=default.default if isinstance(default, Positional) else default,
+            about=about,
+            annotation=kind,
+            by_position=by_position,
+            number=number,
+            per_class=per_class,
+            sequence=not per_class and any(get_origin(part) is Sequence for part in parts),
+            choices=tuple(choice for choices in literals for choice in choices),
+            optional=type(None) in parts,
+            interval=Interval.read(about.within or "(-inf, inf)"),
+        )
+
+    @property
+    def domain(self) -> str:
+        """The allowed values in words."""
+        return self.about.domain or _words(self)
+
+    @property
+    def parameter(self) -> Parameter:
+        """The field as SPEC lists it."""
+        search = None if self.about.search is None else Search(*self.about.search)
+        return Parameter(self.name, self.default, self.domain, self.about.effect, search)
+
+    def check(self, value: Any) -> None:
+        """Refuse a value outside the domain."""
+        if value is None and self.optional:
+            return
+        if self.choices:
+            if not isinstance(value, str):
+                self._refuse(repr(value))
+            one_of(self.name, value, self.choices)
+        elif self.number is not None and _is_number(value):
+            whole = self.number is float or isinstance(value, Integral)
+            if not (whole and value in self.interval):
+                self._refuse(value)
+        elif self.per_class:
+            self._check_tensor(value)
+        elif self.sequence:
+            self._check_sequence(value)
+        elif self.number is not None or not self._is_instance(value):
+            self._refuse(repr(value))
+
+    def kept(self, value: Any) -> object:
+        """The value in the form in which a module keeps it: a tensor, a tuple, or as it is."""
+        if self.about.convert is not None:
+            return self.about.convert(value)
+        if value is None or isinstance(value, (str, Tensor)):
+            return value
+        if _is_number(value) and self.number is not None:
+            return self.number(value)
+        if self.per_class:
+            # Counts keep their own dtype: past 2^24 float32 has not all whole numbers.
+            dtype = None if self.about.needs == "counts" else torch.get_default_dtype()
+            return torch.as_tensor(value, dtype=dtype)
+        return tuple(float(item) for item in value) if self.sequence else value
+
+    def _is_instance(self, value: object) -> bool:
+        """Whether a value of a class of its own, like a term, is one; conversions say it better."""
+        kind = self.annotation
+        return (
+            self.about.convert is not None or not isinstance(kind, type) or isinstance(value, kind)
+        )
+
+    def _check_tensor(self, value: Any) -> None:
+        values = value if isinstance(value, Tensor) else self._as_tensor(value)
+        if values.dim() > 1 or values.numel() == 0:
+            self._refuse(f"shape {tuple(values.shape)}", "give a flat list")
+        if values.dtype == torch.bool or values.is_complex():
+            self._refuse(f"dtype {values.dtype}")
+        if not _worth_a_look(values):
+            return
+        low, high = (bound.item() for bound in values.detach().aminmax())
+        if low not in self.interval or high not in self.interval:
+            wrong = [number for number in values.tolist() if number not in self.interval]
+            self._refuse(wrong[0])
+
+    def _as_tensor(self, value: Any) -> Tensor:
+        try:
+            return torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError):  # words, ragged lists, anything
+            self._refuse(repr(value))
+
+    def _check_sequence(self, value: Any) -> None:
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            self._refuse(repr(value))
+        if len(value) == 0:
+            self._refuse("an empty list")
+        for item in value:
+            if not (_is_number(item) and item in self.interval):
+                self._refuse(repr(item))
+
+    def _refuse(self, got: object, fix: str = "") -> typing.NoReturn:
+        fail(self.name, self.domain, got, fix or self.about.fix or "correct the value")
+
+
+def own_fields(cls: type) -> dict[str, Field]:
+    """The fields that the body of a class declares. Their defaults are taken off the class.
+
+    A default left there would hide the buffer of the same name.
+    """
+    found = {}
+    for name, annotation in inspect.get_annotations(cls, eval_str=True).items():
+        if get_origin(annotation) is ClassVar:
+            continue
+        default = vars(cls).get(name, REQUIRED)
+        if name in vars(cls):
+            delattr(cls, name)
+        found[name] = Field.of(name, annotation, default)
+    return found
+
+
+def lengths(
+    fields: Mapping[str, Field], values: Mapping[str, object], columns: int = 0
+) -> dict[str, int]:
+    """How many columns of the logits each value speaks of: lists, counts, a number of classes.
+
+    A single number stands for every class, but for counts. `columns` are those that no number of
+    classes counts.
+    """
+    found = {}
+    for name, value in values.items():
+        field = fields[name]
+        if field.about.needs == "num_classes" and isinstance(value, int):
+            found[name] = value + columns
+        elif field.per_class and isinstance(value, (Tensor, Sequence)):
+            size = value.numel() if isinstance(value, Tensor) else len(value)
+            if size != 1 or field.about.needs == "counts":
+                found[name] = size
+    return found
+
+
+def check_lengths(found: Mapping[str, int], classes: int) -> None:
+    """Refuse per-class values that speak of another number of classes than the input has."""
+    for name, length in found.items():
+        if length != classes:
+            kind = "a number of classes" if name == "num_classes" else "one number per class"
+            fix = "classes are axis 1 of `input`; values per sample go into `sample_weight`"
+            fail(name, f"{kind}: {classes} for this input", length, fix)
+
+
+def _is_union(kind: object) -> bool:
+    origin: Any = get_origin(kind)
+    return origin is typing.Union or origin is types.UnionType
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _worth_a_look(values: Tensor) -> bool:
+    """Whether looking at the numbers costs neither a device sync nor a graph break."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return False
+    return values.device.type == "cpu" and torch._C._len_torch_dispatch_stack() == 0
+
+
+def _words(field: Field) -> str:
+    """The allowed values in words, from type and interval."""
+    kinds = []
+    if field.choices:
+        *first, last = (f'"{choice}"' for choice in field.choices)
+        kinds.append(f"{', '.join(first)} or {last}" if first else last)
+    if field.number is not None:
+        noun = "a whole number" if field.number is int else "a number"
+        kinds.append(field.interval.words(noun))
+    if field.per_class:
+        many = "one" if field.number else field.interval.words("one number")
+        kinds.append(f"{many} per class")
+    if field.sequence:
+        kinds.append("a sequence of numbers")
+    if field.optional:
+        kinds.append("None")
+    return ", or ".join(kinds)

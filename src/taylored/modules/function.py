@@ -1,0 +1,101 @@
+"""The function of a loss: the same keywords, checks and documentation as its module."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, cast
+
+from torch import Tensor
+
+from taylored.core.inputs.logits import Logits
+from taylored.modules.arguments import refuse_keyword, refuse_position
+from taylored.modules.class_axis import class_count
+from taylored.modules.docs import document
+from taylored.modules.field import check_lengths, lengths
+from taylored.modules.module import Loss, link_of, parameters_of
+from taylored.modules.parameter import REQUIRED
+
+_Given = ParamSpec("_Given")
+
+_CALL: dict[str, object] = {
+    "sample_weight": Tensor | None,
+    "normalizer": float | Tensor | None,
+}
+"""Keywords of a call, which belong to no module, and their types."""
+
+
+def function_of(loss: type[Loss]) -> Callable[[Callable[_Given, Tensor]], Callable[_Given, Tensor]]:
+    """Declare a function to be the functional form of a loss.
+
+    The function takes what the module's forward takes by position, its own parameters by keyword
+    with the module's defaults, and the shared ones as `**shared`. What a caller passes is checked
+    as the module checks it, under the same names.
+    """
+
+    def declare(function: Callable[_Given, Tensor]) -> Callable[_Given, Tensor]:
+        return _declared(function, loss)
+
+    return declare
+
+
+def _declared(function: Callable[_Given, Tensor], loss: type[Loss]) -> Callable[_Given, Tensor]:
+    fields = parameters_of(loss)
+    written = inspect.signature(function, eval_str=True)
+    first = [p for p in written.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    _agree(written, loss)
+    allowed = frozenset([*fields, *_CALL, *(p.name for p in first)])
+    name, most = function.__name__, len(first)
+
+    @functools.wraps(function)
+    def call(*args: Any, **given: Any) -> Tensor:
+        if len(args) > most:
+            refuse_position(name, fields, args[most:])
+        if given:
+            if not given.keys() <= allowed:
+                unknown = next(keyword for keyword in given if keyword not in allowed)
+                refuse_keyword(name, unknown, [*fields, *_CALL])
+            own = {keyword: value for keyword, value in given.items() if keyword in fields}
+            for keyword, value in own.items():
+                fields[keyword].check(value)
+            found = lengths(fields, own)
+            if found:
+                input: Logits = args[0] if args else given["input"]
+                link = own.get("link", fields["link"].default if "link" in fields else loss.link)
+                check_lengths(found, class_count(input, link, loss.class_axis))
+        return cast(Any, function)(*args, **given)  # type: ignore[no-any-return]
+
+    call.__signature__ = _signature(first, loss)  # type: ignore[attr-defined]
+    head, mark, example = inspect.cleandoc(function.__doc__ or "").partition("\n\nExample:\n")
+    call.__doc__ = f"{head}\n\nThe functional form of `{loss.__name__}`.{mark}{example}"
+    document(call, {k: v for k, v in fields.items() if not v.by_position}, link_of(loss))
+    return call
+
+
+def _agree(written: inspect.Signature, loss: type[Loss]) -> None:
+    """Refuse, at import, a function whose keywords or defaults are not those of the module."""
+    fields = parameters_of(loss)
+    own = {p.name: p for p in written.parameters.values() if p.kind is p.KEYWORD_ONLY}
+    expected = {k for k, v in fields.items() if not (v.about.shared or v.by_position)}
+    if not expected <= own.keys() <= fields.keys():
+        raise TypeError(f"the function of {loss.__name__} must take {sorted(expected)}")
+    for name, parameter in own.items():
+        default = fields[name].default
+        default = inspect.Parameter.empty if default is REQUIRED else default
+        if parameter.default != default:
+            raise TypeError(f"`{name}` of the function of {loss.__name__}: default {default!r}")
+
+
+def _signature(first: list[inspect.Parameter], loss: type[Loss]) -> inspect.Signature:
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    declared = [
+        parameter
+        for parameter in inspect.signature(loss).parameters.values()
+        if parameter.kind is keyword
+    ]
+    call = [
+        inspect.Parameter(name, keyword, default=None, annotation=annotation)
+        for name, annotation in _CALL.items()
+    ]
+    return inspect.Signature([*first, *declared, *call], return_annotation=Tensor)

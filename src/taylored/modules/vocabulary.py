@@ -1,0 +1,178 @@
+"""The parameters that many losses share, each declared once.
+
+A loss takes them by deriving from the smallest of the four classes that has what it needs, or by a
+line of its own, `pos_weight: PosWeight = None`. The `...Call` types say the same for the functions:
+`**shared: Unpack[SmoothedCall]`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypedDict
+
+from torch import Tensor
+
+from taylored.core.plan.options import LinkName, PerClass, Reduction
+from taylored.modules.module import Loss
+from taylored.modules.parameter import About
+
+Link = Annotated[
+    LinkName,
+    About(
+        '"softmax" for one true class per position, "sigmoid" for independent yes / no classes '
+        "(detection, multi-label)",
+        shared=True,
+        slot=True,
+    ),
+]
+Weight = Annotated[
+    PerClass | None,
+    About(
+        "multiplies the loss of a class, after the term; raising it favours that class",
+        within="[0, inf)",
+        shared=True,
+        slot=True,
+    ),
+]
+Alpha = Annotated[
+    float | PerClass | None,
+    About(
+        "weight of positives, with 1 - alpha for negatives (sigmoid only); raising it raises "
+        "recall",
+        within="[0, 1]",
+        search=(0.05, 0.95),
+        shared=True,
+        slot=True,
+    ),
+]
+PosWeight = Annotated[
+    float | PerClass | None,
+    About(
+        "multiplies the loss of positives only (sigmoid only); raising it raises recall",
+        within="[0, inf)",
+        shared=True,
+        slot=True,
+    ),
+]
+IgnoreIndex = Annotated[
+    int | None,
+    About(
+        "positions (or, for targets per element, elements) with this target count for nothing: no "
+        "loss, no gradient, no denominator; None switches it off",
+        shared=True,
+        slot=True,
+    ),
+]
+LabelSmoothing = Annotated[
+    float,
+    About(
+        "target mass spread evenly over the classes; raising it makes confident predictions "
+        "costlier",
+        within="[0, 1]",
+        fix="give the mass to move away from the target (0.1 is common; not the mass to keep)",
+        search=(0.0, 0.3),
+        shared=True,
+        slot=True,
+    ),
+]
+ReductionName = Annotated[
+    Reduction,
+    About(
+        '"mean" divides by the sum of the targets\' weights for class indices (as torch does), by '
+        "the number of positions for probabilities, and by the number of elements for the sigmoid "
+        'link; "batch_mean" divides by the number of positions',
+        shared=True,
+        slot=True,
+    ),
+]
+BackgroundIndex = Annotated[
+    int | None,
+    About(
+        "class-index target that means none of the classes: a row of negatives (sigmoid only)",
+        slot=True,
+    ),
+]
+Counts = Annotated[
+    PerClass,
+    About(
+        "training samples per class (`taylored.class_counts`); a class without samples counts as "
+        "if it had one, with a warning",
+        within="[0, inf)",
+        fix="use taylored.class_counts(targets)",
+        needs="counts",
+    ),
+]
+NumClasses = Annotated[
+    int,
+    About(
+        "number of classes; taken from the data where that is known",
+        within="[1, inf)",
+        fix="count your classes",
+        needs="num_classes",
+        fixed=True,
+    ),
+]
+Decay = Annotated[
+    float,
+    About(
+        "factor on the old gradients at each update; lowering it forgets faster, 1 never forgets",
+        within="(0, 1]",
+        fix="1 never forgets",
+        fixed=True,
+    ),
+]
+
+
+class ReducedLoss(Loss):
+    """A loss that can leave positions out and reduce what is left."""
+
+    ignore_index: IgnoreIndex = -100
+    reduction: ReductionName = "mean"
+
+
+class ReducedCall(TypedDict, total=False):
+    """The shared keywords of a call of such a loss's function."""
+
+    ignore_index: int | None
+    reduction: Reduction
+    sample_weight: Tensor | None
+    normalizer: float | Tensor | None
+
+
+class WeightedLoss(ReducedLoss):
+    """A loss with class weights too."""
+
+    weight: Weight = None
+
+
+class WeightedCall(ReducedCall, total=False):
+    """The shared keywords of a call of such a loss's function."""
+
+    weight: PerClass | None
+
+
+class SmoothedLoss(WeightedLoss):
+    """A loss that can smooth its targets too."""
+
+    label_smoothing: LabelSmoothing = 0.0
+
+
+class SmoothedCall(WeightedCall, total=False):
+    """The shared keywords of a call of such a loss's function."""
+
+    label_smoothing: float
+
+
+class EitherLinkLoss(SmoothedLoss):
+    """A loss for the softmax and the sigmoid link."""
+
+    link: Link = "softmax"
+    alpha: Alpha = None
+    pos_weight: PosWeight = None
+
+
+class EitherLinkCall(SmoothedCall, total=False):
+    """The shared keywords of a call of such a loss's function."""
+
+    link: LinkName
+    alpha: float | PerClass | None
+    pos_weight: float | PerClass | None

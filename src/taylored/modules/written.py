@@ -1,0 +1,31 @@
+"""The repr of a loss: the Python call that rebuilds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from taylored.core.written import literal
+from taylored.modules.field import Field
+from taylored.modules.parameter import REQUIRED
+
+_ALWAYS_SHOWN = (int, float, tuple, Tensor)
+
+
+def written(loss: nn.Module, fields: Mapping[str, Field]) -> str:
+    """Own numbers always, everything else where it is not the default.
+
+    What is given by position comes first; what has no literal is written by its own repr.
+    """
+    shown = []
+    for name, field in fields.items():
+        value = getattr(loss, name)
+        if field.by_position:
+            if field.default is REQUIRED or repr(value) != repr(field.kept(field.default)):
+                shown.append(repr(value))
+            continue
+        plain = not isinstance(value, Tensor) and value == field.default
+        if not plain or (not field.about.shared and isinstance(value, _ALWAYS_SHOWN)):
+            shown.append(f"{name}={literal(value)}")
+    return f"{type(loss).__name__}({', '.join(shown)})"
