@@ -119,6 +119,24 @@ def inverse_frequency_weights(
     return _normalised(_checked(counts) ** -power, dtype)
 
 
+def log_prior(counts: Tensor | Sequence[float], *, dtype: torch.dtype | None = None) -> Tensor:
+    """Log of each class's share of the samples; a class without samples counts as one, and warns.
+
+    Args:
+        counts: samples per class.
+        dtype: of the result; the default dtype if not given. Arithmetic is in float64.
+
+    Returns:
+        (C,) numbers <= 0 whose exponentials sum to one, always finite.
+
+    Example:
+        >>> log_prior([75, 25])
+        tensor([-0.2877, -1.3863])
+    """
+    inverse = inverse_frequency_weights(counts, dtype=torch.float64)
+    return torch.log_softmax(-torch.log(inverse), dim=0).to(dtype or torch.get_default_dtype())
+
+
 def balance_alpha(
     positives: Tensor | Sequence[float], total: float, *, dtype: torch.dtype | None = None
 ) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.inputs.logits import Logits
+from taylored.core.inputs.targets import check_input
 from taylored.core.plan.plan import computing_dtype
 
 
@@ -16,6 +17,8 @@ def class_axis(input: Logits) -> int:
 
 def class_count(input: Logits, link: str, axis: int) -> int:
     """Number of classes of logits: the length of the class axis, 1 where there is none."""
+    if not isinstance(input, Logits):
+        check_input(input)  # which refuses it
     if input.dim() > axis:
         return input.shape[axis]
     return input.shape[0] if link == "softmax" and input.dim() == 1 else 1

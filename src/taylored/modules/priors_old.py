@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from taylored.core.checks import fail
-from taylored.core.class_counts import inverse_frequency_weights
+from taylored.core.class_counts import log_prior as log_prior
 from taylored.core.inputs.logits import Logits, outline
 from taylored.core.inputs.targets import check_input
 from taylored.core.plan.plan import computing_dtype
-
-
-def log_prior(counts: Tensor | Sequence[float], *, dtype: torch.dtype | None = None) -> Tensor:
-    """Log of each class's share of the samples; a class without samples counts as one, and warns.
-
-    Args:
-        counts: samples per class.
-        dtype: of the result; the default dtype if not given. Arithmetic is in float64.
-
-    Returns:
-        (C,) numbers <= 0 whose exponentials sum to one, always finite.
-
-    Example:
-        >>> log_prior([75, 25])
-        tensor([-0.2877, -1.3863])
-    """
-    inverse = inverse_frequency_weights(counts, dtype=torch.float64)
-    return torch.log_softmax(-torch.log(inverse), dim=0).to(dtype or torch.get_default_dtype())
 
 
 def class_axis(input: Logits) -> int:

@@ -21,14 +21,15 @@ def one_hot(index: Tensor, logits: Tensor) -> Tensor:
     return classes.reshape(-1, *[1] * (logits.dim() - 2)) == index.unsqueeze(1)
 
 
-def check_input(input: Tensor) -> None:
-    """Refuse anything but floating-point logits in a tensor."""
+def check_input(input: Logits) -> Tensor:
+    """The input if it is floating-point logits in a tensor; anything else is refused."""
     if isinstance(input, (LinearLogits, Donated)):
         fix = "pass input.logits()" if isinstance(input, LinearLogits) else "leave `donate` out"
         fail("input", "a tensor: this loss computes with all logits at once", repr(input), fix)
     if not isinstance(input, Tensor) or not input.is_floating_point():
         got = str(input.dtype) if isinstance(input, Tensor) else type(input).__name__
         fail("input", "a floating-point tensor of logits", got, "pass the model's raw scores")
+    return input
 
 
 def softmax_kind(input: Tensor, target: Tensor) -> TargetKind:
