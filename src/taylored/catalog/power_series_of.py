@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from taylored.core.checks import fail
 from taylored.core.terms.power_series import Series
 from taylored.core.terms.term import Term
+from taylored.modules.module import Loss
 
 
-def series(loss: nn.Module | Term, order: int) -> Series:
+def series(loss: Loss | Term, order: int) -> Series:
     """The lowest `order` powers of q = 1 - p_t in a loss of the family.
 
     Args:
@@ -30,11 +29,10 @@ def series(loss: nn.Module | Term, order: int) -> Series:
     Reference:
         Leng et al., PolyLoss, ICLR 2022, equation 1.
     """
-    term = loss if isinstance(loss, Term) else getattr(loss, "term", None)
-    if not isinstance(term, Term):
+    if not isinstance(loss, (Loss, Term)):
         fail(
             "loss", "a loss of the p_t family, or a term", type(loss).__name__, "see the catalogue"
         )
     if order < 1:
         fail("order", "a whole number >= 1", order, "ask for at least one power")
-    return term.series(order)
+    return (loss if isinstance(loss, Term) else loss.term).series(order)

@@ -1,1 +1,49 @@
-"""One file per loss: the maths, a function, a module, a SPEC."""
+"""The table of the losses: one line for each, under its family.
+
+A line makes the names in the file's `__all__` public (`from taylored import FocalLoss`) and puts
+the loss into the catalogue (`taylored.get("focal")`), in this order.
+"""
+
+# ruff: noqa: F403
+# isort: off
+from typing import TYPE_CHECKING
+
+from taylored.losses.classification.cross_entropy import *
+from taylored.losses.classification.binary_cross_entropy import *
+from taylored.losses.classification.balanced_cross_entropy import *
+from taylored.losses.classification.focal import *
+from taylored.losses.classification.poly import *
+from taylored.losses.classification.taylor import *
+from taylored.losses.classification.series import *
+from taylored.losses.classification.term import *
+from taylored.losses.classification.asymmetric_single_label import *
+from taylored.losses.long_tail.class_balanced import *
+from taylored.losses.long_tail.softmax_eql import *
+from taylored.losses.long_tail.sigmoid_eql import *
+from taylored.losses.long_tail.equalization import *
+from taylored.losses.long_tail.equalized_focal import *
+from taylored.losses.long_tail.equalized_quality_focal import *
+from taylored.losses.long_tail.logit_adjusted import *
+from taylored.losses.long_tail.balanced_softmax import *
+from taylored.losses.long_tail.vector_scaling import *
+from taylored.losses.long_tail.ldam import *
+from taylored.losses.long_tail.deferred import *
+from taylored.losses.long_tail.seesaw import *
+from taylored.losses.long_tail.influence_balanced import *
+from taylored.losses.multi_label.asymmetric import *
+from taylored.losses.multi_label.distribution_balanced import *
+from taylored.losses.noisy_labels.generalized_cross_entropy import *
+from taylored.losses.noisy_labels.symmetric_cross_entropy import *
+from taylored.losses.noisy_labels.jensen_shannon import *
+from taylored.losses.noisy_labels.generalized_jensen_shannon import *
+from taylored.losses.detection_quality.quality_focal import *
+from taylored.losses.detection_quality.varifocal import *
+from taylored.losses.detection_quality.distribution_focal import *
+from taylored.losses.detection_quality.ghm import *
+
+if not TYPE_CHECKING:  # type checkers read the lines above
+    __all__ = [
+        name
+        for name, value in vars().items()
+        if getattr(value, "__module__", "").startswith("taylored.losses.")
+    ]

@@ -18,6 +18,9 @@ from taylored.modules.interval import Interval
 from taylored.modules.parameter import REQUIRED, About, Parameter, Search
 
 
+_UNIONS: tuple[object, ...] = (typing.Union, types.UnionType)
+
+
 @dataclass(frozen=True)
 class Positional:
     """The default of a field that may be given by position; made by `positional`."""
@@ -104,6 +107,8 @@ class Field:
     def check(self, value: Any) -> None:
         """Refuse a value outside the domain."""
         if value is None and self.optional:
+            return
+        if type(value) is self.number and value in self.interval:  # the usual case, at every call
             return
         if self.choices:
             if not isinstance(value, str):
@@ -219,8 +224,7 @@ def check_lengths(found: Mapping[str, int], classes: int) -> None:
 
 
 def _is_union(kind: object) -> bool:
-    origin: Any = get_origin(kind)
-    return origin is typing.Union or origin is types.UnionType
+    return get_origin(kind) in _UNIONS
 
 
 def _is_number(value: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, cast
 
 from torch import Tensor
@@ -59,11 +59,8 @@ def _declared(function: Callable[_Given, Tensor], loss: type[Loss]) -> Callable[
             own = {keyword: value for keyword, value in given.items() if keyword in fields}
             for keyword, value in own.items():
                 fields[keyword].check(value)
-            found = lengths(fields, own)
-            if found:
-                input: Logits = args[0] if args else given["input"]
-                link = own.get("link", fields["link"].default if "link" in fields else loss.link)
-                check_lengths(found, class_count(input, link, loss.class_axis))
+            if any(fields[keyword].per_class for keyword in own):
+                _check_lengths(args[0] if args else given["input"], own, loss)
         return cast(Any, function)(*args, **given)  # type: ignore[no-any-return]
 
     call.__signature__ = _signature(first, loss)  # type: ignore[attr-defined]
@@ -71,6 +68,15 @@ def _declared(function: Callable[_Given, Tensor], loss: type[Loss]) -> Callable[
     call.__doc__ = f"{head}\n\nThe functional form of `{loss.__name__}`.{mark}{example}"
     document(call, {k: v for k, v in fields.items() if not v.by_position}, link_of(loss))
     return call
+
+
+def _check_lengths(input: Logits, given: Mapping[str, Any], loss: type[Loss]) -> None:
+    """Refuse per-class values that do not fit the input."""
+    fields = parameters_of(loss)
+    found = lengths(fields, given)
+    if found:
+        link = given.get("link", fields["link"].default if "link" in fields else link_of(loss))
+        check_lengths(found, class_count(input, link, loss.class_axis))
 
 
 def _agree(written: inspect.Signature, loss: type[Loss]) -> None:
