@@ -13,10 +13,11 @@ import torch
 import torch.distributed as dist
 
 from kit.checks import distributed as checks
-from kit.checks.stateful import close, same, state_of, stepped
+from kit.checks.stateful import same, state_of, stepped
 from kit.collectives import Collectives, counted_all_reduce
 from kit.data_parallel import train
 from kit.stateful import COMPILED, PLAIN, SUBJECTS, Subject, identified
+from kit.tolerances import within
 
 HERE = Path(__file__).parent
 WORLDS = (2, 4)
@@ -84,9 +85,9 @@ def test_compiled_in_a_group(groups: dict, subject: Subject) -> None:
     for steps in zip(*ranks, strict=True):
         for (*found, state), (*expected, plain_state) in steps:
             for got, wanted in zip(found, expected, strict=True):
-                close(got, wanted, 1e-11)
+                within(got, wanted, 1e-11)
             for name, buffer in plain_state.items():
-                close(state[name], buffer, 1e-11)
+                within(state[name], buffer, 1e-11)
         assert same(steps[0][0][-1], steps[1][0][-1])
 
 
@@ -110,8 +111,8 @@ def test_distributed_data_parallel(groups: dict, subject: Subject, where: str) -
     assert torch.equal(ranks[0]["parameters"], ranks[1]["parameters"])
     alone = train(subject, [0, 1], "alone")
     for name, buffer in alone["state"].items():
-        close(ranks[0]["state"][name], buffer)
-    close(ranks[0]["parameters"], alone["parameters"])
+        within(ranks[0]["state"][name], buffer)
+    within(ranks[0]["parameters"], alone["parameters"])
 
 
 @pytest.fixture

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from hypothesis import HealthCheck, settings
 from torch import Tensor, nn
 
-from kit.traits import STATEFUL
-from references import Call
+from kit.traits import CLASSES, COUNTS, STATEFUL, per_class
+from references import Call, reference_loss
+from references.formulas import Parameters
 from taylored import catalog
 from taylored.core.state.gradient_indicator import GradientIndicator
 
-CLASSES = 5
-COUNTS = (900, 250, 40, 7, 1)
-PER_CLASS = ("gamma", "alpha", "weight", "pos_weight", "counts")
 # Accumulated gradients that losses with state are given: head to tail, the last class unseen.
 STATE = {"positive": (9.0, 4.0, 1.5, 0.2, 0.0), "negative": (9.5, 6.0, 4.0, 2.0, 0.5)}
 # Seven rows, so that the classes cannot all occur equally often.
@@ -68,33 +67,48 @@ def _informed(call: Call) -> Call:
     return Call(call.name, inner, arguments, state)
 
 
-def differentiated(call: Call) -> bool:
-    """Whether the gradient is the derivative of the value, which numerical derivatives need."""
-    # The compensation of seesaw is computed from the logits, and constant by definition.
-    return not (call.name == "seesaw" and call.arguments.get("q", 2.0) > 0)
+@functools.cache
+def differentiated(text: str) -> bool:
+    """Whether the gradient is the derivative of the value, which numerical derivatives need.
+
+    The reference knows: some losses hold a factor constant that they compute from the logits.
+    """
+    call = call_of(text)
+    case = Case(text, target_kinds(call)[0], (3, CLASSES))
+    logits, target = case.logits().requires_grad_(), case.targets()
+    direction = torch.linspace(-1, 1, logits.numel(), dtype=torch.float64).reshape(logits.shape)
+    value = reference_loss(call, logits, target)
+    (gradient,) = torch.autograd.grad(value.sum(), logits)
+    step = 1e-6 * direction
+    with torch.no_grad():
+        ahead, behind = (reference_loss(call, logits + s, target).sum() for s in (step, -step))
+    expected = (ahead - behind) / 2e-6
+    return torch.allclose((gradient * direction).sum(), expected, rtol=1e-5, atol=1e-8)
 
 
 def resized(call: Call, classes: int) -> Call:
     """The same loss with its per-class lists cut to a number of classes."""
-    cut = {
-        name: value[:classes] if name in PER_CLASS and isinstance(value, list) else value
-        for name, value in call.arguments.items()
-    }
-    if "num_classes" in cut:
-        cut["num_classes"] = classes
+    arguments = _per_class(call, lambda values: values[:classes])
+    if "num_classes" in arguments:
+        arguments["num_classes"] = classes
     inner = None if call.inner is None else resized(call.inner, classes)
-    return Call(call.name, inner, cut, {k: v[:classes] for k, v in call.state.items()})
+    return Call(call.name, inner, arguments, {k: v[:classes] for k, v in call.state.items()})
 
 
 def permuted(call: Call, order: list[int]) -> Call:
     """The same loss with its per-class lists reordered."""
-    moved = {
-        name: [value[i] for i in order] if name in PER_CLASS and isinstance(value, list) else value
-        for name, value in call.arguments.items()
-    }
+    arguments = _per_class(call, lambda values: [values[i] for i in order])
     inner = None if call.inner is None else permuted(call.inner, order)
     state = {name: [values[i] for i in order] for name, values in call.state.items()}
-    return Call(call.name, inner, moved, state)
+    return Call(call.name, inner, arguments, state)
+
+
+def _per_class(call: Call, change: Callable[[list[float]], list[float]]) -> Parameters:
+    names = per_class(call.name)
+    return {
+        name: change(value) if name in names and isinstance(value, list) else value
+        for name, value in call.arguments.items()
+    }
 
 
 def build(call: Call) -> nn.Module:
@@ -110,16 +124,26 @@ def build(call: Call) -> nn.Module:
 
 def target_kinds(call: Call) -> tuple[str, ...]:
     """What SPEC promises for the link of this call; probabilities of a sigmoid are "soft"."""
-    if call.name == "class_balanced" and call.link() == "sigmoid":
-        if call.arguments.get("weighting", "sample") == "sample":
-            return ("index",)
-        return ("index", "multi-hot", "soft")
     promised = catalog.SPECS[call.name].targets
     if call.link() == "softmax":
-        return tuple(kind for kind in promised if kind != "multi-hot")
-    soft = {"probabilities": "soft"}
-    kinds = tuple(soft.get(kind, kind) for kind in promised)
-    return tuple(kind for kind in ("index", "multi-hot", "soft") if kind in kinds)
+        kinds = tuple(kind for kind in promised if kind != "multi-hot")
+    else:
+        soft = {"probabilities": "soft"}
+        named = {soft.get(kind, kind) for kind in promised}
+        kinds = tuple(kind for kind in ("index", "multi-hot", "soft") if kind in named)
+    if call.inner is None:
+        return kinds
+    return tuple(kind for kind in kinds if _takes(call, kind))
+
+
+def _takes(call: Call, kind: str) -> bool:
+    """Whether a wrapper takes targets of a kind: it may depend on the wrapped loss."""
+    case = Case(call.text(), kind, SHAPES[0])
+    try:
+        build(call)(case.logits(), case.targets())
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,20 @@ GRADIENT_RTOL = {**RTOL, torch.bfloat16: 2**-8, torch.float16: 2**-10}
 GRADIENT_ATOL = {**ATOL, torch.float32: 1e-6, torch.bfloat16: 1e-6, torch.float16: 1e-6}
 
 
-def close(got: Tensor, expected: Tensor, rtol: float = 1e-10, atol: float = 1e-12) -> None:
-    """Equal but for rounding, whatever the dtypes."""
-    torch.testing.assert_close(got.double(), expected.double(), rtol=rtol, atol=atol)
+def close(
+    got: Tensor,
+    expected: Tensor,
+    rtol: float = 1e-10,
+    atol: float = 1e-12,
+    *,
+    check_dtype: bool = False,
+) -> None:
+    """Equal but for rounding; in whatever dtypes, if those are not to be checked."""
+    if not check_dtype:
+        got, expected = got.double(), expected.double()
+    torch.testing.assert_close(got, expected, rtol=rtol, atol=atol)
+
+
+def within(got: Tensor, expected: Tensor, tolerance: float = 1e-9) -> None:
+    """Equal to a share or to an amount of the same size: for states, which start at zero."""
+    close(got, expected, tolerance, tolerance)

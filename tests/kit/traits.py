@@ -1,45 +1,129 @@
-"""What kind of loss a loss is."""
+"""What kind of loss a loss is, found by asking it: no list has to know a new loss."""
 
 from __future__ import annotations
 
-BATCHWISE = frozenset({"ghm"})
-"""Losses of which a sample's depends on its batch."""
-OWN = frozenset(
-    {
-        "asymmetric_single_label",
-        "distribution_balanced",
-        "equalized_quality_focal",
-        "varifocal",
-        "quality_focal",
-        "ghm",
-    }
-)
-"""Losses that compute element by element: in pieces or composed, "whole" is composed too."""
-NOT_NATIVE = OWN | {
-    "asymmetric",
-    "generalized_cross_entropy",
-    "generalized_jensen_shannon",
-    "influence_balanced",
-    "jensen_shannon",
-    "ldam",
-}
-"""Losses with a term of another form than the native executor's."""
-STATEFUL = frozenset({"softmax_eql", "sigmoid_eql", "equalized_focal", "equalized_quality_focal"})
-"""Losses with a `GradientIndicator`."""
-NEED_ALL_LOGITS = frozenset(
-    {
-        "asymmetric_single_label",
-        "distribution_balanced",
-        "distribution_focal",
-        "equalization",
-        "equalized_quality_focal",
-        "generalized_jensen_shannon",
-        "ghm",
-        "influence_balanced",
-        "quality_focal",
-        "seesaw",
-        "varifocal",
-        "vector_scaling",
-    }
-)
-"""Losses that compute with all logits at once, and refuse anything else."""
+import re
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from taylored import LinearLogits, catalog
+from taylored.core.engine import executors
+from taylored.core.plan.plan import Plan
+from taylored.core.state.gradient_indicator import GradientIndicator
+from taylored.kernels import NATIVE
+from taylored.kernels.executor import Native
+from taylored.kernels.library import Library
+
+COUNTS = (900, 250, 40, 7, 1)
+CLASSES = len(COUNTS)
+SAMPLES = 7
+
+
+def loss_of(name: str, **options: object) -> nn.Module:
+    """A loss with its own parameters as they are by default."""
+    spec = catalog.SPECS[name]
+    given = [f"{key}={value!r}" for key, value in options.items()]
+    given = ["cross_entropy", *given] if spec.inner == "required" else given
+    return catalog.get(f"{name}({', '.join(given)})", counts=COUNTS)
+
+
+def arguments_of(name: str) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """Logits, targets and what a call takes besides, for a batch of seven samples."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(SAMPLES, CLASSES, generator=generator)
+    target = torch.arange(SAMPLES) % CLASSES
+    match catalog.SPECS[name].call:
+        case "plain":
+            return logits, target, ()
+        case "stacked":
+            return torch.stack([logits, -logits]), target, ()
+        case "features":
+            return logits, target, (torch.randn(SAMPLES, 3, generator=generator),)
+        case "distances":
+            return logits, target * 0.9, ()
+
+
+def needs_all_logits(name: str) -> bool:
+    """Whether the loss computes with all logits at once, and refuses anything else."""
+    _, target, further = arguments_of(name)
+    features, weight = torch.randn(SAMPLES, 3), torch.randn(CLASSES, 3)
+    try:
+        loss_of(name).eval()(LinearLogits(features, weight), target, *further)
+    except ValueError as error:
+        assert "computes with all logits" in str(error), error
+        return True
+    return False
+
+
+def is_stateful(name: str) -> bool:
+    """Whether the loss follows its own gradients."""
+    return any(isinstance(part, GradientIndicator) for part in loss_of(name).modules())
+
+
+def is_batchwise(name: str) -> bool:
+    """Whether a sample's loss depends on the other samples of its batch."""
+    logits, target, further = arguments_of(name)
+    if catalog.SPECS[name].call == "stacked":
+        return False
+    loss = _unreduced(name)
+    few = slice(0, 3)
+    alone = loss(logits[few], target[few], *(each[few] for each in further))
+    return not torch.allclose(alone, loss(logits, target, *further)[few])
+
+
+def _unreduced(name: str) -> nn.Module:
+    spec = catalog.SPECS[name]
+    if spec.inner != "none":
+        return catalog.get(f'{name}(cross_entropy(reduction="none"))', counts=COUNTS).eval()
+    return loss_of(name, reduction="none").eval()
+
+
+def plans_of(name: str) -> list[tuple[Tensor, Plan]]:
+    """What the executors are asked to run, when a loss is called; nothing if they are not asked."""
+    asked: list[tuple[Tensor, Plan]] = []
+
+    class Spy:
+        name = "spy"
+
+        def accepts(self, logits: Tensor, plan: Plan) -> bool:
+            asked.append((logits.detach(), plan))
+            return False
+
+    logits, target, further = arguments_of(name)
+    executors._EXECUTORS.insert(0, Spy())
+    try:
+        loss_of(name).eval()(logits.requires_grad_(), target, *further)
+    finally:
+        executors._EXECUTORS.pop(0)
+    return asked
+
+
+def is_elementwise(name: str) -> bool:
+    """Whether the loss gives one value per element: in pieces or composed, "whole" is composed."""
+    return not plans_of(name)
+
+
+def is_native(name: str) -> bool:
+    """Whether the kernels run the loss as it is by default."""
+    if not isinstance(NATIVE, Library):
+        return False
+    return any(Native(NATIVE).accepts(logits, plan) for logits, plan in plans_of(name))
+
+
+def _those(trait: Callable[[str], bool]) -> frozenset[str]:
+    return frozenset(name for name in catalog.SPECS if trait(name))
+
+
+NEED_ALL_LOGITS = _those(needs_all_logits)
+STATEFUL = _those(is_stateful)
+BATCHWISE = _those(is_batchwise)
+OWN = _those(is_elementwise)
+NOT_NATIVE = _those(lambda name: not is_native(name))
+
+
+def per_class(name: str) -> frozenset[str]:
+    """Parameters of a loss that may be one number per class."""
+    accepted = catalog.SPECS[name].accepted
+    return frozenset(p.name for p in accepted if re.search(r"\bper class\b", p.domain))

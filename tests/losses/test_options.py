@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import pickle
 
 import pytest
 import torch
-from torch import Tensor
 
 import taylored
+from kit import tolerances
 from kit.executors import PATHS, running
 from references.long_tail import class_balanced_weights
 from taylored import (
@@ -34,8 +35,7 @@ CLASSES = torch.tensor([0, 1, 2, 3, 0, 1])
 HOT = torch.nn.functional.one_hot(CLASSES, 4)
 
 
-def close(left: Tensor, right: Tensor) -> None:
-    torch.testing.assert_close(left, right, rtol=1e-10, atol=1e-13)
+close = functools.partial(tolerances.close, rtol=1e-10, atol=1e-13, check_dtype=True)
 
 
 # --- ignore_index -------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
-from kit.checks.stateful import close, same, stepped
+from kit.checks.stateful import same, stepped
 from kit.stateful import Batch, Subject
+from kit.tolerances import within
 
 Record = dict[str, Any]
 
@@ -32,13 +33,13 @@ def check_like_one_process(subject: Subject, ranks: list[Record]) -> None:
             batch = subject.share(step, rank, world)
             expected = official.look(batch.logits, batch.target)
             for got, wanted in zip(record["values"][step], expected, strict=True):
-                close(got, wanted)
+                within(got, wanted)
         batch = concatenated(subject, step, world)
         official.step(batch.logits, batch.target)
         stepped(loss, batch)
         for name in ("positive", "negative"):
-            close(state[name], getattr(official, name))
-            close(state[name], getattr(loss.indicator, name), 1e-12)
+            within(state[name], getattr(official, name))
+            within(state[name], getattr(loss.indicator, name), 1e-12)
         assert state["steps"] == official.steps
 
 

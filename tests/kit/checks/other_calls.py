@@ -1,159 +1,15 @@
-"""Losses whose call takes something else than logits and one target per position, and checks.
-
-Each `Subject` says how to draw the arguments of a call and what the loss of each position is,
-naively in float64; the checks hold it to the vocabulary that all losses share.
-"""
+"""Checks that hold losses with calls of their own to the vocabulary that all losses share."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from kit.cases import default_dtype
-from kit.tolerances import ATOL, GRADIENT_ATOL, GRADIENT_RTOL, RTOL
-from taylored import catalog
-
-CLASSES = 5
-IGNORED = -100
-SHAPES = ((7,), (3, 4), (2, 2, 3))
-"""Of positions."""
-
-Draw = Callable[[tuple[int, ...], torch.Generator], tuple[Tensor, Tensor, tuple[Tensor, ...]]]
-Values = Callable[[Tensor, Tensor, tuple[Tensor, ...], dict[str, object]], Tensor]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A loss, its arguments, and its losses one by one.
-
-    Attributes:
-        text: the call, as the catalogue reads it.
-        draw: logits (float64), target, and further positional arguments, for a shape of positions.
-        values: unreduced and unweighted losses of (logits, target, further, parameters).
-        class_axis: of the logits.
-        weighted: whether it takes `weight`.
-    """
-
-    text: str
-    draw: Draw
-    values: Values
-    class_axis: int = 1
-    weighted: bool = True
-
-    def arguments(self, shape: tuple[int, ...]) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        return self.draw(shape, torch.Generator().manual_seed(len(shape)))
-
-    def build(self, **options: object) -> torch.nn.Module:
-        name, inside = self.text.rstrip(")").split("(", 1)
-        given = [inside] if inside else []
-        given += [f"{key}={value!r}" for key, value in options.items()]
-        with default_dtype(torch.float64):
-            return catalog.get(f"{name}({', '.join(given)})")
-
-    def parameters(self) -> dict[str, object]:
-        return dict(vars(self.build()))
-
-
-def _with_classes(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
-    return (shape[0], size, *shape[1:])
-
-
-def _indices(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    return torch.randint(CLASSES, shape, generator=generator)
-
-
-def _normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    return 2 * torch.randn(shape, generator=generator, dtype=torch.float64)
-
-
-def _hot(target: Tensor) -> Tensor:
-    return torch.stack([(target == c).double() for c in range(CLASSES)], dim=1)
-
-
-def _softmax(logits: Tensor, axis: int) -> Tensor:
-    powers = torch.exp(logits)
-    return powers / powers.sum(dim=axis, keepdim=True)
-
-
-def draw_distances(
-    shape: tuple[int, ...], generator: torch.Generator
-) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    target = torch.rand(shape, generator=generator, dtype=torch.float64) * (CLASSES - 1)
-    target.view(-1)[-1] = CLASSES - 1  # the last bin itself
-    target.view(-1)[-2] = 2.0
-    return _normal(_with_classes(shape, CLASSES), generator), target, ()
-
-
-def distribution_focal(
-    logits: Tensor, target: Tensor, further: tuple[Tensor, ...], parameters: dict[str, object]
-) -> Tensor:
-    """Li et al. 2020, equation 6: mass in proportion to how near a bin is."""
-    log_p = torch.log(_softmax(logits, 1))
-    total = torch.zeros_like(target)
-    for b in range(CLASSES):
-        total = total - (1 - (target - b).abs()).clamp(min=0) * log_p[:, b]
-    return total
-
-
-def draw_features(
-    shape: tuple[int, ...], generator: torch.Generator
-) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    logits = _normal(_with_classes(shape, CLASSES), generator)
-    features = 0.1 * _normal(_with_classes(shape, 3), generator)
-    return logits, _indices(shape, generator), (features,)
-
-
-def influence_balanced(
-    logits: Tensor, target: Tensor, further: tuple[Tensor, ...], parameters: dict[str, object]
-) -> Tensor:
-    """Park et al. 2021, equation 9, the divisor constant."""
-    p, y = _softmax(logits, 1), _hot(target)
-    influence = (p - y).abs().sum(dim=1) * further[0].double().abs().sum(dim=1)
-    entropy = -(y * torch.log(p)).sum(dim=1)
-    return parameters["scale"] * entropy / (influence.detach() + 1e-3)
-
-
-VIEWS = 3
-
-
-def draw_views(
-    shape: tuple[int, ...], generator: torch.Generator
-) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    logits = _normal((VIEWS, *_with_classes(shape, CLASSES)), generator)
-    return logits, _indices(shape, generator), ()
-
-
-def generalized_jensen_shannon(
-    logits: Tensor, target: Tensor, further: tuple[Tensor, ...], parameters: dict[str, object]
-) -> Tensor:
-    """Englesson and Azizpour 2021, equation 5: label and views, each against the mixture."""
-    pi = parameters["pi"]
-    p, y = _softmax(logits, 2), _hot(target)
-    parts = [(pi, y), *[((1 - pi) / len(p), view) for view in p]]
-    mixture = sum(weight * part for weight, part in parts)
-    total = torch.zeros_like(y[:, 0])
-    for weight, part in parts:
-        inside = torch.where(part > 0, part, 1.0)
-        total = total + weight * torch.where(part > 0, part * torch.log(inside / mixture), 0.0).sum(
-            dim=1
-        )
-    return total / (-(1 - pi) * math.log(1 - pi))
-
-
-SUBJECTS = (
-    Subject("distribution_focal()", draw_distances, distribution_focal, weighted=False),
-    Subject("influence_balanced(scale=3)", draw_features, influence_balanced),
-    Subject("generalized_jensen_shannon(pi=0.3)", draw_views, generalized_jensen_shannon, 2),
-    Subject("generalized_jensen_shannon(pi=0.8)", draw_views, generalized_jensen_shannon, 2),
-)
-
-
-def close(left: Tensor, right: Tensor, rtol: float = 1e-10, atol: float = 1e-12) -> None:
-    torch.testing.assert_close(left.double(), right.double(), rtol=rtol, atol=atol)
+from kit.cases import IGNORED
+from kit.other_calls import Subject
+from kit.tolerances import ATOL, GRADIENT_ATOL, GRADIENT_RTOL, RTOL, close
 
 
 def found(
@@ -170,12 +26,11 @@ def check_values(subject: Subject, shape: tuple[int, ...], dtype: torch.dtype) -
     """Value and gradient against the naive formula, in the dtypes promised."""
     logits, target, further = subject.arguments(shape)
     logits = logits.to(dtype)
-    parameters = subject.parameters()
     value, gradient = found(subject.build(reduction="sum"), logits, target, further)
     assert value.dtype == (dtype if dtype == torch.float64 else torch.float32)
     assert gradient.dtype == dtype
     expected, slope = found(
-        lambda z, y, *more: subject.values(z, y, more, parameters).sum(),
+        lambda z, y, *more: subject.values(z, y, more).sum(),
         logits.double(),
         target,
         further,
@@ -187,7 +42,7 @@ def check_values(subject: Subject, shape: tuple[int, ...], dtype: torch.dtype) -
 def check_reductions(subject: Subject, shape: tuple[int, ...]) -> None:
     """Denominators, ignored positions, class and sample weights, normalizers."""
     logits, target, further = subject.arguments(shape)
-    each = subject.values(logits, target, further, subject.parameters())
+    each = subject.values(logits, target, further)
     target = target.clone()
     target.view(-1)[1::3] = IGNORED
     kept = target != IGNORED

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from kit.executors import running
 from kit.stateful import Batch, Subject
+from kit.tolerances import within
 
 State = dict[str, Tensor]
 
@@ -38,10 +39,6 @@ def same(left: State, right: State) -> bool:
     )
 
 
-def close(got: Tensor, expected: Tensor, tolerance: float = 1e-9) -> None:
-    torch.testing.assert_close(got.double(), expected.double(), rtol=tolerance, atol=tolerance)
-
-
 def run_in(
     loss: nn.Module, subject: Subject, steps: int, dtype: torch.dtype = torch.float64
 ) -> None:
@@ -59,10 +56,10 @@ def check_steps(subject: Subject, steps: int = 200, path: str = "whole") -> None
         expected, expected_gradient = official.step(batch.logits, batch.target, **options)
         with running(path):
             value, gradient = stepped(loss, batch, **options)
-        close(value, expected)
-        close(gradient, expected_gradient)
-        close(loss.indicator.positive, official.positive)
-        close(loss.indicator.negative, official.negative)
+        within(value, expected)
+        within(gradient, expected_gradient)
+        within(loss.indicator.positive, official.positive)
+        within(loss.indicator.negative, official.negative)
         assert loss.indicator.steps.item() == official.steps == step + 1
 
 
@@ -101,7 +98,7 @@ def check_target_forms(subject: Subject) -> None:
                     found.append((value, values[1], *state_of(loss).values()))
         for other in found[1:]:
             for got, wanted in zip(other, found[0], strict=True):
-                close(got, wanted, 1e-12)
+                within(got, wanted, 1e-12)
 
 
 def check_weights_are_from_before(subject: Subject) -> None:
@@ -212,7 +209,7 @@ def check_wide_buffers(subject: Subject) -> None:
             for name in ("positive", "negative"):
                 buffer = getattr(each.indicator, name)
                 assert buffer.dtype == torch.float32
-                close(buffer, getattr(wide.indicator, name), 1e-5)
+                within(buffer, getattr(wide.indicator, name), 1e-5)
 
 
 def check_loss_scale(subject: Subject) -> None:
@@ -258,9 +255,9 @@ def check_double_forward(subject: Subject) -> None:
     gradient.square().sum().backward()
     for value in values:
         expected, _ = official.step(batch.logits, batch.target)
-        close(value, expected)
-    close(loss.indicator.positive, official.positive)
-    close(loss.indicator.negative, official.negative)
+        within(value, expected)
+    within(loss.indicator.positive, official.positive)
+    within(loss.indicator.negative, official.negative)
     assert same(state_of(loss), counted)
     assert counted["steps"] == 2
 
@@ -278,9 +275,9 @@ def check_accumulation(subject: Subject) -> None:
         (loss(logits, batch.target).sum() / 4).backward()
         _, gradient = official.step(logits.detach(), batch.target)
         total += features.T @ gradient / 4
-    close(weight.grad, total)
-    close(loss.indicator.positive, official.positive)
-    close(loss.indicator.negative, official.negative)
+    within(weight.grad, total)
+    within(loss.indicator.positive, official.positive)
+    within(loss.indicator.negative, official.negative)
 
 
 def check_compile(subject: Subject, backend: str) -> None:
@@ -295,12 +292,12 @@ def check_compile(subject: Subject, backend: str) -> None:
             found = stepped(compiled, batch)
         expected = stepped(plain, batch)
         for got, wanted in zip(found, expected, strict=True):
-            close(got, wanted, 1e-11)
+            within(got, wanted, 1e-11)
         for name, buffer in state_of(plain).items():
-            close(state_of(loss)[name], buffer, 1e-11)
+            within(state_of(loss)[name], buffer, 1e-11)
     before = state_of(loss)
     compiled.eval()
-    close(compiled(batch.logits, batch.target), plain.eval()(batch.logits, batch.target), 1e-11)
+    within(compiled(batch.logits, batch.target), plain.eval()(batch.logits, batch.target), 1e-11)
     assert same(state_of(loss), before)
 
 
@@ -314,7 +311,7 @@ def check_batch_sizes(subject: Subject) -> None:
         with torch._dynamo.config.patch(error_on_recompile=step > 0):
             found = stepped(compiled, batch)
         for got, wanted in zip(found, stepped(plain, batch), strict=True):
-            close(got, wanted, 1e-11)
+            within(got, wanted, 1e-11)
 
 
 def check_functorch(subject: Subject) -> None:
@@ -335,8 +332,8 @@ def check_functorch(subject: Subject) -> None:
         assert same(state_of(loss), before)
     loss.indicator.freeze()
     gradient = torch.func.grad(total)(batch.logits, batch.target)
-    close(gradient, stepped(loss, batch)[1], 1e-11)
+    within(gradient, stepped(loss, batch)[1], 1e-11)
     each = torch.func.vmap(single)(batch.logits, batch.target)
     alone = [single(z, y) for z, y in zip(batch.logits, batch.target, strict=True)]
-    close(each, torch.stack(alone), 1e-11)
+    within(each, torch.stack(alone), 1e-11)
     assert same(state_of(loss), before)

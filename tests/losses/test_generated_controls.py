@@ -8,12 +8,13 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
-from torch.autograd.gradcheck import GradcheckError
 
 from kit.cases import Case
 from kit.checks import every_loss as checks
 from kit.executors import torch_alone
+from kit.faults import Faults, Plant
 from references import Call
+from taylored import CrossEntropyLoss
 from taylored.core.links import sigmoid, softmax
 from taylored.core.plan import prepare
 from taylored.core.terms import elementary, truncated_sum
@@ -28,18 +29,7 @@ TAYLOR = Case("taylor(num_terms=700)", "index", INDEX)
 BALANCED = Case("class_balanced(cross_entropy(), beta=0.999)", "index", INDEX)
 SOFT = Case("focal(gamma=1.5)", "probabilities", INDEX)
 
-Fault = Callable[[pytest.MonkeyPatch], None]
-FAULTS: dict[str, tuple[Fault, Callable[[], None]]] = {}
-
-
-def fault(check: Callable[..., None], *arguments: object) -> Callable[[Fault], Fault]:
-    """Register a fault with a check that has to notice it."""
-
-    def register(plant: Fault) -> Fault:
-        FAULTS[f"{plant.__name__}-{check.__name__}"] = (plant, lambda: check(*arguments))
-        return plant
-
-    return register
+fault = Faults()
 
 
 @fault(checks.check_gradient, FOCAL, "whole")
@@ -109,7 +99,7 @@ def alpha_swapped(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(prepare, "_outcome_weights", lambda options: original(options)[::-1])
 
 
-def denominators(change: Callable[..., dict[str, object]]) -> Fault:
+def denominators(change: Callable[..., dict[str, object]]) -> Plant:
     def plant(patch: pytest.MonkeyPatch) -> None:
         original = prepare.denominator_of
 
@@ -139,6 +129,7 @@ def ignored_positions_in_the_denominator(patch: pytest.MonkeyPatch) -> None:
 
 
 @fault(checks.check_nothing_left, FOCAL, "whole")
+@fault(checks.check_finite, CrossEntropyLoss(), torch.zeros(2, 3), torch.tensor([-100, -100]))
 def empty_batches_divide_by_zero(patch: pytest.MonkeyPatch) -> None:
     def plain(rows, denominator):
         return rows if denominator is None else rows / torch.as_tensor(denominator).to(rows)
@@ -235,16 +226,6 @@ def a_rival_where_there_is_none(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(softmax, "_split", lambda z, hot: (z.gather(1, hot), z.scatter(1, hot, 0.0)))
 
 
-@fault(
-    checks.check_finite,
-    torch.nn.CrossEntropyLoss(),
-    torch.zeros(2, 3),
-    torch.tensor([-100, -100]),
-)
-def nothing_but_torch_s_own_nan(patch: pytest.MonkeyPatch) -> None:
-    """torch's mean over nothing is nan: the check sees it without any patch."""
-
-
 @fault(checks.check_written_form, "focal(gamma=0.123456789)", [5, 3, 2])
 def repr_that_rounds(patch: pytest.MonkeyPatch) -> None:
     from taylored.losses.classification import focal
@@ -258,17 +239,11 @@ def repr_that_rounds(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(focal, "describe", rounded)
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@fault.each
 def test_the_fault_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    plant, check = FAULTS[name]
     torch_alone(monkeypatch)
-    if plant is not nothing_but_torch_s_own_nan:
-        check()  # without the fault the check is content
-    plant(monkeypatch)
-    with pytest.raises((AssertionError, GradcheckError)):
-        check()
+    fault.must_be_noticed(name, monkeypatch)
 
 
 def test_every_check_has_a_fault_that_it_notices() -> None:
-    known = {name for name in vars(checks) if name.startswith("check_")}
-    assert known == {name.rsplit("-", 1)[1] for name in FAULTS}
+    assert fault.not_noticing(checks) == set()

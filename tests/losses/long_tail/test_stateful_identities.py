@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from kit.cases import COUNTS
-from kit.checks.stateful import close, stepped
+from kit.checks.stateful import stepped
 from kit.stateful import Subject
+from kit.tolerances import within
 from taylored import catalog
 
 IN_BALANCE = ([10.0, 20.0, 50.0, 30.0, 90.0], [10.0, 20.0, 50.0, 30.0, 90.0])
@@ -53,7 +54,7 @@ def check_identity(
         loss.indicator.load(*state)
     found, expected = stepped(loss, batch), stepped(other, batch)
     for got, wanted in zip(found, expected, strict=True):
-        close(got, wanted, 1e-9)
+        within(got, wanted, 1e-9)
 
 
 def without_state(text: str) -> nn.Module:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from kit.checks.long_tail import C, classes, draw, value_and_gradient
+from kit.checks.class_counts import C, classes, draw, value_and_gradient
 from kit.collectives import Collectives, counted_all_reduce
 from taylored import SeesawLoss
 from taylored.losses.long_tail import seesaw

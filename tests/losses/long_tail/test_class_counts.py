@@ -15,8 +15,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kit.checks import long_tail as checks
-from kit.checks.long_tail import (
+from kit.checks import class_counts as checks
+from kit.checks.class_counts import (
     COUNTS,
     USING_COUNTS,
     C,
@@ -481,7 +481,7 @@ def test_seesaw_counts_over_all_ranks(tmp_path: Path) -> None:
     here = Path(__file__).parent
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node=2", str(here / "worker_seesaw.py"), str(tmp_path)]
-    paths = [str(here.parent), os.environ.get("PYTHONPATH", "")]
+    paths = [str(here.parents[1]), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
         command,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)},

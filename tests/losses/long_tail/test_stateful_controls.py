@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from kit.checks import stateful as checks
 from kit.executors import torch_alone
+from kit.faults import Faults, Plant
 from kit.stateful import PLAIN, Subject
 from taylored.core.engine import one_pass
 from taylored.core.links.class_sums import ClassSums
@@ -27,25 +28,11 @@ FORGETTING = Subject("softmax_eql(num_classes=5, decay=0.8)")
 # Positive gradients in excess: ratios far above 1.
 LIFTED = Subject("equalized_focal(num_classes=5, alpha=0.97, scale=4)")
 
-Fault = Callable[[pytest.MonkeyPatch], None]
-FAULTS: dict[str, tuple[Fault, Callable[[], None]]] = {}
 # Beside failed comparisons: a graph break, and autograd noticing that its inputs were written to.
-NOTICED = (AssertionError, torch._dynamo.exc.TorchDynamoException, RuntimeError)
+fault = Faults(torch._dynamo.exc.TorchDynamoException, RuntimeError, pytest.fail.Exception)
 
 
-def fault(check: Callable[..., None], *arguments: object) -> Callable[[Fault], Fault]:
-    """Register a fault with a check that has to notice it."""
-
-    def register(plant: Fault) -> Fault:
-        subject = arguments[0].call.name if arguments else ""
-        name = f"{plant.__name__}-{subject}-{check.__name__}"
-        FAULTS[name] = (plant, lambda: check(*arguments))
-        return plant
-
-    return register
-
-
-def changed_update(change: Callable[[GradientIndicator, GradientSums], GradientSums]) -> Fault:
+def changed_update(change: Callable[[GradientIndicator, GradientSums], GradientSums]) -> Plant:
     """A fault in the sums before they are counted."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
@@ -305,16 +292,11 @@ def transforms_are_not_refused(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(GradientIndicator, "update", update)
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@fault.each
 def test_the_fault_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    plant, check = FAULTS[name]
     torch_alone(monkeypatch)
-    check()  # without the fault the check is content
-    plant(monkeypatch)
-    with pytest.raises((*NOTICED, pytest.fail.Exception)):
-        check()
+    fault.must_be_noticed(name, monkeypatch)
 
 
 def test_every_check_has_a_fault_that_it_notices() -> None:
-    known = {name for name in vars(checks) if name.startswith("check_")}
-    assert known == {name.rsplit("-", 1)[1] for name in FAULTS}
+    assert fault.not_noticing(checks) == set()

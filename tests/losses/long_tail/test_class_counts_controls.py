@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
-from torch.autograd.gradcheck import GradcheckError
 
 from kit.cases import Case
+from kit.checks import class_counts as checks
 from kit.checks import every_loss as loss_checks
-from kit.checks import long_tail as checks
+from kit.faults import Faults, Plant
 from references import Call
 from taylored import layers
 from taylored.core.terms.point import Point
@@ -32,18 +32,7 @@ SCALED = Case("vector_scaling()", "index", INDEX)
 SEESAW = Case("seesaw(counts=[900, 250, 40, 7, 1])", "index", INDEX)
 DEFERRED = Case("deferred(ldam(scale=2), start=0)", "index", INDEX)
 
-Fault = Callable[[pytest.MonkeyPatch], None]
-FAULTS: dict[str, tuple[Fault, Callable[[], None]]] = {}
-
-
-def fault(check: Callable[..., None], *arguments: object) -> Callable[[Fault], Fault]:
-    """Register a fault with a check that has to notice it."""
-
-    def register(plant: Fault) -> Fault:
-        FAULTS[f"{plant.__name__}-{check.__name__}"] = (plant, lambda: check(*arguments))
-        return plant
-
-    return register
+fault = Faults()
 
 
 @fault(checks.check_logit_adjusted_by_hand)
@@ -134,7 +123,7 @@ def margin_without_its_slope(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ldam.MarginLogLikelihood, "evaluate_with_slope", slope)
 
 
-def wrong_bias(change: Callable[..., Tensor]) -> Fault:
+def wrong_bias(change: Callable[..., Tensor]) -> Plant:
     def plant(patch: pytest.MonkeyPatch) -> None:
         original = seesaw.seesaw_bias
         patch.setattr(seesaw, "seesaw_bias", lambda *a: change(original, *a))
@@ -267,16 +256,11 @@ def directions_without_a_guard(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@fault.each
 def test_the_fault_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch._dynamo.reset()
-    plant, check = FAULTS[name]
-    check()  # without the fault the check is content
-    plant(monkeypatch)
-    with pytest.raises((AssertionError, GradcheckError)):
-        check()
+    fault.must_be_noticed(name, monkeypatch)
 
 
 def test_every_check_has_a_fault_that_it_notices() -> None:
-    known = {name for name in vars(checks) if name.startswith("check_")}
-    assert known <= {name.rsplit("-", 1)[1] for name in FAULTS}
+    assert fault.not_noticing(checks) == set()
