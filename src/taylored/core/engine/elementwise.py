@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import one_hot
 from taylored.core.links.softmax import margins_of
 from taylored.core.plan.options import Options
@@ -77,7 +78,7 @@ class Elements:
         return margins_of(self.z) if plan.link == "softmax" else self.z
 
 
-def own(input: Tensor, target: Tensor, options: Options, *beside: Tensor) -> Own:
+def own(input: Logits, target: Tensor, options: Options, *beside: Tensor) -> Own:
     """The caller's arguments in canonical form."""
     logits, plan = prepare(input, target, nll, options)
     kept = None

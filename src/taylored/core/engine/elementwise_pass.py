@@ -20,6 +20,7 @@ from taylored.core.engine.backward import scaled
 from taylored.core.engine.elementwise import Own, Values, coefficients, composed, elements, own
 from taylored.core.engine.margins import margins_and_pullback
 from taylored.core.engine.piece_point import PiecePoint
+from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options
 
 
@@ -50,7 +51,7 @@ class _PieceByPiece(torch.autograd.Function):
 
 
 def element_loss(
-    input: Tensor, target: Tensor, values: Values, options: Options, *beside: Tensor
+    input: Logits, target: Tensor, values: Values, options: Options, *beside: Tensor
 ) -> Tensor:
     """One loss per element; for the softmax link their sum over the classes of a position.
 
@@ -60,7 +61,7 @@ def element_loss(
     return loss_of(input, own(input, target, options, *beside), values)
 
 
-def loss_of(input: Tensor, given: Own, values: Values) -> Tensor:
+def loss_of(input: Logits, given: Own, values: Values) -> Tensor:
     """The loss in the shape that the caller's input asks for."""
     if not _in_pieces(given) or _reaches_further(given, values):
         loss = composed(given, values)

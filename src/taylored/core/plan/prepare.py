@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail, per_class
+from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import (
     check_indices,
     check_input,
@@ -25,9 +26,9 @@ _NO_CLASS = -1
 """Column number of a background row: there is none."""
 
 
-def prepare(input: Tensor, target: Tensor, term: Term, options: Options) -> tuple[Tensor, Plan]:
+def prepare(input: Logits, target: Tensor, term: Term, options: Options) -> tuple[Tensor, Plan]:
     """Canonical logits, (N, C) or (N, C, S), and the plan for them."""
-    check_input(input)
+    input = check_input(input)
     if not isinstance(target, Tensor):
         fail("target", "a tensor", type(target).__name__, "use torch.as_tensor(target)")
     check_options(options)
