@@ -29,11 +29,11 @@ def loss_of(name: str, **options: object) -> nn.Module:
     return catalog.get(f"{name}({', '.join(given)})", counts=COUNTS)
 
 
-def arguments_of(name: str) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+def arguments_of(name: str, classes: int = CLASSES) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """Logits, targets and what a call takes besides, for a batch of seven samples."""
     generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(SAMPLES, CLASSES, generator=generator)
-    target = torch.arange(SAMPLES) % CLASSES
+    logits = torch.randn(SAMPLES, classes, generator=generator)
+    target = torch.arange(SAMPLES) % classes
     match catalog.SPECS[name].call:
         case "plain":
             return logits, target, ()
