@@ -12,6 +12,7 @@ from references.formulas import (
     Parameters,
     along,
     class_weight,
+    elements,
     is_index,
     kept_mask,
     nll,
@@ -277,3 +278,23 @@ def equalized_quality_focal(logits: Tensor, target: Tensor, parameters: Paramete
     entropy = -(score * torch.log(p) + (1 - score) * torch.log(q))
     distance = torch.where(score > 0, (score - p).abs(), p)
     return kept * weight * distance**gamma * entropy
+
+
+@reference("ecm")
+def ecm(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """Cho and Kraehenbuehl 2022, as published: a quotient of two weighted exponentials."""
+    y, coefficient = elements(logits, target, parameters)
+    smoothing = parameters.get("label_smoothing", 0.0)
+    y = y * (1 - smoothing) + smoothing / 2
+    given = parameters.get("num_samples")
+    total = sum(parameters["counts"]) if given is None else given
+    yes = [min(max(float(n), 1.0), total - 1.0) for n in parameters["counts"]]
+    no = [total - n for n in yes]
+    both = [a**0.25 + b**0.25 for a, b in zip(yes, no, strict=True)]
+    for_yes = along([s / b**0.25 for s, b in zip(both, no, strict=True)], logits)
+    for_no = along([s / a**0.25 for s, a in zip(both, yes, strict=True)], logits)
+    up, down = for_yes * torch.exp(logits), for_no * torch.exp(-logits)
+    ratio = along([b / a for a, b in zip(yes, no, strict=True)], logits)
+    weight = ratio * torch.log((1 + ratio) / ratio)
+    entropy = -y * torch.log(up / (up + down)) - (1 - y) * torch.log(down / (up + down))
+    return coefficient * weight * entropy

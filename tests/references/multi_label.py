@@ -51,3 +51,15 @@ def distribution_balanced(logits: Tensor, target: Tensor, parameters: Parameters
     yes = -(sigmoid(-shifted) ** gamma) * torch.log(sigmoid(shifted))
     no = -(sigmoid(scale * shifted) ** gamma) * torch.log(sigmoid(-scale * shifted)) / scale
     return coefficient * weight * (y * yes + (1 - y) * no)
+
+
+@reference("hill")
+def hill(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """Zhang et al. 2021: positives at x - m, negatives (lambda - p) p^2."""
+    y, coefficient = elements(logits, target, parameters)
+    smoothing = parameters.get("label_smoothing", 0.0)
+    y = y * (1 - smoothing) + smoothing / 2
+    p, moved = sigmoid(logits), sigmoid(logits - parameters.get("margin", 1.0))
+    yes = -((1 - moved) ** parameters.get("gamma", 2.0)) * torch.log(moved)
+    no = (parameters.get("limit", 1.5) - p) * p**2
+    return coefficient * (y * yes + (1 - y) * no)

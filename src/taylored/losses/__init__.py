@@ -30,8 +30,10 @@ from taylored.losses.long_tail.ldam import *
 from taylored.losses.long_tail.deferred import *
 from taylored.losses.long_tail.seesaw import *
 from taylored.losses.long_tail.influence_balanced import *
+from taylored.losses.long_tail.ecm import *
 from taylored.losses.multi_label.asymmetric import *
 from taylored.losses.multi_label.distribution_balanced import *
+from taylored.losses.multi_label.hill import *
 from taylored.losses.noisy_labels.generalized_cross_entropy import *
 from taylored.losses.noisy_labels.symmetric_cross_entropy import *
 from taylored.losses.noisy_labels.jensen_shannon import *

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from taylored.core.checks import fail
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
 from taylored.core.plan.plan import computing_dtype
@@ -21,6 +22,9 @@ def class_count(input: Logits, link: str, axis: int) -> int:
         check_input(input)  # which refuses it
     if input.dim() > axis:
         return input.shape[axis]
+    if axis > 1:
+        shape = tuple(input.shape)
+        fail("input", "several predictions, stacked on axis 0", f"shape {shape}", "use torch.stack")
     return input.shape[0] if link == "softmax" and input.dim() == 1 else 1
 
 

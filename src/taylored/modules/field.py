@@ -19,6 +19,7 @@ from taylored.modules.parameter import REQUIRED, About, Parameter, Search
 
 
 _UNIONS: tuple[object, ...] = (typing.Union, types.UnionType)
+_NO_FIELDS: tuple[object, ...] = (ClassVar,)
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ class Field:
     def parameter(self) -> Parameter:
         """The field as SPEC lists it."""
         search = None if self.about.search is None else Search(*self.about.search)
-        return Parameter(self.name, self.default, self.domain, self.about.effect, search)
+        about = self.about
+        return Parameter(self.name, self.default, self.domain, about.within, about.effect, search)
 
     def check(self, value: Any) -> None:
         """Refuse a value outside the domain."""
@@ -185,7 +187,7 @@ def own_fields(cls: type) -> dict[str, Field]:
     """
     found = {}
     for name, annotation in inspect.get_annotations(cls, eval_str=True).items():
-        if get_origin(annotation) is ClassVar:
+        if get_origin(annotation) in _NO_FIELDS:
             continue
         default = vars(cls).get(name, REQUIRED)
         if name in vars(cls):

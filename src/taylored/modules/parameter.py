@@ -58,6 +58,7 @@ class Parameter:
         name: keyword of the function and the module.
         default: its default; `REQUIRED` if it has none.
         domain: the allowed values, in words.
+        within: the interval of its numbers, like "[0, inf)"; None for any number.
         effect: what it does, and what raising it does.
         search: where to look for a good value, if it makes sense to search.
     """
@@ -65,5 +66,6 @@ class Parameter:
     name: str
     default: object
     domain: str
+    within: str | None
     effect: str
     search: Search | None = None

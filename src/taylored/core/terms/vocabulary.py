@@ -2,6 +2,7 @@
 
 from taylored.core.terms.elementary import constant, nll, power, series, truncated
 from taylored.core.terms.noise_robust import box_cox, jensen_shannon
+from taylored.core.terms.shifted import shifted
 from taylored.core.terms.term import Term
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "nll",
     "power",
     "series",
+    "shifted",
     "truncated",
 ]

@@ -12,7 +12,7 @@ from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import sigmoid_kind
 from taylored.core.plan.options import Options
 from taylored.losses.as_loss import as_loss
-from taylored.losses.long_tail.reweighting import ReweightingLoss
+from taylored.losses.long_tail.reweighting import ReweightingLoss, weighted
 from taylored.modules.field import positional
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
@@ -78,7 +78,7 @@ class ClassBalancedLoss(ReweightingLoss):
 
     def fill(self, options: Options) -> Options:
         """Weights per class; those per sample are put in where the target is known."""
-        return options if self._by_sample else self.weighted(options, self.weights)
+        return options if self._by_sample else weighted(options, self.weights)
 
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The wrapped loss with these options, and the weight of each sample's class."""

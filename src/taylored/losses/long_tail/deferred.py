@@ -9,7 +9,7 @@ from torch import nn
 
 from taylored.core.plan.options import Options
 from taylored.losses.as_loss import as_loss
-from taylored.losses.long_tail.reweighting import ReweightingLoss
+from taylored.losses.long_tail.reweighting import ReweightingLoss, weighted
 from taylored.modules.field import positional
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
@@ -106,7 +106,7 @@ class DeferredReweightingLoss(ReweightingLoss):
 
     def fill(self, options: Options) -> Options:
         """The weights that count now."""
-        return self.weighted(options, self.current)
+        return weighted(options, self.current)
 
     @torch.no_grad()
     def _choose(self) -> None:

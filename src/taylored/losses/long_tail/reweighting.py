@@ -36,8 +36,9 @@ class ReweightingLoss(WrapperLoss):
         """(1 - beta) / (1 - beta^n) for every class, of sum C (Cui et al. 2019, equation 6)."""
         return nn.Buffer(effective_number_weights(self.counts, beta), persistent=False)
 
-    def weighted(self, options: Options, weights: Tensor) -> Options:
-        """The options with class weights, times those that the wrapped loss works out itself."""
-        if options.weight is not None:
-            weights = weights * torch.as_tensor(options.weight).to(weights)
-        return options._replace(weight=weights)
+
+def weighted(options: Options, weights: Tensor) -> Options:
+    """The options with class weights, times those that they have already."""
+    if options.weight is not None:
+        weights = weights * torch.as_tensor(options.weight).to(weights)
+    return options._replace(weight=weights)

@@ -144,8 +144,6 @@ class SeesawLoss(WeightedLoss):
 
     def _truth(self, logits: Tensor, target: Tensor, ignored: int | None) -> tuple[Tensor, Tensor]:
         """Class of each position, 0 where it is ignored, and where it is not."""
-        if not isinstance(target, Tensor):
-            fail("target", "a tensor", type(target).__name__, "use torch.as_tensor(target)")
         if softmax_kind(logits, target) == "dense":
             expected = "class indices (integer dtype): the factors belong to a single truth"
             got = f"probabilities, shape {tuple(target.shape)}"
