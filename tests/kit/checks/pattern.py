@@ -179,6 +179,8 @@ def check_repr_is_python(text: str) -> None:
     assert type(again) is type(loss)
     assert repr(again) == repr(loss) == repr(catalog.get(repr(loss)))
     assert repr(loss).startswith(f"{type(loss).__name__}(")
+    name = catalog.spec(text).name
+    assert torch.equal(value_of(name, again), value_of(name, loss))
 
 
 # --- state ------------------------------------------------------------------------------------
