@@ -16,9 +16,10 @@ TargetKind = Literal["index", "dense"]
 
 
 def one_hot(index: Tensor, logits: Tensor) -> Tensor:
-    """Class indices as a mask over axis 1; an index outside the columns marks no class."""
-    classes = torch.arange(logits.shape[1], device=logits.device)
-    return classes.reshape(-1, *[1] * (logits.dim() - 2)) == index.unsqueeze(1)
+    """Class indices as a mask over the class axis; an index outside of it marks no class."""
+    axis = min(1, logits.dim() - 1)
+    classes = torch.arange(logits.shape[axis], device=logits.device)
+    return classes.reshape(-1, *[1] * (logits.dim() - 2)) == index.unsqueeze(axis)
 
 
 def check_input(input: Logits) -> Tensor:
@@ -34,6 +35,7 @@ def check_input(input: Logits) -> Tensor:
 
 def softmax_kind(input: Tensor, target: Tensor) -> TargetKind:
     """Class indices, or one probability per class."""
+    _check_tensor(target)
     positions = input.shape[:1] + input.shape[2:] if input.dim() > 1 else input.shape[:0]
     if target.is_floating_point():
         if target.shape != input.shape:
@@ -57,6 +59,7 @@ def softmax_kind(input: Tensor, target: Tensor) -> TargetKind:
 
 def sigmoid_kind(input: Logits, target: Tensor) -> TargetKind:
     """One truth per element, or one class index per position."""
+    _check_tensor(target)
     if target.shape == input.shape and not target.is_complex():
         return "dense"
     positions = input.shape[:1] + input.shape[2:]
@@ -70,6 +73,11 @@ def sigmoid_kind(input: Logits, target: Tensor) -> TargetKind:
         f"shape {tuple(target.shape)}, dtype {target.dtype}",
         "give `target` the shape of `input`; for one class per row use target.long()",
     )
+
+
+def _check_tensor(target: Tensor) -> None:
+    if not isinstance(target, Tensor):
+        fail("target", "a tensor", type(target).__name__, "use torch.as_tensor(target)")
 
 
 def check_indices(kept: Tensor, num_classes: int, ignore_index: int | None) -> None:

@@ -29,8 +29,6 @@ _NO_CLASS = -1
 def prepare(input: Logits, target: Tensor, term: Term, options: Options) -> tuple[Tensor, Plan]:
     """Canonical logits, (N, C) or (N, C, S), and the plan for them."""
     input = check_input(input)
-    if not isinstance(target, Tensor):
-        fail("target", "a tensor", type(target).__name__, "use torch.as_tensor(target)")
     check_options(options)
     build = _softmax_plan if options.link == "softmax" else _sigmoid_plan
     return build(input, target, term, options)

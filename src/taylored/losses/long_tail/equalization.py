@@ -100,10 +100,8 @@ class EqualizationLoss(WeightedLoss):
     num_samples: Annotated[
         float | None,
         About(
-            "what the counts are fractions of (for detection the number of images); None is their "
-            "sum",
+            "what the counts are fractions of (images, for detection); None is their sum",
             within="(0, inf)",
-            fix="count them",
         ),
     ] = None
     threshold: Annotated[
@@ -121,7 +119,6 @@ class EqualizationLoss(WeightedLoss):
             "softmax form: probability that a rare class is spared, drawn anew for every element, "
             "in training mode only; raising it spares more",
             within="[0, 1]",
-            fix="give a probability",
         ),
     ] = 0.9
     background_index: BackgroundIndex = None
@@ -176,8 +173,7 @@ SPEC = spec_of(
     EqualizationLoss,
     equalization_loss,
     summary="cross-entropy that spares rare classes the samples of others (EQL v1, SEQL)",
-    formula=r"-w_{ij}\,(y \log p + (1 - y) \log (1 - p)),\quad w_{ij} = 1 - E_i\, T_j\, "
-    r"(1 - y_{ij})",
+    formula=r"-w_{ij}\,(y \log p + (1 - y) \log (1 - p)),\quad w_{ij} = 1 - E_i T_j (1 - y_{ij})",
     reference=Reference(
         "Tan, Wang, Li, Li, Ouyang, Yin, Yan",
         "Equalization Loss for Long-Tailed Object Recognition",
