@@ -17,7 +17,6 @@ from taylored.core.checks import fail, one_of
 from taylored.modules.interval import Interval
 from taylored.modules.parameter import REQUIRED, About, Parameter, Search
 
-
 _UNIONS: tuple[object, ...] = (typing.Union, types.UnionType)
 _NO_FIELDS: tuple[object, ...] = (ClassVar,)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, dataclass_transform
+from typing import TYPE_CHECKING, ClassVar, NoReturn, dataclass_transform
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from taylored.core.checks import fail, in_range
 from taylored.core.engine.one_pass import p_t_loss
@@ -15,11 +15,10 @@ from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
 from taylored.core.plan.options import LinkName, Options, check_options
 from taylored.core.terms.term import Term
-from taylored.modules.arguments import bound, class_signature
 from taylored.modules.class_axis import class_count, probabilities
+from taylored.modules.declared import DeclaredModule
 from taylored.modules.docs import document
-from taylored.modules.field import Field, check_lengths, lengths, own_fields, positional
-from taylored.modules.written import written
+from taylored.modules.field import Field, check_lengths, lengths, positional
 
 if TYPE_CHECKING:
     from taylored.modules.spec import Spec
@@ -32,20 +31,8 @@ class _NoTerm:
         fail("loss", "a function of p_t alone", owner.__name__, "see the catalogue for those")
 
 
-class _OfTheClass:
-    """An attribute of a class that its instances do not have: they are called differently."""
-
-    def __init__(self, value: object) -> None:
-        self._value = value
-
-    def __get__(self, loss: object | None, owner: type) -> object:
-        if loss is not None:
-            raise AttributeError
-        return self._value
-
-
 @dataclass_transform(kw_only_default=True, field_specifiers=(positional,))
-class Loss(nn.Module):
+class Loss(DeclaredModule):
     """A loss of logits against targets; every loss of this library is one.
 
     A subclass declares its parameters as fields and says what it computes by one of its slots:
@@ -76,37 +63,14 @@ class Loss(nn.Module):
     link: LinkName
     spec: ClassVar[Spec]
     class_axis: ClassVar[int] = 1
-    _fields: ClassVar[dict[str, Field]] = {}
     _slots: ClassVar[tuple[str, ...]] = ()
     _lengths: dict[str, int]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        found = own_fields(cls)
-        for base in cls.__mro__[1:]:
-            found = {
-                **found,
-                **{k: v for k, v in vars(base).get("_fields", {}).items() if k not in found},
-            }
-        # Own parameters come first, the shared vocabulary after them.
-        cls._fields = dict(sorted(found.items(), key=lambda item: item[1].about.shared))
+        cls.declare()
         cls._slots = tuple(name for name, field in cls._fields.items() if field.about.slot)
-        cls.__signature__ = _OfTheClass(class_signature(cls._fields))  # type: ignore[attr-defined]
-        document(
-            cls, cls._fields, "either" if "link" in cls._fields else getattr(cls, "link", "either")
-        )
-
-    def __init__(self, *given: Any, **named: Any) -> None:
-        """Build the loss; its parameters are documented on the class."""
-        super().__init__()
-        values = bound(type(self).__name__, self._fields, given, named)
-        for name, field in self._fields.items():
-            field.check(values[name])
-            self._keep(name, field.kept(values[name]))
-        self.setup()
-        self.derive()
-        self._check()
-        self.__dict__["_built"] = True
+        document(cls, cls._fields, link_of(cls))
 
     if TYPE_CHECKING:
         # nn.Module declares its call as (...) -> Any.
@@ -147,13 +111,7 @@ class Loss(nn.Module):
         named.setdefault("link", self.link)
         return self.fill(Options(sample_weight=sample_weight, normalizer=normalizer, **named))
 
-    # The slots that a subclass may fill.
-
-    def setup(self) -> None:
-        """Make the state that training changes; called once."""
-
-    def derive(self) -> None:
-        """Work out what follows from the parameters; called again when one is assigned."""
+    # The slots that a subclass may fill, beside `setup` and `derive`.
 
     def fill(self, options: Options) -> Options:
         """The options, with what the loss itself puts into them."""
@@ -193,52 +151,7 @@ class Loss(nn.Module):
     def schedule(self, fraction: float) -> None:
         """Act on the share of the training that is done."""
 
-    # How parameters are kept.
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        field = self._fields.get(name)
-        if field is None or "_built" not in self.__dict__:
-            super().__setattr__(name, value)
-            return
-        if field.about.fixed:
-            expected = f"left as it was built, {getattr(self, name)!r}"
-            fail(name, expected, repr(value), f"build a new {type(self).__name__}")
-        field.check(value)
-        before = getattr(self, name)
-        try:
-            self._keep(name, field.kept(value))
-            self._derive_again()
-            self._check()
-        except ValueError:
-            self._keep(name, before)
-            self._derive_again()
-            raise
-
-    def _keep(self, name: str, value: object) -> None:
-        """A tensor as a buffer that is in no state dict, everything else as an attribute.
-
-        What was given to the constructor is given again by whoever loads a checkpoint.
-        """
-        self.__dict__.pop(name, None)
-        self._buffers.pop(name, None)
-        self._modules.pop(name, None)
-        if isinstance(value, Tensor):
-            self.register_buffer(name, value, persistent=False)
-        elif isinstance(value, nn.Module):
-            self.register_module(name, value)
-        else:
-            self.__dict__[name] = value
-
-    def _derive_again(self) -> None:
-        """Derived buffers keep device and dtype, to which the module may have been moved."""
-        before = dict(self._buffers)
-        self.derive()
-        for name, old in before.items():
-            new = self._buffers.get(name)
-            if old is not None and new is not None and name not in self._fields:
-                self._buffers[name] = new.to(old)
-
-    def _check(self) -> None:
+    def check(self) -> None:
         """Refuse parameters that do not go together."""
         values = {name: getattr(self, name) for name in self._fields}
         found = lengths(self._fields, values, self.columns())
@@ -255,9 +168,6 @@ class Loss(nn.Module):
         check_options(self.options())
         if self.has_term:
             _ = self.term  # which checks what its numbers have to be
-
-    def __repr__(self) -> str:
-        return written(self, self._fields)
 
 
 def link_of(loss: type[Loss]) -> str:
