@@ -22,7 +22,6 @@ from taylored import (
     PolyLoss,
     TermLoss,
     binary_cross_entropy_loss,
-    class_balanced,
     cross_entropy_loss,
     focal_loss,
     term_loss,
@@ -166,10 +165,12 @@ def test_class_balanced_weights_are_the_official_ones() -> None:
 
 def test_class_balanced_copies_what_it_wraps() -> None:
     inner = CrossEntropyLoss()
-    loss = class_balanced(inner, counts=COUNTS)
+    loss = ClassBalancedLoss(inner, counts=COUNTS)
     assert inner.weight is None
     assert loss.loss is not inner
-    assert repr(loss) == "class_balanced(cross_entropy(), beta=0.999, counts=[900, 60, 7, 1])"
+    assert repr(loss) == (
+        "ClassBalancedLoss(CrossEntropyLoss(), beta=0.999, counts=[900, 60, 7, 1])"
+    )
 
 
 def test_class_balanced_sample_weights_multiply() -> None:
@@ -202,15 +203,31 @@ def test_class_balanced_by_sample_refuses_multi_hot_targets() -> None:
 
 def test_class_balanced_with_the_wrong_number_of_counts() -> None:
     loss = ClassBalancedLoss(CrossEntropyLoss(), counts=[3, 2])
-    with pytest.raises(ValueError, match=r"`weight` must be one number per class: shape \(4,\)"):
+    with pytest.raises(
+        ValueError, match=r"^`counts` must be one number per class: 4 for this input"
+    ):
         loss(LOGITS, CLASSES)
 
 
-@pytest.mark.parametrize("inner", [torch.nn.CrossEntropyLoss(), torch.nn.Linear(2, 2)])
-def test_class_balanced_refuses_losses_of_others(inner: torch.nn.Module) -> None:
-    if isinstance(inner, torch.nn.CrossEntropyLoss):
-        inner.weight = torch.ones(4)
-    with pytest.raises(ValueError, match="`loss` must be a loss of the family"):
+def test_class_balanced_takes_torch_s_losses() -> None:
+    for theirs, ours in (
+        (torch.nn.CrossEntropyLoss(label_smoothing=0.1), CrossEntropyLoss(label_smoothing=0.1)),
+        (torch.nn.BCEWithLogitsLoss(), BinaryCrossEntropyLoss(ignore_index=None)),
+    ):
+        found, expected = (ClassBalancedLoss(loss, counts=COUNTS) for loss in (theirs, ours))
+        assert repr(found) == repr(expected)
+        close(found(LOGITS, CLASSES), expected(LOGITS, CLASSES))
+
+
+@pytest.mark.parametrize(
+    ("inner", "expected"),
+    [
+        (torch.nn.CrossEntropyLoss(weight=torch.ones(4)), "a loss that takes `weight`, and has no"),
+        (torch.nn.Linear(2, 2), "a loss of taylored, torch.nn.CrossEntropyLoss or torch.nn.BCEWi"),
+    ],
+)
+def test_class_balanced_refuses_other_losses(inner: torch.nn.Module, expected: str) -> None:
+    with pytest.raises(ValueError, match=f"^`loss` must be {expected}.*Fix: "):
         ClassBalancedLoss(inner, counts=COUNTS)
 
 
@@ -225,24 +242,17 @@ def test_per_class_values_follow_the_module(dtype: torch.dtype) -> None:
     close(moved(LOGITS, CLASSES), loss(LOGITS, CLASSES))
     assert repr(moved) == repr(loss)
     balanced = ClassBalancedLoss(FocalLoss(), counts=COUNTS).to(dtype)
-    assert balanced.loss.weight.dtype == dtype
+    assert balanced.weights.dtype == dtype
     assert "counts=[900, 60, 7, 1]" in repr(balanced)
-
-
-def test_state_dict_carries_the_per_class_values() -> None:
-    first = FocalLoss(gamma=[0.5, 1.0, 2.0, 0.25], weight=[1.0, 2.0, 0.5, 4.0])
-    second = FocalLoss(gamma=[0.0] * 4, weight=[1.0] * 4)
-    assert set(first.state_dict()) == {"gamma", "weight"}
-    second.load_state_dict(first.state_dict())
-    close(second(LOGITS, CLASSES), first(LOGITS, CLASSES))
-    assert FocalLoss().state_dict() == {}
 
 
 def test_term_loss_pickles_and_shows_its_formula() -> None:
     loss = TermLoss(terms.power(2) * terms.nll + 1.5 * terms.power(3), logit_bias=[0.0, 1, 2, 3])
     again = pickle.loads(pickle.dumps(loss))  # noqa: S301
     close(again(LOGITS, CLASSES), loss(LOGITS, CLASSES))
-    assert repr(loss) == 'TermLoss((1-p)^2 * -log(p) + 1.5 * (1-p)^3, link="softmax")'
+    assert repr(loss) == (
+        "TermLoss((1-p)^2 * -log(p) + 1.5 * (1-p)^3, logit_bias=[0, 1, 2, 3], temperature=1)"
+    )
     close(copy.deepcopy(loss)(LOGITS, CLASSES), loss(LOGITS, CLASSES))
 
 
@@ -344,18 +354,18 @@ ERRORS = {
         "target",
         "complex64",
     ),
-    "weight": (lambda: cross_entropy_loss(LOGITS, CLASSES, weight=[1.0, 2]), "weight", r"\(2,\)"),
+    "weight": (lambda: cross_entropy_loss(LOGITS, CLASSES, weight=[1.0, 2]), "weight", "2"),
     "weight element": (
         lambda: binary_cross_entropy_loss(LOGITS, HALF, weight=HALF),
         "weight",
         r"\(6, 4\)",
     ),
-    "gamma": (lambda: focal_loss(LOGITS, CLASSES, gamma=[1.0, 2.0]), "gamma", r"\(2,\)"),
-    "gamma negative": (lambda: focal_loss(LOGITS, CLASSES, gamma=-1.0), "exponent", "-1"),
+    "gamma": (lambda: focal_loss(LOGITS, CLASSES, gamma=[1.0, 2.0]), "gamma", "2"),
+    "gamma negative": (lambda: focal_loss(LOGITS, CLASSES, gamma=-1.0), "gamma", "-1"),
     "alpha": (
         lambda: focal_loss(LOGITS, HALF, link="sigmoid", alpha=[0.1] * 3),
         "alpha",
-        r"\(3,\)",
+        "3",
     ),
     "alpha range": (lambda: focal_loss(LOGITS, HALF, link="sigmoid", alpha=2.0), "alpha", "2.0"),
     "alpha softmax": (lambda: focal_loss(LOGITS, CLASSES, alpha=0.25), "alpha", "0.25"),
@@ -367,7 +377,7 @@ ERRORS = {
     "bias": (
         lambda: term_loss(LOGITS, CLASSES, terms.nll, logit_bias=[1.0, 2.0]),
         "logit_bias",
-        r"\(2,\)",
+        "2",
     ),
     "temperature": (
         lambda: TermLoss(terms.nll, temperature=0.0),

@@ -223,7 +223,7 @@ def check_schedule() -> None:
     close(loss(logits, target), plain)
     for fraction, expected in ((0.0, plain), (0.59, plain), (0.6, weighted), (1.0, weighted),
                                (0.2, plain), (0.9, weighted)):  # fmt: skip
-        loss.progress(fraction)
+        loss.set_progress(fraction)
         close(loss.fraction, torch.tensor(fraction), rtol=1e-6)
         close(loss(logits, target), expected, rtol=1e-6)
 
@@ -233,13 +233,13 @@ def check_deferred_follows_the_module() -> None:
     loss = DeferredReweightingLoss(FocalLoss(), counts=COUNTS, start=0.5)
     for moved in (copy.deepcopy(loss), copy.deepcopy(loss).double(), loss.half().float()):
         first = moved(draw(9, C), classes(9))
-        moved.progress(0.5)
+        moved.set_progress(0.5)
         assert abs(moved(draw(9, C), classes(9)) - first) > 0.01
 
 
 def check_deferred_resumes() -> None:
     first = DeferredReweightingLoss(CrossEntropyLoss(), counts=COUNTS)
-    first.progress(0.85)
+    first.set_progress(0.85)
     again = DeferredReweightingLoss(CrossEntropyLoss(), counts=COUNTS)
     again.load_state_dict(first.state_dict())
     assert again.fraction == first.fraction
@@ -252,17 +252,17 @@ def check_no_recompilation() -> None:
     """Progress changes numbers and not the program; the weight stays where it is in memory."""
     loss = DeferredReweightingLoss(LDAMLoss(counts=COUNTS), counts=COUNTS)
     compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
-    cosines, place = torch.tanh(draw(9, C)), loss.loss.weight.data_ptr()
+    cosines, place = torch.tanh(draw(9, C)), loss.current.data_ptr()
     found = []
     for fraction in (0.0, 0.5, 0.85, 0.1, 0.9):
-        loss.progress(fraction)
+        loss.set_progress(fraction)
         with torch._dynamo.config.patch(error_on_recompile=True):
             value, gradient = value_and_gradient(compiled, cosines, classes(9))
         expected, expected_gradient = value_and_gradient(loss, cosines, classes(9))
         close(value, expected)
         close(gradient, expected_gradient)
         found.append(value.item())
-        assert loss.loss.weight.data_ptr() == place
+        assert loss.current.data_ptr() == place
     assert found[0] == found[1] == found[3] != found[2] == found[4]
 
 
