@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from taylored.core.checks import fail, in_range
+from taylored.core.checks import fail
 from taylored.core.engine.elementwise import Elements, Own, Values, elements, own
 from taylored.core.engine.elementwise_pass import loss_of, pieces
-from taylored.core.plan.options import LinkName, Options, PerClass, Reduction
+from taylored.core.inputs.logits import Logits
+from taylored.core.plan.options import Options
 from taylored.core.plan.plan import computing_dtype
 from taylored.core.state.held import held
 from taylored.core.state.wide import keep_wide
 from taylored.core.terms.point import Point
-from taylored.modules.fields import check_fields
-from taylored.modules.spec_old import Parameter, Reference, Search, Spec, describe, hold
+from taylored.modules.parameter import About
+from taylored.modules.spec import Reference, spec_of
+from taylored.modules.vocabulary import WeightedLoss
+
+__all__ = ["GHMLoss"]
 
 
 def gradient_bins(x: Tensor, y: Tensor, bins: int) -> Tensor:
@@ -26,7 +31,7 @@ def gradient_bins(x: Tensor, y: Tensor, bins: int) -> Tensor:
 
 
 def bin_counts(found: Elements, bins: int) -> Tensor:
-    """How many elements are in each bin; ignored ones are in none."""
+    """How many elements each bin has; ignored ones are in none."""
     place = gradient_bins(found.z, found.y, bins)
     counted = torch.ones_like(place) if found.kept is None else found.kept.expand(place.shape)
     # Whole numbers: adding ones in float32 stalls at 2^24.
@@ -36,13 +41,13 @@ def bin_counts(found: Elements, bins: int) -> Tensor:
 
 @torch.no_grad()
 def all_bin_counts(given: Own, bins: int) -> Tensor:
-    """The same over all positions, in the computing dtype."""
+    """How many elements of all positions each bin has, in the computing dtype."""
     counts = [bin_counts(elements(piece), bins) for piece in pieces(given)]
     return torch.stack(counts).sum(dim=0).to(computing_dtype(given.logits))
 
 
 def bin_weights(counts: Tensor, density: Tensor) -> Tensor:
-    """Elements per bin if all bins that have any were alike full, over the bin's density."""
+    """Weight of bin b = (N / number of non-empty bins) / density of b; 0 for empty bins."""
     filled = counts > 0
     total, used = counts.sum(), filled.sum()
     weights = total / (torch.where(filled, density, 1.0) * torch.where(used == 0, 1, used))
@@ -59,37 +64,15 @@ def harmonised_values(weights: Tensor) -> Values:
     return values
 
 
-class GHMLoss(nn.Module):
+class GHMLoss(WeightedLoss):
     r"""GHM-C, :math:`\frac{N}{M\,R_b}\,\mathrm{BCE}`, R_b the elements whose gradient is as large.
 
     Gradient sizes |p - y| are sorted into bins. Nearly all elements of a detector are easy, some
     are hopeless (outliers, wrong labels), few are in between; dividing by the number R_b of
     elements in the same one of the M bins that are not empty gives each bin the same say, and so
     turns both crowds down. The weights are constants: no gradient flows through them. They depend
-    on the batch, so that the loss of an element does too.
-
-    Args:
-        bins: number of equal bins of [0, 1], >= 1. Raising it follows the density more closely, and
-            more noisily; 1 is binary cross-entropy.
-        momentum: in [0, 1): factor on the bin counts of earlier batches, a moving average. Raising
-            it steadies the weights of small batches; 0 keeps no state.
-        weight: one number per class; raising a class's weight favours it. It does not enter the
-            density.
-        ignore_index: positions or elements with this target count for nothing, in the density
-            neither. None: off.
-        reduction: "none", "sum", "mean" or "batch_mean" (see `FocalLoss`).
-
-    Shape:
-        input (N, C, d1, ...) logits, or (N,); target (N, d1, ...) class indices, or the shape of
-        `input` with 0 / 1 or probabilities. The call also takes `sample_weight`, per sample,
-        position or element, and `normalizer` (see `FocalLoss`).
-
-    Returns:
-        A scalar, or with reduction="none" one value per element, in [0, inf); float32 for
-        half-precision logits.
-
-    Raises:
-        ValueError: for a parameter out of its domain, or shapes that do not fit.
+    on the batch, so that the loss of an element does too. Ignored elements and `weight` do not
+    enter the density.
 
     Example:
         >>> import torch
@@ -103,66 +86,40 @@ class GHMLoss(nn.Module):
     In evaluation they are only read. The average is corrected for its start at 0, so that the first
     batch is weighted as without momentum. Under data parallelism each process has the counts of its
     own batches: nothing is sent. The momentum form cannot train inside torch.func transforms.
-
-    Differs from:
-        mmdetection: GHMC(bins, momentum): equal for momentum = 0 and reduction='mean', where its
-            label_weight > 0 marks what counts and ignored labels are skipped; its loop over the
-            bins waits for the device at each. With momentum its average is not corrected, so that
-            the first weights are larger by 1 / (1 - momentum).
-
-    Reference:
-        Li et al., Gradient Harmonized Single-stage Detector, AAAI 2019, equations 5 to 9.
     """
 
-    density: Tensor
-    seen: Tensor
-    weight: Tensor | None
+    link = "sigmoid"
+    bins: Annotated[
+        int,
+        About(
+            "number of equal bins of [0, 1]; raising it follows the density more closely, and more "
+            "noisily, 1 is binary cross-entropy",
+            within="[1, inf)",
+            fix="10 in the paper's classification",
+            search=(2, 30),
+            fixed=True,
+        ),
+    ] = 10
+    momentum: Annotated[
+        float,
+        About(
+            "factor on the bin counts of earlier batches, a moving average; raising it steadies "
+            "the weights of small batches, 0 keeps no state",
+            within="[0, 1)",
+            fix="0 keeps no state, 0.75 is usual",
+            search=(0.0, 0.95),
+            fixed=True,
+        ),
+    ] = 0.0
 
-    def __init__(
-        self,
-        *,
-        bins: int = 10,
-        momentum: float = 0.0,
-        weight: PerClass | None = None,
-        ignore_index: int | None = -100,
-        reduction: Reduction = "mean",
-    ) -> None:
-        super().__init__()
-        if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
-            fail("bins", "a whole number >= 1", repr(bins), "10 in the paper's classification")
-        in_range("momentum", momentum, 0.0, 1.0, "0 keeps no state, 0.75 is usual", interval="[)")
-        self.bins = bins
-        self.momentum = momentum
-        self.ignore_index = ignore_index
-        self.reduction = reduction
-        hold(self, "weight", weight)
-        if momentum > 0:
-            self.register_buffer("density", torch.zeros(bins))
-            self.register_buffer("seen", torch.zeros(bins))
-        check_fields(self, self.link)
+    def setup(self) -> None:
+        """Start the moving average, if there is one."""
+        if self.momentum > 0:
+            self.density = nn.Buffer(torch.zeros(self.bins))
+            self.seen = nn.Buffer(torch.zeros(self.bins))
 
-    @property
-    def link(self) -> LinkName:
-        """How logits become probabilities."""
-        return "sigmoid"
-
-    def forward(
-        self,
-        input: Tensor,
-        target: Tensor,
-        *,
-        sample_weight: Tensor | None = None,
-        normalizer: float | Tensor | None = None,
-    ) -> Tensor:
+    def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The loss of logits against targets; with momentum a training forward is counted."""
-        options = Options(
-            link=self.link,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-            sample_weight=sample_weight,
-            normalizer=normalizer,
-        )
         given = own(input, target, options)
         counts = all_bin_counts(given, self.bins)
         weights = bin_weights(counts, self._averaged(counts))
@@ -199,52 +156,23 @@ class GHMLoss(nn.Module):
         keep_wide(self, before)
         return self
 
-    def __repr__(self) -> str:
-        return describe(self, SPEC)
 
-
-SPEC = Spec(
-    name="ghm",
-    family="detection",
-    module=GHMLoss,
-    function=None,
+SPEC = spec_of(
+    "ghm",
+    GHMLoss,
     summary="binary cross-entropy over the density of its gradient sizes (GHM-C)",
     formula=r"\frac{N}{M\,R_{b(|p - y|)}}\,\mathrm{BCE}(x, y)",
-    parameters=(
-        Parameter(
-            "bins",
-            10,
-            "whole number >= 1",
-            "number of bins; raising it follows the density more closely, and more noisily",
-            Search(2, 30),
-        ),
-        Parameter(
-            "momentum",
-            0.0,
-            "number in [0, 1)",
-            "factor on the counts of earlier batches; raising it steadies the weights",
-            Search(0.0, 0.95),
-        ),
-    ),
-    shared=("weight", "ignore_index", "reduction"),
-    links=("sigmoid",),
-    targets=("index", "probabilities", "multi-hot"),
-    value_range="[0, inf)",
-    denominator="elements",
     reference=Reference(
         "Li, Liu, Wang",
         "Gradient Harmonized Single-stage Detector",
         "AAAI 2019",
         "equations 5 to 9",
     ),
-    differs=(
-        (
-            "mmdetection",
-            "GHMC(bins, momentum): equal for momentum = 0 and reduction='mean', where its "
-            "label_weight > 0 marks what counts and ignored labels are skipped; its loop over the "
-            "bins waits for the device at each. With momentum its average is not corrected, so "
-            "that the first weights are larger by 1 / (1 - momentum)",
-        ),
-    ),
+    differs={
+        "mmdetection": "GHMC(bins, momentum): equal for momentum = 0 and reduction='mean', where "
+        "its label_weight > 0 marks what counts and ignored labels are skipped; its loop over the "
+        "bins waits for the device at each. With momentum its average is not corrected, so that "
+        "the first weights are larger by 1 / (1 - momentum)",
+    },
     examples=("ghm(bins=10)",),
 )
