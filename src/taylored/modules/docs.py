@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 from collections.abc import Mapping
 from typing import Any
@@ -37,22 +38,29 @@ _LISTS = ("Args", "Raises", "Differs from")
 
 
 def document(target: Any, fields: Mapping[str, Field], link: str) -> None:
-    """Put Args, Shape, Returns and Raises before the example of a docstring.
+    """Put Args, Shape, Returns and Raises, in this order, before the example of a docstring.
 
     A section that the author has written stays as it is.
     """
     text = inspect.cleandoc(target.__doc__ or "")
     if not text or not fields:
         return
+    before, mark, after = text.partition("\nExample:\n")
     sections = {
         "Args": "\n".join(_argument(field) for field in fields.values()),
         "Shape": _SHAPES[link] + _CALL,
         "Returns": _RETURNS,
         "Raises": _RAISES,
     }
-    missing = [_section(k, body) for k, body in sections.items() if f"\n{k}:\n" not in text]
-    before, mark, after = text.partition("\nExample:\n")
-    target.__doc__ = "\n\n".join([before.rstrip(), *missing]) + "\n" + mark + after
+    blocks = []
+    for name, body in sections.items():
+        written = re.search(rf"^{name}:(\n+ {{4}}.*)+", before, re.MULTILINE)
+        if written is not None:
+            before = before.replace(written.group(), "").replace("\n\n\n", "\n")
+            blocks.append(written.group())
+        elif f"\n{name}:\n" not in after:
+            blocks.append(_section(name, body))
+    target.__doc__ = "\n\n".join([before.rstrip(), *blocks]) + "\n" + mark + after
 
 
 def append(target: Any, name: str, body: str) -> None:
