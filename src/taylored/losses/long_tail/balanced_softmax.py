@@ -52,7 +52,7 @@ class BalancedSoftmaxLoss(SmoothedLoss):
         return nll
 
     def fill(self, options: Options) -> Options:
-        """The options with the prior."""
+        """The options with log n as a bias."""
         return options._replace(logit_bias=self.logit_bias)
 
 

@@ -80,7 +80,7 @@ class VectorScalingLoss(SmoothedLoss):
         return nll
 
     def fill(self, options: Options) -> Options:
-        """The options with the prior."""
+        """The options with the bias; the factors are on the logits already."""
         return options._replace(logit_bias=self.logit_bias)
 
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
