@@ -95,7 +95,7 @@ def read(classes: int) -> Job:
 
 
 def refused(classes: int) -> Job:
-    from taylored.lab.trial.build_loss import check_loss
+    from taylored.lab.trial.check_loss import check_loss
 
     loss = taylored.FocalLoss()
     return lambda: check_loss("focal", loss, classes, "single-label")

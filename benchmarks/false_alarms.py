@@ -14,11 +14,11 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from scipy import stats
 
 from taylored import lab
+from taylored.lab.results import LossResult
 from taylored.lab.verdict.statistics import CONTROL_SIGNIFICANCE, SIGNIFICANCE
 
 METRICS = ("balanced_accuracy", "accuracy", "head", "medium", "tail", "nll", "ece")
@@ -52,9 +52,9 @@ def main() -> None:
                 out=Path(folder) / "run",
                 progress="off",
             )
-        control = next(loss for loss in result.results["losses"] if loss["role"] == "control")
+        control = next(loss for loss in result.results.losses if loss.role == "control")
         for metric in METRICS:
-            p = control["versus_baseline"][metric]["p"]
+            p = control.against_baseline(metric).p
             found[metric].append(1.0 if p is None else p)
         print(json.dumps({"repetition": repetition + 1, **control_p(control)}), flush=True)
     print("\n| metric | p below | alarms | runs | rate | 95 % interval |")
@@ -69,9 +69,9 @@ def main() -> None:
             )
 
 
-def control_p(control: dict[str, Any]) -> dict[str, float]:
+def control_p(control: LossResult) -> dict[str, float]:
     """The p-value on the primary metric; identical results are no alarm."""
-    p = control["versus_baseline"]["balanced_accuracy"]["p"]
+    p = control.against_baseline("balanced_accuracy").p
     return {"p": 1.0 if p is None else round(p, 4)}
 
 

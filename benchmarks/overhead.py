@@ -95,22 +95,22 @@ def compare_cost(options: argparse.Namespace) -> None:
 def run_loop(folder: Path) -> None:
     import torch
 
-    from taylored.lab.protocol import TrialSpec
     from taylored.lab.run import sources
-    from taylored.lab.run.plan import Plan
+    from taylored.lab.run.folder import RunFolder
     from taylored.lab.run.problem import Problem
     from taylored.lab.run.progress import Reporter
+    from taylored.lab.trial.protocol import TrialSpec
     from taylored.lab.trial.train import make_parts
 
     torch.set_num_threads(1)
-    plan = Plan.from_config(json.loads((folder / "config.json").read_text())["config"])
+    config = RunFolder.open(folder).read_record().config
     with Reporter("off") as reporter:
-        dataset = sources.read(plan.data or "", plan.target, reporter)
-    problem = Problem.draw(dataset, seed=plan.seed, seeds=plan.seeds)
-    protocol = plan.protocol(problem.task.name, problem.groups)
+        dataset = sources.read(config.data or "", config.target, reporter)
+    problem = Problem.draw(dataset, seed=config.seed, seeds=config.seeds)
+    protocol = problem.protocol(config)
     by_seed: dict[int, list[Any]] = defaultdict(list)
     for file in sorted((folder / "trials").glob("*.json")):
-        trial = json.loads(file.read_text())
+        trial = json.loads(file.read_text())["trial"]
         by_seed[trial["seed"]].append(trial)
     seconds = passes = 0.0
     same = True
@@ -123,7 +123,7 @@ def run_loop(folder: Path) -> None:
             seconds += time.process_time() - start
             passes += shares
             same = same and metrics == trial["metrics"]
-    steps = plan.epochs * (problem.rows["train"] // plan.batch_size)
+    steps = config.epochs * (problem.rows["train"] // config.batch_size)
     count = sum(map(len, by_seed.values()))
     print(json.dumps({"trials": count, "steps": steps, "seconds": seconds, "passes": passes,
                       "same": same}))  # fmt: skip
@@ -133,12 +133,12 @@ def plain_training(protocol: Any, parts: Any, spec: Any) -> tuple[dict[str, Any]
     """Test metrics, and an estimate of the seconds in forward and backward."""
     import torch
 
-    from taylored.lab.protocol import streams
     from taylored.lab.tasks import TASKS
     from taylored.lab.trial.build_loss import announce, build_loss, head_of, scaled
     from taylored.lab.trial.evaluation import measure
     from taylored.lab.trial.links import link_of
     from taylored.lab.trial.models import build_model
+    from taylored.lab.trial.protocol import streams
 
     task, classes = TASKS[protocol.task], len(protocol.groups)
     source = streams(protocol.seed, spec.seed, spec.role)

@@ -1,4 +1,4 @@
-"""Trials and results as a run of `taylored.lab` writes them, with numbers from a fixed generator."""
+"""Trials and results as a run of `taylored.lab` writes them, drawn from a fixed generator."""
 
 from __future__ import annotations
 
@@ -174,9 +174,16 @@ def change_trial(
     return replace(loss, trials=tuple(trials))
 
 
+def with_metrics(worked: TrialResult, **metrics: float | None) -> TrialResult:
+    """The trial with some of its metrics changed."""
+    return replace(worked, metrics={**worked.metrics, **metrics})
+
+
 def gain(seed: int) -> GainCurve:
     p = np.linspace(0.01, 0.99, 49)
-    return GainCurve(tuple(p.tolist()), tuple(((1 - p) ** (seed % 4) * (1 + seed % 3 * p)).tolist()))
+    return GainCurve(
+        tuple(p.tolist()), tuple(((1 - p) ** (seed % 4) * (1 + seed % 3 * p)).tolist())
+    )
 
 
 def losses(

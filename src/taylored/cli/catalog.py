@@ -9,12 +9,13 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
-from torch import nn
 
 from taylored import catalog
 from taylored.cli.failures import USAGE, stop
-from taylored.core.terms.term import Term
-from taylored.modules.spec_old import REQUIRED, Parameter, Spec, literal
+from taylored.core.written import literal
+from taylored.modules.module import Loss
+from taylored.modules.parameter import REQUIRED, Parameter
+from taylored.modules.spec import Spec
 
 _GAINS_AT = (0.01, 0.1, 0.5, 0.9, 0.99)
 
@@ -23,7 +24,7 @@ def list_losses(
     family: Annotated[str | None, typer.Option(help="Only losses of this family.")] = None,
 ) -> None:
     """List the losses of the catalogue."""
-    with _reported():
+    with _message_for_value_errors():
         names = catalog.names(family)
         if not names:
             families = sorted({spec.family for spec in catalog.SPECS.values()})
@@ -50,7 +51,7 @@ def show(
 
     For example: taylored show "poly(epsilon=2)"
     """
-    with _reported():
+    with _message_for_value_errors():
         spec = catalog.spec(loss)
         bare_wrapper = spec.inner == "required" and loss.strip() == spec.name
         # Losses that need class counts can only be built where there is data.
@@ -70,8 +71,8 @@ def show(
 
 
 @contextmanager
-def _reported() -> Iterator[None]:
-    """Wrong names and parameters end in a message and not in a traceback."""
+def _message_for_value_errors() -> Iterator[None]:
+    """End wrong names and parameters in a message and not in a traceback."""
     try:
         yield
     except ValueError as error:
@@ -103,12 +104,12 @@ def _facts(console: Console, spec: Spec) -> None:
     console.print(table)
 
 
-def _this_one(console: Console, built: nn.Module) -> None:
-    term = getattr(built, "term", None)
+def _this_one(console: Console, built: Loss) -> None:
     console.print("\nThis one", style="bold")
     console.print(Padding(Text(repr(built)), (0, 2)))
-    if not isinstance(term, Term):
+    if not built.has_term:
         return
+    term = built.term
     console.print(Padding(Text(f"loss of p_t:  {term!r}"), (0, 2)))
     if term.parameters():  # one value per class: no single curve or series
         return

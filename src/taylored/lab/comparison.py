@@ -1,4 +1,4 @@
-"""`compare` and `resume`: check the request, resolve every default, run the plan."""
+"""`compare` and `resume`: check the request, resolve every default, run."""
 
 import os
 import sys
@@ -7,27 +7,22 @@ from pathlib import Path
 from typing import get_args
 
 from taylored.lab.errors import UsageError
-from taylored.lab.protocol import (
-    BUDGETS,
-    Budget,
-    Metric,
-    TuneLearningRate,
-    batch_size_for,
-    epochs_for,
-)
+from taylored.lab.metrics import MetricName
 from taylored.lab.report.result import Comparison
+from taylored.lab.results import Budget, RunConfig, TuneLearningRate
 from taylored.lab.run import sources
+from taylored.lab.run.budget import BUDGETS, batch_size_for, epochs_for
 from taylored.lab.run.checks import check_choice, check_integer, check_learning_rate, check_losses
 from taylored.lab.run.execute import Run
-from taylored.lab.run.folder import RunFolder
+from taylored.lab.run.folder import RunFolder, RunRecord
 from taylored.lab.run.guard import guard_of, refuse_changes
-from taylored.lab.run.plan import Plan
+from taylored.lab.run.line_up import line_up
 from taylored.lab.run.pool import WorkerPool
 from taylored.lab.run.problem import Problem
 from taylored.lab.run.progress import ProgressMode, Reporter
 from taylored.lab.tasks import SINGLE_LABEL, TASKS
-from taylored.lab.trial.build_loss import resolve
 from taylored.lab.trial.models import check_model, choose_model
+from taylored.lab.trial.protocol import OPTIMIZER, WEIGHT_DECAY
 
 MAX_WORKERS = 8  # each holds torch and the data in memory
 
@@ -38,7 +33,7 @@ def compare(
     *,
     target: str | None = None,
     model: str = "auto",
-    metric: Metric | None = None,
+    metric: MetricName | None = None,
     budget: Budget = "default",
     seeds: int | None = None,
     seed: int = 0,
@@ -87,7 +82,7 @@ def compare(
     """
     check_losses(losses)
     if metric is not None:
-        check_choice("metric", metric, get_args(Metric))
+        check_choice("metric", metric, get_args(MetricName))
     check_choice("budget", budget, get_args(Budget))
     check_choice("tune_lr", tune_lr, get_args(TuneLearningRate))
     check_choice("progress", progress, get_args(ProgressMode))
@@ -110,16 +105,16 @@ def compare(
         problem = Problem.draw(dataset, seed=seed, seeds=seeds)
         chosen_metric = metric or task.default_metric
         problem.check_metric(chosen_metric)
-        resolved, notes = resolve(losses or task.losses, problem.train_counts, task)
+        chosen_losses, notes = line_up(losses or task.losses, problem.train_counts, task)
         for note in notes:
             reporter.note(note)
         chosen_model = choose_model(model, dataset.kind, task.name)
         check_model(chosen_model, dataset.features.shape[1:], len(dataset.class_names))
         rows = problem.rows["train"]
         batch_size = batch_size_for(rows, task.name)
-        plan = Plan(
-            losses=resolved,
-            data=sources.name_of(data),
+        config = RunConfig(
+            losses=chosen_losses,
+            data=sources.recorded_name(data),
             target=target,
             model=chosen_model,
             budget=budget,
@@ -130,18 +125,14 @@ def compare(
             primary_metric=chosen_metric,
             tune_lr=tune_lr,
             learning_rate=lr,
+            optimizer=OPTIMIZER,
+            weight_decay=WEIGHT_DECAY,
         )
         folder = RunFolder.create(None if out is None else Path(out))
-        folder.write_json(
-            "config.json",
-            {
-                "config": plan.to_config(),
-                "guard": guard_of(dataset, plan.losses, plan.model),
-                "started_in": str(Path.cwd()),
-            },
-        )
+        guard = guard_of(dataset, config.losses, config.model)
+        folder.write_record(RunRecord(config, guard, str(Path.cwd())))
         reporter.note(f"Run folder: {folder.path}")
-        return Run(plan, problem, folder, pool, reporter).execute()
+        return Run(config, problem, folder, pool, reporter).execute()
 
 
 def resume(
@@ -169,23 +160,21 @@ def resume(
     check_integer("workers", workers, least=1)
     run = RunFolder.open(Path(folder))
     run.remove_leftovers()
-    recorded = run.read_config()
-    if set(recorded) != {"config", "guard", "started_in"}:
-        raise UsageError(f"resume: {folder}/config.json is not complete. Start a new run.")
-    plan = Plan.from_config(recorded["config"])
-    if data is None and plan.data is None:
+    recorded = run.read_record()
+    config = recorded.config
+    if data is None and config.data is None:
         raise UsageError(
             "resume: this run was started from arrays in Python. Give them again: "
             f"taylored.lab.resume({str(folder)!r}, data=(features, labels))."
         )
     source = data
     if source is None:
-        source = sources.located(plan.data or "", recorded["started_in"])
+        source = sources.located(config.data or "", recorded.started_in)
     with Reporter(progress) as reporter, WorkerPool(workers or default_workers()) as pool:
-        dataset = sources.read(source, plan.target, reporter)
-        refuse_changes(recorded["guard"], guard_of(dataset, plan.losses, plan.model))
-        problem = Problem.draw(dataset, seed=plan.seed, seeds=plan.seeds)
-        return Run(plan, problem, run, pool, reporter).execute()
+        dataset = sources.read(source, config.target, reporter)
+        refuse_changes(recorded.guard, guard_of(dataset, config.losses, config.model))
+        problem = Problem.draw(dataset, seed=config.seed, seeds=config.seeds)
+        return Run(config, problem, run, pool, reporter).execute()
 
 
 def default_workers() -> int:

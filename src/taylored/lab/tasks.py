@@ -1,38 +1,39 @@
-"""What a task brings: its baseline, its line-up, its metrics, and the words for them.
+"""The two tasks: one class per sample, or any number of labels.
 
-Everything else in the lab is the same for both tasks and asks here.
+A task decides the baseline, the losses that run by default, the metrics, and the words for all of
+them. Everything else in the lab is the same for both tasks and asks the task.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal, get_args
 
 from taylored.lab.data import TaskName
-from taylored.lab.protocol import Metric as MetricName
-from taylored.lab.wording import METRICS, MULTI_LABEL_METRICS, Metric
+from taylored.lab.metrics import MULTI_LABEL_METRICS, SINGLE_LABEL_METRICS, Metric, MetricName
+from taylored.lab.results import Results, TrialResult
 
 
 @dataclass(frozen=True)
 class Task:
-    """One class per sample, or any number of labels.
+    """What differs between one class per sample and any number of labels.
 
     Args:
-        name: as the data say it.
+        name: the task as the data set names it.
         baseline: catalogue name of the loss that all others are compared with.
-        reference: the same in words.
-        losses: the line-up when the user names none; the baseline first.
+        reference: the baseline in words.
+        losses: the losses that run when the user names none; the baseline first.
         metrics: the reported metrics by key, in the order of the tables.
-        default_metric: what the verdict is about unless the user says otherwise.
-        fallback_metrics: what to suggest where a group has no samples.
-        overall: the metric that weighs frequent classes most.
-        followed: metrics measured on the validation part after every epoch.
+        default_metric: the metric of the verdict unless the user chooses another.
+        fallback_metrics: the metrics to suggest where a group has no samples.
+        overall: key of the metric that weighs frequent classes most.
+        followed: metrics that are measured on the validation part after every epoch.
         described: metrics whose changes the verdict mentions without judging them.
-        per_class: key of a trial's list with one number per class.
-        class_score: what that number is called.
+        per_class: the field of a trial that holds one number per class.
+        class_score: the name of that number.
         noun: what a class is called.
-        truth: what a loss of the family is a function of.
-        examples: what it is computed on.
-        scores: what the metrics in percent are called.
+        truth: whose probability the gain of a loss is a function of.
+        examples: what the loss is computed on, in the plural.
+        scores: what the metrics in percent are called together.
         split: how the parts are drawn.
     """
 
@@ -56,8 +57,13 @@ class Task:
 
     @property
     def primary_metrics(self) -> tuple[str, ...]:
-        """What may be judged by; not the calibration error: an untrained model has almost none."""
-        return tuple(key for key in self.metrics if key != "ece")
+        """The metrics that a user may judge by."""
+        return tuple(key for key in self.metrics if key in get_args(MetricName))
+
+    def class_scores(self, trial: TrialResult) -> tuple[float | None, ...]:
+        """One number per class: recall, or average precision; empty for a diverged trial."""
+        scores = trial.recall if self.per_class == "recall" else trial.average_precision
+        return scores or ()
 
 
 SINGLE_LABEL: Final = Task(
@@ -76,7 +82,7 @@ SINGLE_LABEL: Final = Task(
         "sigmoid_eql",
         "equalized_focal",
     ),
-    metrics=METRICS,
+    metrics=SINGLE_LABEL_METRICS,
     default_metric="balanced_accuracy",
     fallback_metrics="balanced_accuracy or accuracy",
     overall="accuracy",
@@ -121,6 +127,11 @@ MULTI_LABEL: Final = Task(
 TASKS: Final[Mapping[TaskName, Task]] = {task.name: task for task in (SINGLE_LABEL, MULTI_LABEL)}
 
 
-def task_of(results: Mapping[str, Any]) -> Task:
-    """The task of a comparison; results from before there were two say nothing."""
-    return TASKS[results["dataset"].get("task", "single-label")]
+def task_of(results: Results) -> Task:
+    """The task of a comparison."""
+    return TASKS[results.dataset.task]
+
+
+def primary_of(results: Results) -> Metric:
+    """The metric that the verdict of a comparison is about."""
+    return task_of(results).metrics[results.primary_metric]

@@ -1,4 +1,4 @@
-"""The last step that all sources share: leave out tiny classes, check, write the card."""
+"""From what a source read to a data set: leave out tiny classes, check, write the card."""
 
 from dataclasses import dataclass, replace
 
@@ -14,8 +14,9 @@ from taylored.lab.data.errors import DataError
 class RawData:
     """What a source read, before any class was left out.
 
-    `class_names` may hold classes without samples; they are dropped, and said, like tiny ones.
-    `labels` are class numbers (N,), int64, or for multi-label data 0 and 1 (N, C), int8.
+    `class_names` may hold classes without samples: they are left out, and listed in the card, as
+    tiny classes are. `labels` are class numbers (N,), int64, or for multi-label data 0 and 1
+    (N, C), int8.
     """
 
     name: str
@@ -33,10 +34,10 @@ class RawData:
 
 
 def assemble(raw: RawData, *, min_per_class: int) -> Dataset:
-    """Drop classes with fewer than `min_per_class` samples and build the dataset.
+    """Leave out classes with fewer than `min_per_class` samples and build the data set.
 
-    A label of multi-label data also needs that many samples without it. Its samples stay, with
-    one label less.
+    The samples of such a class are left out with it. A label of multi-label data also needs that
+    many samples without it; where it is left out, its samples stay and lose that label.
     """
     counts = count_labels(raw.labels, len(raw.class_names))
     noun = "classes" if raw.task == "single-label" else "labels"
@@ -90,7 +91,7 @@ def assemble(raw: RawData, *, min_per_class: int) -> Dataset:
 
 
 def _only(raw: RawData, kept: npt.NDArray[np.bool_]) -> RawData:
-    """Without the classes that are not kept and, where a sample has one class, without theirs."""
+    """The data with the kept classes only, and the samples that have a class left."""
     names = tuple(name for name, keep in zip(raw.class_names, kept, strict=True) if keep)
     if raw.task == "multi-label":
         return replace(raw, labels=raw.labels[:, kept], class_names=names)
@@ -110,7 +111,7 @@ def _samples(task: TaskName) -> str:
 
 
 def _density(data: RawData) -> tuple[str, ...]:
-    """What the counts of multi-label data do not say."""
+    """A note on the number of labels per sample, which class counts do not show."""
     if data.task == "single-label":
         return ()
     per_sample = data.labels.sum(axis=1)

@@ -1,4 +1,4 @@
-"""Checks that several sources share; each error names the place and the fix."""
+"""Checks that several sources share. Each error names the place and the fix."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -13,7 +13,7 @@ _SHOWN = 5
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """' Did you mean ...?' for the closest choices, or nothing."""
+    """The text " Did you mean ...?" with the closest choices, or nothing."""
     by_lower = {choice.lower(): choice for choice in choices}
     found = get_close_matches(name.lower(), list(by_lower), n=3, cutoff=0.6)
     if not found:

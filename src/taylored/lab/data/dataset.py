@@ -1,7 +1,7 @@
-"""What every source becomes: arrays, class names and a card that says where they came from."""
+"""The data set that every source becomes: arrays, class names, and a card with their origin."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,16 +11,19 @@ from taylored.lab.data.errors import DataError
 Kind = Literal["vector", "image"]
 TaskName = Literal["single-label", "multi-label"]
 Labels = npt.NDArray[np.signedinteger[Any]]
-TRAIN, VALIDATION, TEST = 0, 1, 2
-PART_NAMES = ("train", "validation", "test")
+TRAIN: Final = 0
+VALIDATION: Final = 1
+TEST: Final = 2
+PART_NAMES: Final = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """Where the data come from and what was done to them, in plain strings and numbers.
+    """Where the data come from and what was done to them.
 
-    `dropped` lists (class name, samples) of the classes left out, `dropped_reason` says why. For
-    multi-label data the classes are the labels, and their sizes the number of positives.
+    `dropped` lists (class name, samples) of the classes that were left out, and `dropped_reason`
+    says why. For multi-label data the classes are the labels, and the size of a class is the
+    number of its positives.
     """
 
     source: str
@@ -34,13 +37,6 @@ class DatasetCard:
     dropped: tuple[tuple[str, int], ...] = ()
     dropped_reason: str = ""
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The card as JSON-ready values."""
-        card = asdict(self)
-        card["dropped"] = [list(entry) for entry in self.dropped]
-        card["notes"] = list(self.notes)
-        return card
 
 
 @dataclass(frozen=True, eq=False)

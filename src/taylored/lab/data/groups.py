@@ -1,7 +1,7 @@
-"""Head, medium and tail classes."""
+"""Head, medium and tail: the groups of classes by their number of training samples."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -9,17 +9,18 @@ import numpy.typing as npt
 from taylored.lab.data.errors import DataError
 
 Group = Literal["head", "medium", "tail"]
-HEAD_FROM = 100
-TAIL_BELOW = 20
+GROUPS: Final[tuple[Group, ...]] = ("head", "medium", "tail")
+HEAD_FROM: Final = 100
+TAIL_BELOW: Final = 20
 
 
 def class_groups(train_counts: Sequence[int] | npt.NDArray[np.int64]) -> tuple[Group, ...]:
     """The group of each class, from its number of training samples.
 
-    Head from 100 samples, tail below 20, medium between (the limits of LVIS and of the
-    ImageNet-LT literature). Where that leaves a group empty, the classes are put in order of
-    frequency instead and the first third is the head, the last third the tail; two classes are
-    one head and one tail. `group_rule` says which rule was used.
+    A class is head from 100 samples on, tail below 20, and medium between. These are the limits of
+    LVIS and of the ImageNet-LT literature. Where they leave a group empty, the classes are put in
+    order of frequency instead: the first third is the head and the last third the tail. Two classes
+    are one head and one tail. `group_rule` says which rule was used.
 
     >>> class_groups([500, 40, 3])
     ('head', 'medium', 'tail')
@@ -28,7 +29,7 @@ def class_groups(train_counts: Sequence[int] | npt.NDArray[np.int64]) -> tuple[G
     >>> class_groups([900, 800, 700])
     ('head', 'medium', 'tail')
     """
-    counts = _counts(train_counts)
+    counts = _checked_counts(train_counts)
     groups = _by_limits(counts)
     return groups if len(set(groups)) == 3 else _by_rank(counts)
 
@@ -37,7 +38,7 @@ def group_rule(
     train_counts: Sequence[int] | npt.NDArray[np.int64], *, noun: str = "classes"
 ) -> str:
     """The rule that `class_groups` uses for these counts, in words; `noun` is what is grouped."""
-    groups = _by_limits(_counts(train_counts))
+    groups = _by_limits(_checked_counts(train_counts))
     if len(set(groups)) == 3:
         return (
             f"head: at least {HEAD_FROM} training samples, "
@@ -68,7 +69,7 @@ def _by_rank(counts: npt.NDArray[np.int64]) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-def _counts(train_counts: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _checked_counts(train_counts: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     counts = np.asarray(train_counts, dtype=np.int64)
     if counts.ndim != 1 or len(counts) < 2 or counts.min() < 0:
         raise DataError(

@@ -1,4 +1,4 @@
-"""A name for the exact content of a dataset."""
+"""The fingerprint of a data set, which is equal for equal content."""
 
 import hashlib
 
@@ -10,7 +10,8 @@ from taylored.lab.data.dataset import Dataset
 def fingerprint(dataset: Dataset) -> str:
     """SHA-256 over features, labels, class names and given split, as 64 hexadecimal digits.
 
-    Equal on every platform; the dataset's own name is left out, so a moved file stays the same.
+    It is equal on every platform. The name of the data set is left out: a renamed file keeps
+    its fingerprint.
     """
     digest = hashlib.sha256(b"taylored dataset 1")
     stored = "<i8" if dataset.task == "single-label" else "|i1"

@@ -1,11 +1,11 @@
-"""One door to all sources."""
+"""`load`: read a data set by name or path, whatever its form."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from taylored.lab.data.assemble import RawData, assemble
 from taylored.lab.data.builtin import kanjivg
-from taylored.lab.data.builtin.names import BUILTIN
+from taylored.lab.data.builtin.loaders import LOADERS
 from taylored.lab.data.checks import nearest
 from taylored.lab.data.dataset import Dataset
 from taylored.lab.data.errors import DataError
@@ -45,7 +45,7 @@ def load(
 
 def _read(source: str | Path, target: str | None, report: Callable[[str], None]) -> RawData:
     path = Path(source).expanduser()
-    builtin = BUILTIN.get(source) if isinstance(source, str) else None
+    builtin = LOADERS.get(source) if isinstance(source, str) else None
     if target is not None and (builtin or path.suffix.lower() not in _TABLES):
         raise DataError(
             f"target= names a column of a {' or '.join(_TABLES)} table; {str(source)!r} brings "
@@ -83,10 +83,10 @@ def _not_found(path: Path) -> DataError:
         return DataError(f"{path} does not exist.{hint}")
     here = [entry.name for entry in Path().iterdir() if not entry.name.startswith(".")]
     return DataError(
-        f"{str(path)!r} is neither built-in data ({', '.join(BUILTIN)}) nor a file or folder here."
-        f"{nearest(str(path), [*BUILTIN, *here])}"
+        f"{str(path)!r} is neither built-in data ({', '.join(LOADERS)}) nor a file or folder here."
+        f"{nearest(str(path), [*LOADERS, *here])}"
     )
 
 
 def _silent(_message: str) -> None:
-    """Where messages go when nobody listens."""
+    """Swallow progress messages when the caller wants none."""

@@ -1,4 +1,4 @@
-"""Multi-hot labels as the user has them, checked and made int8."""
+"""Check the multi-hot labels of the user and make them int8."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,8 +14,9 @@ def read_multi_hot(
 ) -> tuple[npt.NDArray[np.int8], tuple[str, ...]]:
     """One row per sample, one column per label, 1 where the sample has it; and the labels' names.
 
-    Without `names` a label is called by its column. One-hot rows are refused: they are one class
-    per sample, which is another task with other losses. `where` opens the error message.
+    Without `names` a label is called by the number of its column. Labels with one 1 in every
+    row are refused: they are one class per sample, which is another task with other losses. `where`
+    opens the error message.
 
     >>> read_multi_hot("labels", np.array([[True, True], [False, True]]), 2, None)
     (array([[1, 1],

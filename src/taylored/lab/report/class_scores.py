@@ -1,4 +1,4 @@
-"""What each class scores against its frequency, and the class frequencies themselves.
+"""Figures of the score of each class against its frequency, and of the frequencies themselves.
 
 The score is recall for one class per sample, average precision for many labels.
 """
@@ -6,42 +6,43 @@ The score is recall for one class per sample, average precision for many labels.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from taylored.lab.data import Group
 from taylored.lab.report.lines import Line, Panel, panels
 from taylored.lab.report.palette import BAND, INK, MUTED, strokes
 from taylored.lab.report.svg import blank, house_style, inline
-from taylored.lab.tasks import task_of
-from taylored.lab.wording import finite, plural_of
+from taylored.lab.results import DatasetSummary, LossResult, Results
+from taylored.lab.tasks import Task, task_of
+from taylored.lab.wording import plural_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_POINTS = 300
-"""Points drawn per loss; with more classes every k-th by frequency is drawn, lines use all."""
+"""Points drawn per loss. With more classes every k-th by frequency is drawn; the line uses all."""
 
 
-def mean_scores(entry: Mapping[str, Any], key: str, classes: int) -> list[float | None]:
-    """The list `key` of the trials, class by class the mean over seeds in which the loss worked."""
-    lists = [t[key] for t in entry["trials"] if t["status"] == "ok" and t[key]]
+def mean_scores(loss: LossResult, task: Task, classes: int) -> list[float | None]:
+    """The score of each class, as the mean over the seeds in which the loss did not diverge."""
+    lists = [scores for trial in loss.worked if (scores := task.class_scores(trial))]
     result: list[float | None] = []
     for index in range(classes):
-        values = [v for row in lists if (v := finite(row[index])) is not None]
+        values = [value for scores in lists if (value := scores[index]) is not None]
         result.append(math.fsum(values) / len(values) if values else None)
     return result
 
 
-def score_panels(results: Mapping[str, Any]) -> list[Panel]:
+def score_panels(results: Results) -> list[Panel]:
     """Score against training frequency, one smoothed line per loss with its points faint."""
     task = task_of(results)
-    counts = results["dataset"].get("train_counts") or []
-    entries = results["losses"]
+    counts = results.dataset.train_counts
     lines = []
-    for entry, stroke in zip(entries, strokes(entries), strict=True):
-        if entry["role"] == "control":
+    for loss, stroke in strokes(results.losses):
+        if loss.role == "control":
             continue
-        scores = mean_scores(entry, task.per_class, len(counts))
+        scores = mean_scores(loss, task, len(counts))
         points = sorted(
             (float(count), 100 * value)
             for count, value in zip(counts, scores, strict=True)
@@ -50,17 +51,17 @@ def score_panels(results: Mapping[str, Any]) -> list[Panel]:
         if points:
             x, y = smooth(points)
             drawn = points[:: math.ceil(len(points) / MOST_POINTS)]
-            lines.append(Line(entry, stroke, x, y, drawn))
+            lines.append(Line(loss, stroke, x, y, drawn))
 
     def decorate(ax: Axes, small: bool) -> None:
         ax.set_xscale("log")
         ax.set_ylim(-3, 103)
         ax.set_yticks([0, 25, 50, 75, 100])
         ax.minorticks_off()
-        _group_limits(ax, results["dataset"], small)
+        _group_limits(ax, results.dataset, small)
         ax.set_xlabel(f"training samples of the {task.noun}")
         ax.set_ylabel(f"{task.class_score}, %")
-        ax.xaxis.set_major_formatter(_count)
+        ax.xaxis.set_major_formatter(_thousands)
 
     label = f"{task.class_score.capitalize()} of each {task.noun} against its frequency"
     return panels(lines, "scores", label, decorate)
@@ -76,8 +77,8 @@ def smooth(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[flo
         >>> smooth([(1.0, 20.0), (10.0, 60.0)])
         ([1.0, 10.0], [20.0, 60.0])
     """
-    # Classes of one frequency may fall into two groups: in order of their scores they would make
-    # a jump out of nothing, so each stands for the mean of all of them.
+    # Classes of one frequency may fall into two groups. Ordered by score they would make a jump
+    # between the groups that is not in the data, so each takes the mean score of its frequency.
     same: dict[float, list[float]] = {}
     for x, y in points:
         same.setdefault(x, []).append(y)
@@ -94,10 +95,10 @@ def smooth(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[flo
     return xs, ys
 
 
-def frequencies_svg(results: Mapping[str, Any]) -> str:
+def frequencies_svg(results: Results) -> str:
     """Training samples per class, most frequent first, with the groups."""
-    dataset, nouns = results["dataset"], plural_of(task_of(results).noun)
-    counts = sorted((c for c in dataset.get("train_counts") or [] if c > 0), reverse=True)
+    nouns = plural_of(task_of(results).noun)
+    counts = sorted((count for count in results.dataset.train_counts if count > 0), reverse=True)
     if not counts:
         return ""
     from matplotlib.ticker import MaxNLocator
@@ -121,7 +122,7 @@ def frequencies_svg(results: Mapping[str, Any]) -> str:
         ax.minorticks_off()
         ax.grid(visible=False, axis="x")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-        ax.yaxis.set_major_formatter(_count)
+        ax.yaxis.set_major_formatter(_thousands)
         ax.set_xlabel(f"{nouns}, most frequent first")
         ax.set_ylabel("training samples")
         ax.tick_params(length=0)
@@ -131,10 +132,10 @@ def frequencies_svg(results: Mapping[str, Any]) -> str:
         return inline(figure, "frequencies", label)
 
 
-def _group_limits(ax: Axes, dataset: Mapping[str, Any], small: bool) -> None:
-    """Shade the medium classes, so that head, medium and tail can be seen on the axis."""
-    by_group: dict[str, list[int]] = {}
-    for count, group in zip(dataset["train_counts"], dataset.get("groups") or [], strict=False):
+def _group_limits(ax: Axes, dataset: DatasetSummary, small: bool) -> None:
+    """Limit the axis to the classes, shade the medium ones, and name the groups."""
+    by_group: dict[Group, list[int]] = {}
+    for count, group in zip(dataset.train_counts, dataset.groups, strict=True):
         if count > 0:
             by_group.setdefault(group, []).append(count)
     everything = [count for counts in by_group.values() for count in counts]
@@ -151,5 +152,5 @@ def _group_limits(ax: Axes, dataset: Mapping[str, Any], small: bool) -> None:
             ax.text(place, 0.03, group, transform=edge, color=INK.light, ha="center", fontsize=10)
 
 
-def _count(value: float, _: object) -> str:
+def _thousands(value: float, _: object) -> str:
     return f"{value:,.0f}".replace(",", "\u2009")

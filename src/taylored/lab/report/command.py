@@ -1,50 +1,47 @@
 """The exact command that repeats a run, for a shell and for Python."""
 
-from __future__ import annotations
-
 import shlex
-from collections.abc import Mapping
-from typing import Any
 
-OPTIONS = (
-    ("data", "--data", "data"),
-    ("target", "--target", "target"),
-    ("model", "--model", "model"),
-    ("primary_metric", "--metric", "metric"),
-    ("seeds", "--seeds", "seeds"),
-    ("seed", "--seed", "seed"),
-    ("epochs", "--epochs", "epochs"),
-    ("tune_lr", "--tune-lr", "tune_lr"),
-    ("learning_rate", "--lr", "lr"),
-)
-"""Key in the config, option of the command, argument of `taylored.lab.compare`."""
+from taylored.lab.results import RunConfig
 
 
-def shell_command(config: Mapping[str, Any]) -> str | None:
+def shell_command(config: RunConfig) -> str | None:
     """The command line; None for a run whose data were arrays in Python."""
-    if config.get("data") is None:
+    if config.data is None:
         return None
-    lines = ["taylored compare", *(shlex.quote(str(name)) for name in config.get("losses") or [])]
+    lines = ["taylored compare", *map(shlex.quote, config.losses)]
     lines += [
-        f"{option} {shlex.quote(str(config[key]))}"
-        for key, option, _ in OPTIONS
-        if config.get(key) is not None
+        f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in _options(config)
     ]
-    if config.get("budget") == "quick":
+    if config.budget == "quick":
         lines.append("--quick")
     return " \\\n    ".join(lines)
 
 
-def python_call(config: Mapping[str, Any]) -> str:
+def python_call(config: RunConfig) -> str:
     """The same as a call; arrays that were given in Python appear as names."""
-    names = "".join(f"        {name!r},\n" for name in config.get("losses") or [])
+    names = "".join(f"        {name!r},\n" for name in config.losses)
     arguments = [f"[\n{names}    ]"]
-    if config.get("data") is None:
+    if config.data is None:
         arguments.append("data=(features, labels)")
-    arguments += [
-        f"{name}={config[key]!r}" for key, _, name in OPTIONS if config.get(key) is not None
-    ]
-    if config.get("budget") == "quick":
+    arguments += [f"{name}={value!r}" for name, value in _options(config)]
+    if config.budget == "quick":
         arguments.append("budget='quick'")
     inside = "".join(f"    {argument},\n" for argument in arguments)
     return f"from taylored import lab\n\nresult = lab.compare(\n{inside})"
+
+
+def _options(config: RunConfig) -> list[tuple[str, object]]:
+    """Arguments of `taylored.lab.compare`, under which the command has them too, with values."""
+    options: list[tuple[str, object]] = [
+        ("data", config.data),
+        ("target", config.target),
+        ("model", config.model),
+        ("metric", config.primary_metric),
+        ("seeds", config.seeds),
+        ("seed", config.seed),
+        ("epochs", config.epochs),
+        ("tune_lr", config.tune_lr),
+        ("lr", config.learning_rate),
+    ]
+    return [(name, value) for name, value in options if value is not None]

@@ -1,15 +1,15 @@
-"""What is drawn against epochs and against p: training curves and gain curves."""
+"""Figures of the training by epoch, and of the gain of each loss against p."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from taylored.lab.report.lines import Line, Panel, panels
 from taylored.lab.report.palette import strokes
-from taylored.lab.tasks import task_of
-from taylored.lab.wording import finite
+from taylored.lab.results import LossResult, Results, validation_key
+from taylored.lab.tasks import primary_of, task_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,22 +18,14 @@ GAIN_CEILING = 4.0
 """Gains above this leave the panel: one steep loss must not flatten the others to a line."""
 
 
-def training(results: Mapping[str, Any]) -> list[Panel]:
+def training(results: Results) -> list[Panel]:
     """The metric on the validation part by epoch, mean over the seeds."""
-    task = task_of(results)
-    metric = task.metrics[results["primary_metric"]]
-    key = f"validation_{metric.key}"
-    entries = results["losses"]
-    if not any(
-        key in row for entry in entries for trial in entry["trials"] for row in trial["curve"]
-    ):
-        metric = task.metrics[task.default_metric]
-        key = f"validation_{metric.key}"
+    metric = primary_of(results)
     lines = []
-    for entry, stroke in zip(entries, strokes(entries), strict=True):
-        epochs, values = _mean_curve(entry["trials"], key)
-        if epochs and entry["role"] != "control":
-            lines.append(Line(entry, stroke, epochs, [v * metric.scale for v in values]))
+    for loss, stroke in strokes(results.losses):
+        epochs, values = _mean_curve(loss, validation_key(metric.key))
+        if epochs and loss.role != "control":
+            lines.append(Line(loss, stroke, epochs, [v * metric.scale for v in values]))
 
     def decorate(ax: Axes, small: bool) -> None:
         from matplotlib.ticker import MaxNLocator
@@ -48,22 +40,15 @@ def training(results: Mapping[str, Any]) -> list[Panel]:
     return panels(lines, "training", label, decorate)
 
 
-def gains(results: Mapping[str, Any]) -> list[Panel]:
+def gains(results: Results) -> list[Panel]:
     """Gain of each loss: the size of its gradient relative to the baseline."""
     truth = task_of(results).truth
-    entries = results["losses"]
-    lines = []
-    for entry, stroke in zip(entries, strokes(entries), strict=True):
-        if entry["gain"] is None or entry["role"] == "control":
-            continue
-        known = [
-            (p, g)
-            for p, g in zip(entry["gain"]["p"], entry["gain"]["g"], strict=True)
-            if finite(p) is not None and finite(g) is not None
-        ]
-        if known:
-            lines.append(Line(entry, stroke, [p for p, _ in known], [g for _, g in known]))
-    if all(line.entry["role"] == "baseline" for line in lines):
+    lines = [
+        Line(loss, stroke, loss.gain.p, loss.gain.g)
+        for loss, stroke in strokes(results.losses)
+        if loss.gain is not None and loss.role != "control"
+    ]
+    if all(line.loss.role == "baseline" for line in lines):
         return []
     highest = max(max(line.y) for line in lines)
     lowest = min(min(line.y) for line in lines)
@@ -77,13 +62,12 @@ def gains(results: Mapping[str, Any]) -> list[Panel]:
     return panels(lines, "gain", f"Gain against the probability of {truth}", decorate)
 
 
-def _mean_curve(trials: Sequence[Mapping[str, Any]], key: str) -> tuple[list[int], list[float]]:
+def _mean_curve(loss: LossResult, key: str) -> tuple[list[int], list[float]]:
     by_epoch: dict[int, list[float]] = {}
-    for trial in trials:
-        for row in trial["curve"] if trial["status"] == "ok" else ():
-            value = finite(row.get(key))
-            if value is not None:
-                by_epoch.setdefault(int(row["epoch"]), []).append(value)
+    for trial in loss.worked:
+        for row in trial.curve:
+            if key in row:
+                by_epoch.setdefault(int(row["epoch"]), []).append(row[key])
     epochs = sorted(by_epoch)
     return epochs, [math.fsum(by_epoch[e]) / len(by_epoch[e]) for e in epochs]
 

@@ -1,17 +1,19 @@
-"""Line figures, one line per loss: together while few, else one small panel per loss."""
+"""Figures with one line per loss: few losses share a panel, of many each has its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from taylored.lab.report.palette import NOISE, Stroke
 from taylored.lab.report.svg import blank, house_style, inline
+from taylored.lab.results import LossResult
 from taylored.lab.wording import printable, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 TOGETHER = 2
 """Up to this many candidates share one panel; more lines would hide each other."""
@@ -22,9 +24,9 @@ SMALL = (300, 200)
 
 @dataclass(frozen=True)
 class Line:
-    """The line of one loss, with the faint points it summarises (may be none)."""
+    """The line of one loss, and the points that it summarises, which are drawn faint."""
 
-    entry: Mapping[str, Any]
+    loss: LossResult
     stroke: Stroke
     x: Sequence[float]
     y: Sequence[float]
@@ -50,25 +52,36 @@ def panels(
         label: what the figure shows, for readers who do not see it.
         decorate: sets scales, limits and labels of an axes; told whether the panel is small.
     """
-    candidates = [line for line in lines if line.entry["role"] == "candidate"]
+    candidates = [line for line in lines if line.loss.role == "candidate"]
     if not lines:
         return []
     with house_style():
         if len(candidates) <= TOGETHER:
-            names = ", ".join(_name(line) for line in lines)
+            names = ", ".join(_shown_name(line) for line in lines)
             return [_panel(lines, (), LARGE, name, f"{label}: {names}", decorate)]
-        baseline = [line for line in lines if line.entry["role"] == "baseline"]
+        baseline = [line for line in lines if line.loss.role == "baseline"]
         return [
             _panel(
                 [*baseline, line],
                 [other for other in candidates if other is not line],
                 SMALL,
                 f"{name}{index}",
-                f"{label}: {_name(line)} beside {_name(baseline[0])}" if baseline else label,
+                f"{label}: {_shown_name(line)} beside {_shown_name(baseline[0])}"
+                if baseline
+                else label,
                 decorate,
             )
             for index, line in enumerate(candidates)
         ]
+
+
+def panel_axes(size: tuple[int, int]) -> tuple[Figure, Axes]:
+    """An empty figure of the size with axes that leave room for their labels."""
+    width, height = size
+    figure = blank(width, height)
+    left, bottom = (44, 40) if size == SMALL else (52, 46)
+    area = (left / width, bottom / height, 1 - (left + 10) / width, 1 - (bottom + 10) / height)
+    return figure, figure.add_axes(area)
 
 
 def _panel(
@@ -82,16 +95,12 @@ def _panel(
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
-    width, height = size
     small = size == SMALL
-    figure = blank(width, height)
-    left, bottom = (44, 40) if small else (52, 46)
-    area = (left / width, bottom / height, 1 - (left + 10) / width, 1 - (bottom + 10) / height)
-    ax = figure.add_axes(area)
+    figure, ax = panel_axes(size)
     for line in context:
         ax.plot(line.x, line.y, color=NOISE.light, linewidth=1, alpha=0.35, zorder=1)
     for line in shown:
-        if line.points and (line.entry["role"] != "baseline" or len(shown) == 1 or not small):
+        if line.points and (line.loss.role != "baseline" or len(shown) == 1 or not small):
             # One path of zero-length strokes: a tenth of the bytes of one marker per point.
             vertices = [point for point in line.points for _ in range(2)]
             codes = [Path.MOVETO, Path.LINETO] * len(line.points)
@@ -99,7 +108,7 @@ def _panel(
             dots.set(edgecolor=line.stroke.colour.light, alpha=0.28, linewidth=4)
             ax.add_patch(dots)
         # Thin and on top, so that a loss that equals the baseline does not hide it.
-        baseline = line.entry["role"] == "baseline"
+        baseline = line.loss.role == "baseline"
         ax.plot(
             line.x,
             line.y,
@@ -113,5 +122,5 @@ def _panel(
     return Panel(inline(figure, name, label), shown)
 
 
-def _name(line: Line) -> str:
-    return shorten(printable(str(line.entry["name"])), 60)
+def _shown_name(line: Line) -> str:
+    return shorten(printable(line.loss.name), 60)

@@ -1,23 +1,25 @@
-"""Assembling the page: the template gets finished figures, rows and texts and lays them out."""
-
-from __future__ import annotations
+"""The page: a template lays out figures, rows and texts that are finished before."""
 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from taylored.lab.data import GROUPS
+from taylored.lab.records import to_json
 from taylored.lab.report import class_scores, curves, gradient_ratio, intervals
 from taylored.lab.report.command import python_call, shell_command
-from taylored.lab.report.palette import COLOURS, strokes
-from taylored.lab.report.rows import class_rows, loss_rows
-from taylored.lab.report.settings import dataset_card, settings, versions
-from taylored.lab.tasks import task_of
+from taylored.lab.report.lines import Line, Panel
+from taylored.lab.report.palette import COLOURS
+from taylored.lab.report.rows import class_table, loss_rows
+from taylored.lab.report.settings import dataset_card, recorded_versions, settings
+from taylored.lab.results import LossResult, Results
+from taylored.lab.tasks import primary_of, task_of
 from taylored.lab.verdict.sentences import name_of
 from taylored.lab.wording import plural, plural_of, printable
 
@@ -25,7 +27,7 @@ SIZE_LIMIT = 2_000_000
 """Most bytes a report may have; past that, details of the embedded results are left out."""
 
 
-def render(results: Mapping[str, Any], folder: Path | None = None) -> str:
+def render(results: Results, folder: Path | None = None) -> str:
     """The report on a comparison as one self-contained HTML page.
 
     The same results and versions give the same bytes. Names from the data are escaped, also
@@ -39,11 +41,11 @@ def render(results: Mapping[str, Any], folder: Path | None = None) -> str:
         loader=PackageLoader("taylored.lab.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_printable,
+        finalize=_made_printable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = sorted({str(entry["name"]) for entry in results["losses"]}, key=len, reverse=True)
+    names = sorted({name_of(loss) for loss in results.losses}, key=len, reverse=True)
     environment.filters["sentence"] = lambda text: _mark_names(text, names)
     environment.filters["breakable"] = _breakable
     environment.globals["plural"] = plural
@@ -57,104 +59,100 @@ def render(results: Mapping[str, Any], folder: Path | None = None) -> str:
     return page
 
 
-def embedded(results: Mapping[str, Any]) -> Markup:
+def embedded(results: Results) -> Markup:
     """Results as JSON that no HTML parser can leave: ``<``, ``>``, ``&`` are written as escapes."""
-    text = json.dumps(results, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(to_json(results), sort_keys=True, separators=(",", ":"), allow_nan=False)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)  # noqa: S704 - escaped for a script element just above
 
 
-def _shortened(results: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _shortened(results: Results) -> Iterator[tuple[str, Results]]:
     """The results, then with less and less detail; first what is missing, in words."""
     yield "", results
-    bulky = {"curve", "recall", "average_precision", "gradient_ratio"}
-    losses = [
-        {**entry, "trials": [_without(trial, bulky) for trial in entry["trials"]]}
-        for entry in results["losses"]
-    ]
     task = task_of(results)
+    small = replace(results, losses=tuple(map(_without_lists, results.losses)))
     scores = f"per-{task.noun} {task.class_score} and gradient ratio"
     what = f"the curves and the {scores} of single trials"
-    yield what, {**results, "losses": losses}
-    dataset = _without(results["dataset"], {"class_names", "train_counts", "groups"})
+    yield what, small
     what += f" and the list of {plural_of(task.noun)}"
-    yield what, {**results, "losses": losses, "dataset": dataset}
+    dataset = replace(results.dataset, class_names=(), train_counts=(), groups=())
+    yield what, replace(small, dataset=dataset)
 
 
-def _without(mapping: Mapping[str, Any], keys: set[str]) -> dict[str, Any]:
-    return {key: value for key, value in mapping.items() if key not in keys}
+def _without_lists(loss: LossResult) -> LossResult:
+    """The loss without what its trials hold for each class and each epoch."""
+    trials = tuple(
+        replace(trial, curve=(), recall=None, average_precision=None, gradient_ratio=None)
+        for trial in loss.trials
+    )
+    return replace(loss, trials=trials)
 
 
-def _content(results: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
-    entries = results["losses"]
-    dataset = results["dataset"]
+def _content(results: Results, folder: Path | None) -> dict[str, object]:
+    """Everything that the template names."""
     task = task_of(results)
-    counts = Counter(dataset.get("groups") or ())
+    counts = Counter(results.dataset.groups)
+    candidates = [loss for loss in results.losses if loss.role == "candidate"]
     return {
         "results": results,
-        "verdict": results["verdict"],
-        "control": results["control"],
+        "verdict": results.verdict,
+        "control": results.control,
         "task": task,
         "nouns": plural_of(task.noun),
         "overall": task.metrics[task.overall],
-        "metric": task.metrics[results["primary_metric"]],
-        "dataset": dataset,
-        "groups": {group: counts[group] for group in ("head", "medium", "tail")},
-        "seeds": max((len(entry["trials"]) for entry in entries), default=0),
-        "compared": sum(entry["role"] == "candidate" for entry in entries),
+        "metric": primary_of(results),
+        "dataset": results.dataset,
+        "groups": {group: counts[group] for group in GROUPS},
+        "compared": len(candidates),
         "rows": loss_rows(results),
-        "legend": _legend(entries),
         "differences": _svg(intervals.differences_svg(results, intervals.WIDE)),
         "differences_narrow": _svg(intervals.differences_svg(results, intervals.NARROW)),
-        "parts": [
-            {"entry": entry, "svg": _svg(text)} for entry, text in intervals.parts_svg(results)
-        ],
-        "training": _panels(curves.training(results)),
-        "ratio_epochs": _panels(gradient_ratio.by_epoch(results)),
-        "ratio_classes": _panels(gradient_ratio.by_class(results)),
+        "parts": [(loss.name, _svg(text)) for loss, text in intervals.parts_svg(results)],
+        "training": _figures(curves.training(results)),
+        "ratio_epochs": _figures(gradient_ratio.by_epoch(results)),
+        "ratio_classes": _figures(gradient_ratio.by_class(results)),
         "ratio_when": gradient_ratio.WHEN,
         "ratio_limit": gradient_ratio.LIMIT if gradient_ratio.limited(results) else None,
-        "gains": _panels(curves.gains(results)),
-        "without_gain": [
-            str(entry["name"])
-            for entry in entries
-            if entry["gain"] is None and entry["role"] == "candidate"
-        ],
-        "scores": _panels(class_scores.score_panels(results)),
+        "gains": _figures(curves.gains(results)),
+        "without_gain": [loss.name for loss in candidates if loss.gain is None],
+        "scores": _figures(class_scores.score_panels(results)),
         "frequencies": _svg(class_scores.frequencies_svg(results)),
-        "classes": class_rows(results),
+        "classes": class_table(results),
         "card": dataset_card(results),
         "settings": settings(results),
-        "versions": versions(folder),
-        "command": _source(shell_command(results["config"])),
-        "python": _source(python_call(results["config"])),
+        "versions": recorded_versions(folder),
+        "command": _source(shell_command(results.config)),
+        "python": _source(python_call(results.config)),
         "style": Markup(_style()),  # noqa: S704 - a file of this package
     }
 
 
-def _panels(panels: Sequence[Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "svg": _svg(panel.svg),
-            "lines": [_key(line.entry, line.stroke) for line in panel.shown],
-            "title": panel.shown[-1].entry["name"],
-        }
-        for panel in panels
-    ]
+@dataclass(frozen=True)
+class _Key:
+    """The legend of one line: the name of its loss, its colour and its dashes."""
+
+    name: str
+    colour: str
+    dash: str
+
+    @classmethod
+    def of(cls, line: Line) -> "_Key":
+        dash = line.stroke.dash
+        dashes = "" if isinstance(dash, str) else " ".join(f"{2 * n:g}" for n in dash[1])
+        return cls(line.loss.name, line.stroke.colour.variable, dashes)
 
 
-def _legend(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    return [
-        _key(entry, stroke)
-        for entry, stroke in zip(entries, strokes(entries), strict=True)
-        if entry["role"] != "control"
-    ]
+@dataclass(frozen=True)
+class _Figure:
+    """A panel as the template shows it, with the legend of its lines."""
+
+    svg: Markup
+    lines: list[_Key]
 
 
-def _key(entry: Mapping[str, Any], stroke: Any) -> dict[str, str]:
-    dash = "" if isinstance(stroke.dash, str) else " ".join(f"{2 * n:g}" for n in stroke.dash[1])
-    return {"name": str(entry["name"]), "colour": stroke.colour.variable, "dash": dash}
+def _figures(panels: Sequence[Panel]) -> list[_Figure]:
+    return [_Figure(_svg(panel.svg), list(map(_Key.of, panel.shown))) for panel in panels]
 
 
 def _svg(text: str) -> Markup:
@@ -175,24 +173,24 @@ def _style() -> str:
     return css.replace("/* light colours */", light).replace("/* dark colours */", dark)
 
 
-def _printable(value: object) -> object:
+def _made_printable(value: object) -> object:
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _mark_names(text: str, names: Sequence[str]) -> Markup:
     """A sentence with the names of losses set as code."""
-    known = [str(escape(name_of({"name": name}))) for name in names]
+    known = [str(escape(name)) for name in names]
     pattern = "|".join(re.escape(name) for name in known) or "(?!)"
     pieces = re.split(rf"(?<![\w-])({pattern})(?![\w-])", str(escape(printable(text))))
-    # Odd pieces are the names; a minus sign is typographic everywhere but in them.
+    # Odd pieces are the names, which stay as they are: a hyphen in them is no minus sign.
     marked = (
-        f"<code>{piece}</code>" if index % 2 else _typeset(piece)
+        f"<code>{piece}</code>" if index % 2 else _typographic(piece)
         for index, piece in enumerate(pieces)
     )
     return Markup("".join(marked))  # noqa: S704 - escaped above; only the code tags are ours
 
 
-def _typeset(text: str) -> str:
+def _typographic(text: str) -> str:
     text = re.sub(r"(?<!\w)-(?=\d)", "\N{MINUS SIGN}", text)
     return re.sub(r"(?<=\d) (?=%)", "\N{NO-BREAK SPACE}", text)
 

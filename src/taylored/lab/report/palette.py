@@ -6,11 +6,10 @@ drawn once, in the light colours; on the page each of them becomes a CSS variabl
 figure follows a dark page.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from taylored.lab.results import LossResult
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ SERIES = (
     Colour("series-7", "#7a6a00", "#d9cc45"),
 )
 DASHES = ("solid", (0, (5, 2)), (0, (1.2, 1.6)))
-"""Line styles: with more losses than hues the next style starts, so a pair stays unique."""
+"""Line styles. With more losses than hues the next style starts, so a pair stays unique."""
 
 COLOURS = (PAGE, INK, MUTED, RULE, BAND, NOISE, *SERIES)
 
@@ -52,17 +51,15 @@ class Stroke:
     dash: str | tuple[int, tuple[float, ...]]
 
 
-def strokes(entries: Sequence[Mapping[str, Any]]) -> list[Stroke]:
-    """One stroke per loss: ink for the baseline, grey for the control, hues for the rest."""
-    result = []
+def strokes(losses: Sequence[LossResult]) -> Iterator[tuple[LossResult, Stroke]]:
+    """Each loss with its stroke: ink for the baseline, grey for the control, hues for the rest."""
     candidates = 0
-    for entry in entries:
-        if entry["role"] == "baseline":
-            result.append(Stroke(INK, "solid"))
-        elif entry["role"] == "control":
-            result.append(Stroke(NOISE, (0, (2, 2))))
+    for loss in losses:
+        if loss.role == "baseline":
+            yield loss, Stroke(INK, "solid")
+        elif loss.role == "control":
+            yield loss, Stroke(NOISE, (0, (2, 2)))
         else:
             hue = SERIES[candidates % len(SERIES)]
-            result.append(Stroke(hue, DASHES[candidates // len(SERIES) % len(DASHES)]))
+            yield loss, Stroke(hue, DASHES[candidates // len(SERIES) % len(DASHES)])
             candidates += 1
-    return result

@@ -10,7 +10,8 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taylored.lab.verdict.summarise import SCHEMA
+from taylored.lab.records import from_json, to_json
+from taylored.lab.results import SCHEMA, Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,14 +27,14 @@ class Comparison:
     """What a comparison of losses found.
 
     Args:
-        results: the content of ``results.json``.
-        folder: the run folder, if the results came from one; its notes on versions and times then
+        results: the content of ``results.json``; `taylored.lab.results` documents it.
+        folder: the run folder, if the results came from one. The versions that it records then
             appear in the report.
 
-    In a notebook the object shows its report; `table` is the same for a terminal.
+    A notebook shows the object as its report; `table` is for a terminal.
     """
 
-    results: dict[str, Any] = field(repr=False)
+    results: Results = field(repr=False)
     folder: Path | None = None
 
     @classmethod
@@ -46,24 +47,24 @@ class Comparison:
                 f"{str(folder)!r} has none; pass the folder that the run printed"
             )
         try:
-            results = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(
                 f"{path} must be JSON: {error}; the file was changed or cut off, run again"
             ) from error
-        schema = results.get("schema") if isinstance(results, dict) else None
+        schema = content.get("schema") if isinstance(content, dict) else None
         if schema != SCHEMA:
             raise ValueError(
                 f"{path} must be results of schema {SCHEMA}: got {schema!r}; read them with the "
                 "version of taylored that wrote them"
             )
-        return cls(results, Path(folder))
+        return cls(from_json(Results, content, RESULTS), Path(folder))
 
     @property
     def verdict(self) -> str:
         """The verdict as text: the headline, then one sentence per line."""
-        verdict = self.results["verdict"]
-        return "\n".join([verdict["headline"], *verdict["sentences"]])
+        verdict = self.results.verdict
+        return "\n".join([verdict.headline, *verdict.sentences])
 
     def table(self, width: int = 100) -> str:
         """Means, differences and verdict as plain text of at most ``width`` columns."""
@@ -99,9 +100,14 @@ class Comparison:
             Path(path).write_text(html, encoding="utf-8", newline="\n")
         return html
 
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``results.json`` as dictionaries, lists, text and numbers."""
+        content: dict[str, Any] = to_json(self.results)
+        return content
+
     def to_json(self) -> str:
-        """The content of ``results.json``: sorted keys, the same bytes for the same results."""
-        return json.dumps(self.results, sort_keys=True, indent=1, allow_nan=False)
+        """The text of ``results.json``: sorted keys, the same bytes for the same results."""
+        return json.dumps(self.to_dict(), sort_keys=True, indent=1, allow_nan=False)
 
     def to_csv(self) -> str:
         """Means and paired differences as CSV, one row per loss and metric."""

@@ -1,24 +1,23 @@
 """The results as terminal tables: means first, then differences, then the verdict in words."""
 
-from __future__ import annotations
-
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 from textwrap import wrap
-from typing import Any
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from taylored.lab.tasks import Task, task_of
+from taylored.lab.data import GROUPS
+from taylored.lab.metrics import Metric
+from taylored.lab.results import Difference, LossResult, Results
+from taylored.lab.tasks import Task, primary_of, task_of
 from taylored.lab.verdict.statistics import SIGNIFICANCE
-from taylored.lab.wording import MISSING, Metric, p_text, plural, printable
+from taylored.lab.wording import MISSING, p_text, plural, printable
 
-GROUPS = ("head", "medium", "tail")
 NUMBERS = 60
 """Columns that the numbers of the first table take; the names get the rest."""
 STYLES = {
@@ -34,25 +33,24 @@ STYLES = {
 class ResultTables:
     """Headline, table of means, table of differences and sentences, as wide as the console."""
 
-    results: Mapping[str, Any]
+    results: Results
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         results = self.results
-        verdict = results["verdict"]
-        yield Text(printable(verdict["headline"]), style="bold")
+        yield Text(printable(results.verdict.headline), style="bold")
         yield Text()
-        yield _means(results, options.max_width)
+        yield _mean_table(results, options.max_width)
         yield Text(_means_note(results), style="dim")
         yield Text()
-        if any(entry["versus_baseline"] for entry in results["losses"]):
-            yield _differences(results, options.max_width)
+        if any(loss.versus_baseline is not None for loss in results.losses):
+            yield _difference_table(results, options.max_width)
             yield Text(_differences_note(results), style="dim")
             yield Text()
-        for sentence in [*verdict["sentences"], results["control"]["sentence"]]:
+        for sentence in [*results.verdict.sentences, results.control.sentence]:
             yield _bullet(printable(sentence))
 
 
-def plain(results: Mapping[str, Any], width: int) -> str:
+def plain(results: Results, width: int) -> str:
     """The same as text without colour, at most ``width`` columns wide."""
     console = Console(
         file=StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False
@@ -62,18 +60,17 @@ def plain(results: Mapping[str, Any], width: int) -> str:
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
-def _means(results: Mapping[str, Any], width: int) -> Table:
-    task = task_of(results)
-    primary = task.metrics[results["primary_metric"]]
-    counts = Counter(results["dataset"].get("groups") or ())
+def _mean_table(results: Results, width: int) -> Table:
+    task, primary = task_of(results), primary_of(results)
+    counts = Counter[str](results.dataset.groups)
     table = _table("loss", 1)  # every cell ends in a star or a blank
     ordered = _metrics(task, primary)
     for metric in ordered:
-        size = f"\n({counts[metric.key]})" if metric.key in GROUPS and counts else "\n"
+        size = f"\n({counts[metric.key]})" if metric.key in GROUPS else "\n"
         table.add_column(metric.short + size, justify="right", no_wrap=True)
-    for entry in results["losses"]:
-        cells = [_mean_cell(entry, metric, metric is primary) for metric in ordered]
-        table.add_row(_name(entry, width), *cells, style=_row_style(entry))
+    for loss in results.losses:
+        cells = [_mean_cell(loss, metric, primary) for metric in ordered]
+        table.add_row(_broken_name(loss, width), *cells, style=_row_style(loss))
     return table
 
 
@@ -82,69 +79,66 @@ def _metrics(task: Task, primary: Metric) -> list[Metric]:
     return [primary, *(metric for metric in task.metrics.values() if metric is not primary)]
 
 
-def _mean_cell(entry: Mapping[str, Any], metric: Metric, with_deviation: bool) -> str:
-    text = metric.value(entry["mean"][metric.key])
-    deviation = entry["standard_deviation"][metric.key]
-    if with_deviation and deviation is not None:
+def _mean_cell(loss: LossResult, metric: Metric, primary: Metric) -> str:
+    text = metric.value(loss.mean[metric.key])
+    deviation = loss.standard_deviation[metric.key]
+    if metric is primary and deviation is not None:
         text += f" ± {metric.value(deviation)}"
-    versus = entry["versus_baseline"]
-    return text + ("*" if versus and versus[metric.key]["beyond_noise"] else " ")
+    versus = loss.versus_baseline
+    return text + ("*" if versus is not None and versus[metric.key].beyond_noise else " ")
 
 
-def _means_note(results: Mapping[str, Any]) -> str:
+def _means_note(results: Results) -> str:
     task = task_of(results)
-    counts = Counter(results["dataset"].get("groups") or ())
-    seeds = max((len(entry["trials"]) for entry in results["losses"]), default=0)
+    counts = Counter[str](results.dataset.groups)
     sizes = ", ".join(plural(counts[group], f"{group} {task.noun}") for group in GROUPS)
     return (
-        f"Test set, mean over {plural(seeds, 'seed')} (± standard deviation); {task.scores} "
-        f"and ECE in %. {sizes}. * differs from {task.reference} beyond noise "
+        f"Test set, mean over {plural(results.seeds, 'seed')} (± standard deviation); "
+        f"{task.scores} and ECE in %. {sizes}. * differs from {task.reference} beyond noise "
         f"(corrected p < {SIGNIFICANCE})."
     )
 
 
-def _differences(results: Mapping[str, Any], width: int) -> Table:
-    task = task_of(results)
-    primary = task.metrics[results["primary_metric"]]
+def _difference_table(results: Results, width: int) -> Table:
+    task, primary = task_of(results), primary_of(results)
     table = _table(f"difference to {task.reference}", 2)
     # Three lines of heading, so that the names of the losses keep their room.
     for heading in ("\n".join(wrap(primary.label, 10)), "95 % interval", "corrected p"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    for entry in results["losses"]:
-        if entry["versus_baseline"] is None:
+    for loss in results.losses:
+        if loss.versus_baseline is None:
             continue
-        cell = entry["versus_baseline"][primary.key]
-        word = str(entry["verdict"])
+        found = loss.versus_baseline[primary.key]
         table.add_row(
-            _name(entry, width),
-            primary.difference(cell["difference"]),
-            interval_text(cell, primary),
-            p_text(cell["p_corrected"]),
-            Text(_verdict_text(entry), style=STYLES.get(word, "")),
-            style=_row_style(entry),
+            _broken_name(loss, width),
+            primary.difference(found.difference),
+            interval_text(found, primary),
+            p_text(found.p_corrected),
+            Text(_verdict_text(loss), style=STYLES.get(loss.verdict or "", "")),
+            style=_row_style(loss),
         )
     return table
 
 
-def interval_text(cell: Mapping[str, Any], metric: Metric) -> str:
+def interval_text(found: Difference, metric: Metric) -> str:
     """The interval as ``-0.4 to +1.2``, or a dash where there is none."""
-    if cell["low"] is None:
+    if found.low is None:
         return MISSING
-    return f"{metric.difference(cell['low'])} to {metric.difference(cell['high'])}"
+    return f"{metric.difference(found.low)} to {metric.difference(found.high)}"
 
 
-def _verdict_text(entry: Mapping[str, Any]) -> str:
-    if entry["diverged"]:
-        return f"diverged {entry['diverged']}/{len(entry['trials'])}"
-    return str(entry["verdict"])
+def _verdict_text(loss: LossResult) -> str:
+    if loss.diverged:
+        return f"diverged {loss.diverged}/{len(loss.trials)}"
+    return str(loss.verdict)
 
 
-def _differences_note(results: Mapping[str, Any]) -> str:
-    primary = task_of(results).metrics[results["primary_metric"]]
+def _differences_note(results: Results) -> str:
+    primary = primary_of(results)
     unit = "percentage points" if primary.scale == 100 else "units of the metric"
     return (
-        f"In {unit}, paired over seeds: {results['statistics']['test']}, "
+        f"In {unit}, paired over seeds: {results.statistics.test}, "
         "p corrected for the number of losses (Holm)."
     )
 
@@ -155,9 +149,9 @@ def _table(first: str, gap: int) -> Table:
     return table
 
 
-def _name(entry: Mapping[str, Any], width: int) -> Text:
+def _broken_name(loss: LossResult, width: int) -> Text:
     """The name of a loss, broken where it reads well when the console is narrow."""
-    name = printable(str(entry["name"])) + (" (control)" if entry["role"] == "control" else "")
+    name = printable(loss.name) + (" (control)" if loss.role == "control" else "")
     # Text, never markup: a name from the user such as "[red]" must stay what it is.
     return Text("\n".join(_broken(name, max(12, width - NUMBERS))))
 
@@ -185,8 +179,8 @@ def _broken(name: str, width: int) -> list[str]:
     return [*lines, name]
 
 
-def _row_style(entry: Mapping[str, Any]) -> str:
-    return "dim" if entry["role"] == "control" else ""
+def _row_style(loss: LossResult) -> str:
+    return "dim" if loss.role == "control" else ""
 
 
 def _bullet(text: str) -> Table:
@@ -195,31 +189,20 @@ def _bullet(text: str) -> Table:
     return grid
 
 
-def tidy_rows(results: Mapping[str, Any]) -> tuple[Sequence[str], list[list[Any]]]:
+def tidy_rows(results: Results) -> tuple[Sequence[str], list[list[object]]]:
     """Header and rows of a tidy table: one row per loss and metric."""
-    header = [
-        "loss",
-        "role",
-        "metric",
-        "mean",
-        "standard_deviation",
-        "difference",
-        "low",
-        "high",
-        "p",
-        "p_corrected",
-        "n",
-    ]
+    names = ("difference", "low", "high", "p", "p_corrected", "n")
+    header = ["loss", "role", "metric", "mean", "standard_deviation", *names]
     rows = []
-    for entry in results["losses"]:
+    for loss in results.losses:
         for key in task_of(results).metrics:
-            cell = (entry["versus_baseline"] or {}).get(key, {})
-            row = [
-                entry["name"],
-                entry["role"],
-                key,
-                entry["mean"][key],
-                entry["standard_deviation"][key],
-            ]
-            rows.append(row + [cell.get(column) for column in header[5:]])
+            row: list[object] = [loss.name, loss.role, key]
+            row += [loss.mean[key], loss.standard_deviation[key]]
+            if loss.versus_baseline is None:
+                row += [None] * len(names)
+            else:
+                found = loss.versus_baseline[key]
+                row += [found.difference, found.low, found.high]
+                row += [found.p, found.p_corrected, found.n]
+            rows.append(row)
     return header, rows

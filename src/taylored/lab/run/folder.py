@@ -1,4 +1,4 @@
-"""The run folder: every file is written whole or not at all, so a run can be killed at any time."""
+"""The folder of a run. Every file is written whole or not at all, so a run may be killed."""
 
 import json
 import os
@@ -9,13 +9,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from taylored.lab.errors import UsageError
-from taylored.lab.protocol import TrialSpec
-from taylored.lab.trial.record import Trial, matches
+from taylored.lab.records import from_json, to_json
+from taylored.lab.results import RunConfig
+from taylored.lab.run.timed_trial import TimedTrial
+from taylored.lab.trial.protocol import TrialSpec
 
 DEFAULT_PARENT = Path("runs", "compare")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The content of `config.json`: what the run was started with.
+
+    `guard` holds what must not change before the run is resumed. A relative path in the settings
+    is relative to `started_in`.
+    """
+
+    config: RunConfig
+    guard: Mapping[str, str]
+    started_in: str
 
 
 @dataclass(frozen=True)
@@ -53,33 +67,35 @@ class RunFolder:
         (path / "trials").mkdir(exist_ok=True)
         return cls(path)
 
-    def read_config(self) -> dict[str, Any]:
+    def read_record(self) -> RunRecord:
         """What the run was started with."""
         file = self.path / "config.json"
         try:
-            config = json.loads(file.read_text("utf-8"))
+            return from_json(RunRecord, json.loads(file.read_text("utf-8")), file.name)
         except ValueError as error:
-            raise UsageError(f"resume: {file} is damaged ({error}). Start a new run.") from error
-        if not isinstance(config, dict):
-            raise UsageError(f"resume: {file} holds no settings. Start a new run.")
-        return config
+            raise UsageError(
+                f"resume: {file} is damaged or from another version of taylored ({error}). "
+                "Start a new run."
+            ) from error
 
-    def read_trial(self, spec: TrialSpec) -> Trial | None:
+    def write_record(self, record: RunRecord) -> None:
+        """Keep what the run is started with."""
+        self.write_json("config.json", to_json(record))
+
+    def read_trial(self, spec: TrialSpec) -> TimedTrial | None:
         """A finished trial, or None if it is missing, damaged or of something else."""
         try:
-            record = json.loads(self._trial_file(spec).read_text("utf-8"))
+            content = json.loads((self.path / _trial_file(spec)).read_text("utf-8"))
+            timed = from_json(TimedTrial, content)
         except (FileNotFoundError, ValueError):
             return None
-        if not matches(record, spec):
-            return None
-        trial: Trial = record
-        return trial
+        return timed if TrialSpec.of(timed.trial) == spec else None
 
-    def write_trial(self, spec: TrialSpec, trial: Trial) -> None:
+    def write_trial(self, timed: TimedTrial) -> None:
         """Keep a finished trial."""
-        self.write_json(f"trials/{spec.id}.json", trial)
+        self.write_json(_trial_file(TrialSpec.of(timed.trial)), to_json(timed))
 
-    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+    def write_json(self, name: str, content: Mapping[str, object]) -> None:
         """Write JSON with sorted keys; a NaN is an error."""
         text = json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
         self.write_text(name, text + "\n")
@@ -106,8 +122,9 @@ class RunFolder:
             for file in folder.glob(".*.tmp"):
                 file.unlink(missing_ok=True)
 
-    def _trial_file(self, spec: TrialSpec) -> Path:
-        return self.path / "trials" / f"{spec.id}.json"
+
+def _trial_file(spec: TrialSpec) -> str:
+    return f"trials/{spec.id}.json"
 
 
 @contextmanager

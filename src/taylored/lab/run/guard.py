@@ -1,7 +1,7 @@
-"""What must be the same when a run is resumed, so that its numbers are those of a single run."""
+"""Refuse to resume a run where anything has changed that its numbers depend on."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -14,15 +14,22 @@ from taylored.lab.data import Dataset, fingerprint
 from taylored.lab.errors import UsageError
 from taylored.lab.trial.user_code import is_reference, source_hash
 
-Guard = dict[str, str]
+Guard = Mapping[str, str]
 
-_NUMERIC = (
+NUMERIC = (
     "core/**/*.py",
+    "kernels/*.py",
+    "kernels/*.so",
+    "kernels/cpp/*.*",
+    "modules/**/*.py",
     "losses/**/*.py",
-    "catalog.py",
-    *(f"lab/{name}.py" for name in ("losses", "metrics", "models", "protocol", "training")),
-    *(f"lab/{name}.py" for name in ("average_precision", "evaluation", "tasks")),
+    "catalog/**/*.py",
+    "layers.py",
+    "monitor.py",
+    "lab/trial/*.py",
+    "lab/tasks.py",
 )
+"""Files of the package that the numbers of a trial come from."""
 
 
 def guard_of(dataset: Dataset, losses: Sequence[str], model: str) -> Guard:
@@ -43,9 +50,9 @@ def guard_of(dataset: Dataset, losses: Sequence[str], model: str) -> Guard:
 
 
 def _own_source() -> str:
-    """SHA-256 over the code that the numbers come from; for those who work on taylored itself."""
+    """SHA-256 over the code that the numbers come from, for those who work on taylored itself."""
     package = Path(taylored.__file__).parent
-    files = [file for part in _NUMERIC for file in package.glob(part)]
+    files = [file for part in NUMERIC for file in package.glob(part)]
     digest = sha256()
     for file in sorted(files):
         digest.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes())

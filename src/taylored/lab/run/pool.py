@@ -1,7 +1,7 @@
 """A pool of worker processes with one torch thread each.
 
-For models of this size two processes of one thread do twice the work of one process with two
-threads, and with one thread a trial's numbers do not depend on how many run beside it.
+For models of this size, two processes with one thread each do twice the work of one process with
+two threads. With one thread, the numbers of a trial do not depend on how many others run beside it.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -23,13 +23,14 @@ import numpy.typing as npt
 
 from taylored.lab.data import Labels
 from taylored.lab.errors import RunError
-from taylored.lab.protocol import Protocol, TrialSpec
-from taylored.lab.trial.record import Trial
+from taylored.lab.records import from_json, to_json
+from taylored.lab.run.timed_trial import TimedTrial
+from taylored.lab.trial.protocol import Protocol, TrialSpec
 
 
 @dataclass(frozen=True, eq=False)
 class Workload:
-    """What every worker gets once: protocol, data, and the part of each row for each seed."""
+    """What every worker is sent once: protocol, data, and the part of each row for each seed."""
 
     protocol: Protocol
     features: npt.NDArray[np.float32]
@@ -67,13 +68,13 @@ class WorkerPool:
         while len(self._processes) < self._workers:
             self._processes.append(_start())
 
-    def run(self, workload: Workload, specs: Sequence[TrialSpec]) -> Iterator[Trial]:
-        """Run trials, yielding each as it ends; the order depends on timing, the numbers do not."""
+    def run(self, workload: Workload, specs: Sequence[TrialSpec]) -> Iterator[TimedTrial]:
+        """Run trials and yield each as it ends. The order depends on timing, the numbers do not."""
         if not specs:
             return
         self.start()
         waiting = deque(specs)
-        done: SimpleQueue[Trial | RunError] = SimpleQueue()
+        done: SimpleQueue[TimedTrial | RunError] = SimpleQueue()
         for process in self._processes[: len(specs)]:
             Thread(target=self._serve, args=(process, workload, waiting, done), daemon=True).start()
         for _ in specs:
@@ -87,7 +88,7 @@ class WorkerPool:
         process: "subprocess.Popen[bytes]",
         workload: Workload,
         waiting: "deque[TrialSpec]",
-        done: "SimpleQueue[Trial | RunError]",
+        done: "SimpleQueue[TimedTrial | RunError]",
     ) -> None:
         assert process.stdin is not None  # noqa: S101 - both are pipes
         assert process.stdout is not None  # noqa: S101
@@ -100,14 +101,14 @@ class WorkerPool:
                     spec = waiting.popleft()
                 except IndexError:
                     return
-                process.stdin.write(json.dumps(asdict(spec)).encode() + b"\n")
+                process.stdin.write(json.dumps(to_json(spec)).encode() + b"\n")
                 process.stdin.flush()
                 answer = process.stdout.readline()
                 if not answer.endswith(b"\n"):
                     break
                 done.put(_outcome(spec, json.loads(answer)))
         except (OSError, ValueError):
-            pass  # a broken pipe, or an answer that is no JSON
+            pass  # a broken pipe, or an answer that cannot be read
         done.put(RunError(_ended(process)))
 
 
@@ -132,7 +133,7 @@ def _start() -> "subprocess.Popen[bytes]":
 def _send(pipe: IO[bytes], workload: Workload) -> None:
     arrays: list[npt.NDArray[Any]] = [workload.features, workload.labels, workload.parts]
     header = {
-        "protocol": asdict(workload.protocol),
+        "protocol": to_json(workload.protocol),
         "arrays": [[array.dtype.str, array.shape] for array in arrays],
     }
     pipe.write(json.dumps(header).encode() + b"\n")
@@ -141,11 +142,10 @@ def _send(pipe: IO[bytes], workload: Workload) -> None:
     pipe.flush()
 
 
-def _outcome(spec: TrialSpec, answer: dict[str, object]) -> "Trial | RunError":
+def _outcome(spec: TrialSpec, answer: dict[str, object]) -> TimedTrial | RunError:
     if "error" in answer:
         return RunError(f"loss {spec.loss!r} failed at seed {spec.seed}: {answer['error']}")
-    trial: Trial = answer["trial"]  # type: ignore[assignment]
-    return trial
+    return from_json(TimedTrial, answer, "the answer")
 
 
 def _ended(process: "subprocess.Popen[bytes]") -> str:

@@ -1,13 +1,17 @@
 """A dataset together with its splits: what all losses of a run are compared on."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from taylored.lab.data import (
+    GROUPS,
+    TEST,
+    TRAIN,
+    VALIDATION,
     Dataset,
+    Group,
     class_groups,
     count_labels,
     fingerprint,
@@ -15,37 +19,36 @@ from taylored.lab.data import (
     make_split,
 )
 from taylored.lab.errors import UsageError
-from taylored.lab.protocol import streams
+from taylored.lab.results import DatasetSummary, RunConfig
 from taylored.lab.tasks import TASKS, Task
+from taylored.lab.trial.protocol import Protocol, streams
 from taylored.lab.wording import plural_of
-
-TRAIN, VALIDATION, TEST = 0, 1, 2
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
     """Data, the part of each row for each seed, and what follows from the training parts.
 
-    Classes have as many samples in the parts of every seed. Labels nearly so: for multi-label data
-    counts and groups are those of the first seed, and the groups stay the same for all.
+    A class has the same number of training samples in every seed. A label of multi-label data has
+    nearly the same number; its count and its group are those of the first seed.
     """
 
     dataset: Dataset
     parts: npt.NDArray[np.int8]
     train_counts: tuple[int, ...]
-    groups: tuple[str, ...]
+    groups: tuple[Group, ...]
 
     @classmethod
     def draw(cls, dataset: Dataset, *, seed: int, seeds: int) -> "Problem":
         """Draw one split for each seed; a split that came with the data is used for all."""
-        parts = np.stack([_parts(dataset, seed, index) for index in range(seeds)])
+        parts = np.stack([_parts_of(dataset, seed, index) for index in range(seeds)])
         labels = dataset.labels[parts[0] == TRAIN]
         counts = tuple(count_labels(labels, len(dataset.class_names)).tolist())
         return cls(dataset, parts, counts, class_groups(counts))
 
     @property
     def task(self) -> Task:
-        """One class per sample, or any number of labels."""
+        """What the labels make of the data: one class per sample, or any number of labels."""
         return TASKS[self.dataset.task]
 
     @property
@@ -56,9 +59,24 @@ class Problem:
 
     @property
     def test_fraction_ratio(self) -> float:
-        """Test to training samples, or 0 for one given split: what the statistics correct for."""
+        """Test samples per training sample, which the statistics correct for.
+
+        It is 0 for a given split: all seeds share it, so nothing is resampled.
+        """
         resampled = self.dataset.split is None
         return self.rows["test"] / self.rows["train"] if resampled else 0.0
+
+    def protocol(self, config: RunConfig) -> Protocol:
+        """The training protocol of a run on this data."""
+        return Protocol(
+            seed=config.seed,
+            model=config.model,
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            primary_metric=config.primary_metric,
+            task=self.task.name,
+            groups=self.groups,
+        )
 
     def check_metric(self, metric: str) -> None:
         """Refuse a metric of the other task, or of a group without samples to judge by."""
@@ -68,7 +86,7 @@ class Problem:
                 f"metric: {metric} does not exist for {task.name} data such as "
                 f"{self.dataset.name}. Use one of {', '.join(task.primary_metrics)}."
             )
-        if metric not in ("head", "medium", "tail"):
+        if metric not in GROUPS:
             return
         groups = np.array(self.groups)
         for number, name in ((VALIDATION, "validation"), (TEST, "test")):
@@ -79,24 +97,25 @@ class Problem:
                     f"Use {task.fallback_metrics}."
                 )
 
-    def to_dict(self) -> dict[str, Any]:
-        """The `dataset` of the results."""
-        given = self.dataset.split is not None
-        return self.dataset.card.to_dict() | {
-            "name": self.dataset.name,
-            "kind": self.dataset.kind,
-            "task": self.dataset.task,
-            "fingerprint": fingerprint(self.dataset),
-            "class_names": list(self.dataset.class_names),
-            "train_counts": list(self.train_counts),
-            "groups": list(self.groups),
-            "group_rule": group_rule(self.train_counts, noun=plural_of(self.task.noun)),
-            "rows": self.rows,
-            "split": "given with the data" if given else self.task.split,
-        }
+    def summary(self) -> DatasetSummary:
+        """What the results say about the data."""
+        dataset = self.dataset
+        return DatasetSummary(
+            **vars(dataset.card),
+            name=dataset.name,
+            kind=dataset.kind,
+            task=dataset.task,
+            fingerprint=fingerprint(dataset),
+            class_names=dataset.class_names,
+            train_counts=self.train_counts,
+            groups=self.groups,
+            group_rule=group_rule(self.train_counts, noun=plural_of(self.task.noun)),
+            rows=self.rows,
+            split=self.task.split if dataset.split is None else "given with the data",
+        )
 
 
-def _parts(dataset: Dataset, seed: int, index: int) -> npt.NDArray[np.int8]:
+def _parts_of(dataset: Dataset, seed: int, index: int) -> npt.NDArray[np.int8]:
     split = make_split(dataset, streams(seed, index, "baseline").split)
     parts = np.full(len(dataset.labels), TRAIN, dtype=np.int8)
     parts[split.validation] = VALIDATION

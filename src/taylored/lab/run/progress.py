@@ -1,4 +1,4 @@
-"""What a run tells while it works: notes, finished trials, and a bar with the time left."""
+"""Progress of a run on standard error: notes, finished trials, and a bar with the time left."""
 
 import sys
 from types import TracebackType
@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from taylored.lab.trial.record import Trial, validation_value
-from taylored.lab.wording import Metric
+from taylored.lab.metrics import Metric
+from taylored.lab.run.timed_trial import TimedTrial
 
 ProgressMode = Literal["auto", "off"]
+Stage = Literal["tuning", "comparing"]
 
 
 class Reporter:
@@ -31,6 +32,7 @@ class Reporter:
             transient=True,
             disable=not self._live,
         )
+        self._expected = 0
         self._task = self._bar.add_task("reading data", total=None)
 
     def __enter__(self) -> Self:
@@ -50,35 +52,34 @@ class Reporter:
         self._bar.console.print(escape(text), soft_wrap=True)
 
     def stage(self, name: str, trials: int) -> None:
-        """Begin a stage that brings the expected number of trials to `trials`."""
+        """Begin a stage at whose end `trials` trials will be finished, earlier stages included."""
+        self._expected = trials
         self._bar.update(self._task, description=name, total=trials)
 
+    def add_stage(self, name: str, trials: int) -> None:
+        """Begin a stage of `trials` trials."""
+        self.stage(name, self._expected + trials)
+
     def finished(
-        self,
-        trial: Trial,
-        *,
-        stage: Literal["tuning", "comparing"],
-        primary: Metric,
-        overall: Metric,
+        self, timed: TimedTrial, *, stage: Stage, primary: Metric, overall: Metric
     ) -> None:
         """Count a trial and, on a terminal, say how it went."""
         self._bar.advance(self._task)
         if not self._live:
             return
-        if trial["status"] == "diverged":
+        trial = timed.trial
+        if trial.status == "diverged":
             outcome = "[red]diverged[/red]"
         elif stage == "tuning":
-            value = validation_value(trial, primary.key)
+            value = trial.validation(primary.key)
             outcome = f"validation {primary.label} {primary.value(value)}"
         else:
-            outcome = f"{primary.label} {primary.value(trial['metrics'][primary.key])}"
+            outcome = f"{primary.label} {primary.value(trial.metrics[primary.key])}"
             if primary is not overall:
-                outcome += f", {overall.short} {overall.value(trial['metrics'][overall.key])}"
-        name = escape(trial["loss"]) + (" (control)" if trial["role"] == "control" else "")
-        where = (
-            f"learning rate {trial['learning_rate']:g}"
-            if stage == "tuning"
-            else f"seed {trial['seed']}"
-        )
-        seconds = f"[dim]{trial['seconds']:.1f} s[/dim]"
+                outcome += f", {overall.short} {overall.value(trial.metrics[overall.key])}"
+        name = escape(trial.loss) + (" (control)" if trial.role == "control" else "")
+        where = f"seed {trial.seed}"
+        if stage == "tuning":
+            where = f"learning rate {trial.learning_rate:g}"
+        seconds = f"[dim]{timed.seconds:.1f} s[/dim]"
         self._bar.console.print(f"{where}  {name}  {outcome}  {seconds}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The forms in which data reach a comparison: a name or path, a Dataset, a pair of arrays."""
+"""Read the data of a comparison: a name or path, a Dataset, or a pair of arrays."""
 
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from taylored.lab.data.multi_hot import read_multi_hot
 from taylored.lab.errors import UsageError
 from taylored.lab.run.progress import Reporter
 
-Arrays = tuple[npt.ArrayLike, npt.ArrayLike]
-Source = str | Path | Dataset | Arrays
+ArrayPair = tuple[npt.ArrayLike, npt.ArrayLike]
+Source = str | Path | Dataset | ArrayPair
 _NAME = "arrays"
 _MIN_PER_CLASS = 5
 
@@ -36,13 +36,13 @@ def read(source: Source, target: str | None, reporter: Reporter) -> Dataset:
     return _from_arrays(*source)
 
 
-def name_of(source: Source) -> str | None:
-    """What to write into the settings: the name or path as given, None for arrays."""
+def recorded_name(source: Source) -> str | None:
+    """What the settings record: the name or path as given, None for arrays."""
     return str(source) if isinstance(source, str | Path) else None
 
 
 def located(data: str, started_in: str) -> str:
-    """A recorded name or path, valid from any folder: paths are relative to where it started."""
+    """A recorded name, or a recorded path that was relative to the folder `started_in`."""
     return data if data in builtin_names() else str(Path(started_in, data))
 
 

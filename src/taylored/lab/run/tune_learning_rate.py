@@ -1,36 +1,54 @@
 """The search for the learning rate: a short ladder, climbed further while the best is at its end.
 
-The rate is tuned for cross-entropy and then frozen for all losses, as in the PolyLoss paper (Leng
-et al., ICLR 2022), so that the baseline is never the one that was tuned least.
+By default the rate is tuned for the baseline and then frozen for all losses, as in the PolyLoss
+paper (Leng et al., ICLR 2022), so that the baseline is never the loss that was tuned least.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
+
+from taylored.lab.results import TriedRate
 
 LADDER: Final = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 START: Final = (1e-3, 3e-3, 1e-2, 3e-2)
 
-
-@dataclass(frozen=True)
-class Candidate:
-    """A learning rate that was tried; `validation` is None if training diverged."""
-
-    loss: str
-    learning_rate: float
-    validation: float | None
+Wanted = Sequence[tuple[str, float]]
+"""Losses with the learning rates to train them with."""
 
 
-def next_rates(tried: Sequence[Candidate], direction: int) -> tuple[float, ...]:
+def tune(
+    losses: Sequence[str], train: Callable[[Wanted], Iterable[TriedRate]], *, direction: int
+) -> dict[str, list[TriedRate]]:
+    """All rates that were tried for each loss, in ascending order.
+
+    `train` runs trainings and says how they did; the losses climb together, so that every call can
+    fill all processes. `direction` is +1 when a larger validation value is better, else -1.
+    """
+    tried: dict[str, list[TriedRate]] = {loss: [] for loss in losses}
+    while wanted := [
+        (loss, rate) for loss in losses for rate in next_rates(tried[loss], direction)
+    ]:
+        for found in train(wanted):
+            tried[found.loss].append(found)
+    return {
+        loss: sorted(rates, key=lambda found: found.learning_rate) for loss, rates in tried.items()
+    }
+
+
+def best_rates(tried: Mapping[str, Sequence[TriedRate]], direction: int) -> dict[str, float]:
+    """The best rate of each loss; a loss that diverged at every rate has none."""
+    best = {loss: best_rate(rates, direction) for loss, rates in tried.items()}
+    return {loss: rate for loss, rate in best.items() if rate is not None}
+
+
+def next_rates(tried: Sequence[TriedRate], direction: int) -> tuple[float, ...]:
     """Rates still to try for one loss: the start of the ladder, then beyond the best end.
 
-    `direction` is +1 when a larger validation value is better and -1 when a smaller one is.
-
-    >>> tried = [Candidate("cross_entropy", rate, 0.5 + 10 * rate) for rate in START]
+    >>> tried = [TriedRate("cross_entropy", rate, 0.5 + 10 * rate) for rate in START]
     >>> next_rates(tried, +1)
     (0.1,)
     """
-    rates = {candidate.learning_rate for candidate in tried}
+    rates = {found.learning_rate for found in tried}
     if not rates:
         return START
     best = best_rate(tried, direction)
@@ -42,11 +60,11 @@ def next_rates(tried: Sequence[Candidate], direction: int) -> tuple[float, ...]:
     return tuple(rate for rate in beside if rate not in rates)
 
 
-def best_rate(tried: Sequence[Candidate], direction: int) -> float | None:
+def best_rate(tried: Sequence[TriedRate], direction: int) -> float | None:
     """The rate with the best validation value, the smaller one on a tie; None if all diverged."""
     scored = [
-        (direction * candidate.validation, -candidate.learning_rate)
-        for candidate in tried
-        if candidate.validation is not None
+        (direction * found.validation, -found.learning_rate)
+        for found in tried
+        if found.validation is not None
     ]
     return -max(scored)[1] if scored else None

@@ -1,14 +1,15 @@
 """The worker process: `python -m taylored.lab.run.worker`, fed by `taylored.lab.run.pool`.
 
 It reads a header line, the arrays and then one trial per line on standard input, and answers with
-one JSON line per trial on standard output. Plain pipes instead of `multiprocessing`: the user's
-script needs no `if __name__ == "__main__"`, nothing is pickled, and when the parent dies, even by
-SIGKILL, the pipe closes and the worker ends itself.
+one JSON line per trial on standard output. These are plain pipes and not `multiprocessing`, so that
+the user's script needs no `if __name__ == "__main__"` and nothing is pickled. When the parent dies,
+even by SIGKILL, the pipe closes and the worker ends itself.
 """
 
 import json
 import os
 import sys
+import time
 from functools import lru_cache
 from math import prod
 from queue import SimpleQueue
@@ -20,7 +21,9 @@ import numpy.typing as npt
 import torch
 
 from taylored.lab.errors import UsageError
-from taylored.lab.protocol import Protocol, TrialSpec
+from taylored.lab.records import from_json, to_json
+from taylored.lab.run.timed_trial import TimedTrial
+from taylored.lab.trial.protocol import Protocol, TrialSpec
 from taylored.lab.trial.train import Parts, make_parts, train_trial
 
 
@@ -30,15 +33,14 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     torch.set_num_threads(1)
-    # The first optimiser of a process imports for two seconds: let it, while the data are read.
+    # The first optimiser of a process imports for two seconds; here the parent still reads data.
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
     requests = sys.stdin.buffer
     line = requests.readline()
     if not line:
         return  # the parent had nothing to run
     header = json.loads(line)
-    fields = header["protocol"]
-    protocol = Protocol(**{**fields, "groups": tuple(fields["groups"])})
+    protocol = from_json(Protocol, header["protocol"])
     features, labels, parts = (_read_array(requests, *array) for array in header["arrays"])
 
     @lru_cache(maxsize=1)
@@ -50,7 +52,10 @@ def main() -> None:
     while True:
         spec = specs.get()
         try:
-            answer: dict[str, object] = {"trial": train_trial(protocol, parts_of(spec.seed), spec)}
+            split = parts_of(spec.seed)
+            start = time.perf_counter()
+            trial = train_trial(protocol, split, spec)
+            answer = to_json(TimedTrial(trial, time.perf_counter() - start))
         except UsageError as error:
             answer = {"error": str(error)}
         except Exception as error:  # the user's loss or model may raise anything
@@ -61,7 +66,7 @@ def main() -> None:
 
 def _receive(requests: IO[bytes], specs: "SimpleQueue[TrialSpec]") -> None:
     for line in requests:
-        specs.put(TrialSpec(**json.loads(line)))
+        specs.put(from_json(TrialSpec, json.loads(line)))
     os._exit(0)  # the parent has closed the pipe or is dead; also in the middle of a trial
 
 

@@ -1,19 +1,21 @@
-"""Test metrics of many labels per sample: average precision, likelihood, calibration."""
+"""Metrics of many labels per sample: average precision and calibration."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from taylored.lab.trial.metrics import ECE_BINS, mean_of, members
+from taylored.lab.data import Group
+from taylored.lab.trial.accuracy import ECE_BINS, group_means, mean_of, numbers_of
 
 
 def average_precisions(scores: Tensor, truth: Tensor) -> Tensor:
     """Average precision of each column; NaN for a column without positives.
 
-    The sum over thresholds of the gain in recall times the precision there, without interpolation:
-    scikit-learn's `average_precision_score` for all labels at once, about ten times as fast, which
-    matters after every epoch. Equal scores share one threshold.
+    It is the sum over thresholds of the gain in recall times the precision there, without
+    interpolation. Equal scores share one threshold. The numbers are those of scikit-learn's
+    `average_precision_score`, for all labels at once and about ten times as fast, which matters
+    because they are computed after every epoch.
 
     Shape:
         scores (N, L); truth (N, L), 0 or 1; returns (L,), float64.
@@ -29,14 +31,12 @@ def average_precisions(scores: Tensor, truth: Tensor) -> Tensor:
     return (hits * precision.gather(1, ends)).sum(1) / hits.sum(1)
 
 
-def precisions(logits: Tensor, truth: Tensor, groups: Sequence[str]) -> dict[str, float | None]:
+def precisions(logits: Tensor, truth: Tensor, groups: Sequence[Group]) -> dict[str, float | None]:
     """Mean average precision over the labels, and inside the head, medium and tail labels."""
     each = average_precisions(logits, truth)
     return {
         "mean_average_precision": mean_of(each),
-        "head": mean_of(each[members(groups, "head")]),
-        "medium": mean_of(each[members(groups, "medium")]),
-        "tail": mean_of(each[members(groups, "tail")]),
+        **group_means(each, groups),
     }
 
 
@@ -60,7 +60,6 @@ def element_calibration(logits: Tensor, truth: Tensor) -> dict[str, float | None
     return {"nll": float(nll), "ece": float(gap.abs().sum() / p.numel())}
 
 
-def precision_list(logits: Tensor, truth: Tensor) -> list[float | None]:
+def precision_list(logits: Tensor, truth: Tensor) -> tuple[float | None, ...]:
     """Average precision of each label as JSON numbers; None for a label without positives."""
-    values = average_precisions(logits, truth).tolist()
-    return [None if value != value else value for value in values]
+    return numbers_of(average_precisions(logits, truth))

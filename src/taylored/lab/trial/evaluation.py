@@ -1,17 +1,18 @@
-"""What is measured on logits, by task."""
+"""The metrics and the scores per class of a task, from logits and labels."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
-from taylored.lab.data import TaskName
+from taylored.lab.data import Group, TaskName
+from taylored.lab.trial.accuracy import accuracies, calibration, recall_list
 from taylored.lab.trial.average_precision import (
     element_calibration,
     micro,
     precision_list,
     precisions,
 )
-from taylored.lab.trial.metrics import accuracies, calibration, recall_list
 
 _LIKELIHOODS = frozenset(("nll", "ece"))
 
@@ -20,11 +21,11 @@ def measure(
     task: TaskName,
     logits: Tensor,
     labels: Tensor,
-    groups: Sequence[str],
+    groups: Sequence[Group],
     link: str,
     wanted: Collection[str],
 ) -> dict[str, float | None]:
-    """The wanted metrics, in that order; what costs more is computed only if it is wanted."""
+    """The wanted metrics, in that order; the costly ones are computed only if they are wanted."""
     if task == "single-label":
         values = accuracies(logits, labels, groups)
         if _LIKELIHOODS.intersection(wanted):
@@ -38,10 +39,16 @@ def measure(
     return {name: values[name] for name in wanted}
 
 
-def per_class(
-    task: TaskName, logits: Tensor, labels: Tensor, num_classes: int
-) -> dict[str, list[float | None] | None]:
+@dataclass(frozen=True)
+class ClassScores:
+    """One number per class: recall, or average precision; the other is None."""
+
+    recall: tuple[float | None, ...] | None = None
+    average_precision: tuple[float | None, ...] | None = None
+
+
+def per_class(task: TaskName, logits: Tensor, labels: Tensor, num_classes: int) -> ClassScores:
     """One number per class, under the name that the task has for it."""
     if task == "single-label":
-        return {"recall": recall_list(logits, labels, num_classes), "average_precision": None}
-    return {"recall": None, "average_precision": precision_list(logits, labels)}
+        return ClassScores(recall=recall_list(logits, labels, num_classes))
+    return ClassScores(average_precision=precision_list(logits, labels))

@@ -1,31 +1,32 @@
-"""How logits become probabilities: softmax for one class, sigmoid for any number of labels."""
+"""The link of a loss: softmax for one class per sample, sigmoid for any number of labels."""
 
 import re
 from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
+from taylored import catalog
 from taylored.lab.data import TaskName
 from taylored.lab.errors import UsageError
 from taylored.lab.trial.user_code import is_reference
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 _OPTION = 'link="sigmoid"'
 
 
-def link_of(loss: Loss, task: TaskName) -> str:
-    """The loss's `link` attribute; without one, what is usual for the task."""
+def link_of(loss: LossFunction, task: TaskName) -> str:
+    """The `link` attribute of the loss; for a loss without one, the usual link of the task."""
     link = getattr(loss, "link", "softmax" if task == "single-label" else "sigmoid")
     if link not in ("softmax", "sigmoid"):
         raise UsageError(f"loss {loss!r}: link must be 'softmax' or 'sigmoid', got {link!r}.")
     return str(link)
 
 
-def require_sigmoid(name: str, loss: Loss, build: Callable[[str], Loss]) -> None:
-    """Refuse a loss that lets labels compete, and name the form of it that does not.
+def require_sigmoid(name: str, loss: LossFunction, build: Callable[[str], LossFunction]) -> None:
+    """Refuse a loss in which labels compete, and suggest the same loss with the sigmoid link.
 
-    `build` makes a loss from its name: a suggestion that cannot be built is not made.
+    `build` makes a loss from its name. A form of the loss is suggested only if it can be built.
     """
     if _independent(name, loss):
         return
@@ -39,14 +40,12 @@ def require_sigmoid(name: str, loss: Loss, build: Callable[[str], Loss]) -> None
     )
 
 
-def _independent(name: str, loss: Loss) -> bool:
-    from taylored import catalog
-
+def _independent(name: str, loss: LossFunction) -> bool:
     possible: Sequence[str] = ("sigmoid",) if is_reference(name) else catalog.spec(name).links
     return "sigmoid" in possible and link_of(loss, "multi-label") == "sigmoid"
 
 
-def _works(form: str, build: Callable[[str], Loss]) -> bool:
+def _works(form: str, build: Callable[[str], LossFunction]) -> bool:
     try:
         return _independent(form, build(form))
     except UsageError:
@@ -54,7 +53,7 @@ def _works(form: str, build: Callable[[str], Loss]) -> bool:
 
 
 def _sigmoid_forms(name: str) -> list[str]:
-    """Ways to write a loss with the sigmoid link; not all of them exist for every loss."""
+    """Ways to write the loss with the sigmoid link; for some losses some of them do not exist."""
     forms = [
         re.sub(r"(?<!\w)cross_entropy\b(\(\))?", "binary_cross_entropy", name),
         re.sub(r"""link=["']softmax["']""", _OPTION, name),

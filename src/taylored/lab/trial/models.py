@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from math import log, prod
-from typing import Final, Literal
+from typing import Final
 
 import torch
 from torch import nn
 
-from taylored.lab.data import TaskName
+from taylored.lab.data import Kind, TaskName
 from taylored.lab.errors import UsageError
 from taylored.lab.trial.user_code import is_reference, load_reference
 from taylored.layers import CosineClassifier
@@ -15,11 +15,11 @@ from taylored.layers import CosineClassifier
 _FOR_IMAGES: Final = ("cnn", "grid_cnn")
 
 
-def choose_model(model: str, kind: Literal["vector", "image"], task: TaskName) -> str:
+def choose_model(model: str, kind: Kind, task: TaskName) -> str:
     """The model to use: `auto` means an MLP for vectors and a small CNN for images.
 
-    For many labels per image it is the CNN that still knows where things are: averaged over
-    quarters of the image, as for one class, hundreds of labels cannot be told apart.
+    The CNN for one class averages over quarters of the image. Hundreds of labels cannot be told
+    apart from such averages, so that many labels per image get a CNN that keeps a finer grid.
     """
     if model == "auto":
         images = "cnn" if task == "single-label" else "grid_cnn"
@@ -45,11 +45,11 @@ def build_model(
     """A fresh model with random weights from torch's global generator.
 
     `input_shape` is the shape of one sample: (features,) or (channels, height, width). With a
-    `positive_share`, for losses of the sigmoid link, the built-in models first predict that
+    `positive_share`, for losses of the sigmoid link, the built-in models start by predicting that
     probability for every class (Lin et al., Focal Loss for Dense Object Detection, ICCV 2017,
-    section 4.1): else they spend a short training on learning that nearly every class is absent.
-    With the "cosine" `head` their last layer is a `CosineClassifier`. Your own model is taken as it
-    is.
+    section 4.1). Without it, a short training is spent on learning that nearly every class is
+    absent. With the "cosine" `head` their last layer is a `CosineClassifier`. Your own model stays
+    as it is.
     """
     if is_reference(model):
         return _own_model(model, input_shape, num_classes)

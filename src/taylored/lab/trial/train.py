@@ -1,7 +1,9 @@
-"""Train and test one loss once: a pure function of protocol, data, split, loss, seed and rate."""
+"""Train and test one loss once.
+
+A trial is a pure function of protocol, data, split, loss, seed and learning rate.
+"""
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,17 +12,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from taylored.lab.data import Labels
-from taylored.lab.protocol import WEIGHT_DECAY, Protocol, TrialSpec, streams
+from taylored.lab.data import TEST, TRAIN, VALIDATION, Labels
+from taylored.lab.results import TrialResult, validation_key
 from taylored.lab.tasks import TASKS
 from taylored.lab.trial.build_loss import announce, build_loss, head_of, scaled
 from taylored.lab.trial.evaluation import measure, per_class
-from taylored.lab.trial.links import Loss, link_of
+from taylored.lab.trial.links import LossFunction, link_of
 from taylored.lab.trial.models import build_model
-from taylored.lab.trial.record import Trial, diverged
+from taylored.lab.trial.protocol import WEIGHT_DECAY, Protocol, TrialSpec, streams
 from taylored.lab.trial.watched_loss import WatchedLoss
 
-_EVALUATION_ROWS = 2048  # large enough to be fast, small enough for the cache
+_EVALUATION_ROWS = 2048  # rows at once: enough to be fast, few enough for the cache
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ def make_parts(
     labels: Labels,
     part: npt.NDArray[np.int8],
 ) -> Parts:
-    """Split by `part` (0 train, 1 validation, 2 test) and standardise per feature or channel."""
-    train = features[part == 0]
+    """Split the rows by their part number and standardise per feature or channel."""
+    train = features[part == TRAIN]
     axes = (0, *range(2, features.ndim))  # images: one mean for each channel
     mean = train.mean(axis=axes, keepdims=True, dtype=np.float64)
     deviation = train.std(axis=axes, keepdims=True, dtype=np.float64)
@@ -62,20 +64,19 @@ def make_parts(
 
     def build(number: int) -> Part:
         rows = part == number
-        scaled = ((features[rows] - mean) / deviation).astype(np.float32)
-        return Part(torch.tensor(scaled), torch.tensor(labels[rows], dtype=target))
+        standard = ((features[rows] - mean) / deviation).astype(np.float32)
+        return Part(torch.tensor(standard), torch.tensor(labels[rows], dtype=target))
 
-    return Parts(build(0), build(1), build(2))
+    return Parts(build(TRAIN), build(VALIDATION), build(TEST))
 
 
-def train_trial(protocol: Protocol, parts: Parts, spec: TrialSpec) -> Trial:
+def train_trial(protocol: Protocol, parts: Parts, spec: TrialSpec) -> TrialResult:
     """Train with AdamW and cosine decay, choose the epoch on validation, measure on test."""
-    start = time.perf_counter()
     num_classes = len(protocol.groups)
     source = streams(protocol.seed, spec.seed, spec.role)
     torch.manual_seed(source.weights)
     task = TASKS[protocol.task]
-    counts = _counts(parts.train.labels, num_classes)
+    counts = _class_counts(parts.train.labels, num_classes)
     loss = build_loss(spec.loss, counts, len(parts.train.labels))
     link = link_of(loss, task.name)
     share = sum(counts) / len(parts.train.labels) / num_classes if link == "sigmoid" else None
@@ -90,22 +91,29 @@ def train_trial(protocol: Protocol, parts: Parts, spec: TrialSpec) -> Trial:
         best_epoch = _fit(protocol, parts, spec, model, loss, watched, source.batches, curve)
         logits = scaled(loss, _logits(model, parts.test.features))
     except _Diverged:
-        return diverged(spec, task.metrics, curve, time.perf_counter() - start)
+        return TrialResult(
+            spec.loss,
+            spec.role,
+            spec.seed,
+            spec.learning_rate,
+            status="diverged",
+            metrics=dict.fromkeys(task.metrics),
+            curve=tuple(curve),
+        )
     labels = parts.test.labels
-    lists = per_class(task.name, logits, labels, num_classes)
-    return Trial(
-        loss=spec.loss,
-        role=spec.role,
-        seed=spec.seed,
-        learning_rate=spec.learning_rate,
-        best_epoch=best_epoch,
-        metrics=measure(task.name, logits, labels, protocol.groups, link, task.metrics),
-        recall=lists["recall"],
-        average_precision=lists["average_precision"],
-        gradient_ratio=watched.ratio(),
-        curve=curve,
+    scores = per_class(task.name, logits, labels, num_classes)
+    return TrialResult(
+        spec.loss,
+        spec.role,
+        spec.seed,
+        spec.learning_rate,
         status="ok",
-        seconds=time.perf_counter() - start,
+        metrics=measure(task.name, logits, labels, protocol.groups, link, task.metrics),
+        curve=tuple(curve),
+        best_epoch=best_epoch,
+        recall=scores.recall,
+        average_precision=scores.average_precision,
+        gradient_ratio=tuple(watched.ratio()),
     )
 
 
@@ -114,15 +122,18 @@ def _fit(
     parts: Parts,
     spec: TrialSpec,
     model: nn.Module,
-    loss: Loss,
+    loss: LossFunction,
     watched: WatchedLoss,
     batch_seed: int,
     curve: list[dict[str, float]],
 ) -> int:
-    """Train, append one entry an epoch to `curve`, leave the model at the best epoch."""
+    """Train; append one entry per epoch to `curve`; leave the model as it was at the best epoch.
+
+    The entries of a training that diverges are kept, therefore `curve` is an argument.
+    """
     rows = len(parts.train.labels)
     size = min(protocol.batch_size, rows)
-    steps = rows // size  # an incomplete batch is left out; the next permutation has its rows
+    steps = rows // size  # the rows of an incomplete batch come up again in the next epochs
     parameters = [*model.parameters()]
     if isinstance(loss, nn.Module):
         loss.train()
@@ -154,25 +165,27 @@ def _fit(
         entry = _validate(protocol, model, loss, parts.validation)
         ratios = watched.end_epoch()
         curve.append({"epoch": epoch, "train_loss": total / steps, **entry, **ratios})
-        score = entry[f"validation_{protocol.primary_metric}"]
+        score = entry[validation_key(protocol.primary_metric)]
         score *= TASKS[protocol.task].metrics[protocol.primary_metric].direction
-        # On a tie the later epoch: its learning rate is lower and its weights are settled.
+        # On a tie the later epoch wins: its learning rate is lower and its weights have settled.
         if score >= best_score:
             best_epoch, best_score, best_state = epoch, score, _copy(model)
     model.load_state_dict(best_state)
     return best_epoch
 
 
-def _validate(protocol: Protocol, model: nn.Module, loss: Loss, part: Part) -> dict[str, float]:
+def _validate(
+    protocol: Protocol, model: nn.Module, loss: LossFunction, part: Part
+) -> dict[str, float]:
     logits = scaled(loss, _logits(model, part.features))
     wanted = dict.fromkeys((*TASKS[protocol.task].followed, protocol.primary_metric))
     link = link_of(loss, protocol.task)
     values = measure(protocol.task, logits, part.labels, protocol.groups, link, wanted)
-    return {f"validation_{name}": value for name, value in values.items() if value is not None}
+    return {validation_key(name): value for name, value in values.items() if value is not None}
 
 
-def _counts(labels: Tensor, num_classes: int) -> list[int]:
-    """Samples per class, positives per label."""
+def _class_counts(labels: Tensor, num_classes: int) -> list[int]:
+    """Samples per class; for multi-label data, positives per label."""
     if labels.dim() == 2:
         return [int(count) for count in labels.sum(0).tolist()]
     return [int(count) for count in torch.bincount(labels, minlength=num_classes).tolist()]

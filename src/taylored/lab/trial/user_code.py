@@ -1,4 +1,4 @@
-"""Import of the user's own `module:attribute`, and the hash by which resume notices a change."""
+"""Import `module:attribute` of the user, and hash its source so that resume notices a change."""
 
 import importlib
 import re
@@ -44,8 +44,8 @@ def source_hash(text: str) -> str:
 
 def _import(text: str, module_name: str) -> ModuleType:
     here = str(Path.cwd())
-    # First while importing, so that the user's file wins over an installed module of that name;
-    # last afterwards, so that it cannot replace a module that a library imports later.
+    # The folder is first while importing, so that the user's file wins over an installed module of
+    # that name. It is last afterwards, so that no file in it replaces what a library imports later.
     sys.path.insert(0, here)
     try:
         return importlib.import_module(module_name)

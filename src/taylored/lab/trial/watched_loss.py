@@ -1,4 +1,4 @@
-"""The gradient ratio of every class during a training: who is pushed up, who only down."""
+"""Count the gradient ratio of every class while a model trains."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -7,24 +7,27 @@ import torch
 from torch import Tensor
 
 from taylored.core.engine.gradient_tap import Watch
-from taylored.lab.trial.links import Loss
+from taylored.lab.data import GROUPS, Group
+from taylored.lab.results import ratio_key
+from taylored.lab.trial.links import LossFunction
 from taylored.monitor import GradientRatio
 
 
 class WatchedLoss:
     """A loss whose gradient on the logits is counted, epoch by epoch.
 
-    It is counted when the training step computes it: `GradientRatio`, which cannot know whether
-    there will be a backward, asks for it a second time, an eighth of a step of a small model.
+    The gradient is counted in the backward of the training step. `GradientRatio` cannot know
+    whether there will be a backward, so it computes the gradient a second time, which costs an
+    eighth of a step of a small model.
     """
 
-    def __init__(self, loss: Loss, groups: Sequence[str]) -> None:
+    def __init__(self, loss: LossFunction, groups: Sequence[Group]) -> None:
         self._loss = loss
         self._monitor = GradientRatio(loss, num_classes=len(groups), groups=groups)
         self._sums = torch.zeros(2, len(groups))
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The loss; its backward is what counts."""
+        """The loss, with a hook that counts the gradient in its backward."""
         value = self._loss(logits, target)
         logits.register_hook(partial(self._count, target))
         return value
@@ -43,9 +46,8 @@ class WatchedLoss:
         held = self._monitor.indicator
         self._sums += torch.stack([held.positive, held.negative])
         self._monitor.reset()
-        named = {name.replace("/", "_"): value for name, value in scalars.items()}
-        groups = ("gradient_ratio_head", "gradient_ratio_medium", "gradient_ratio_tail")
-        return {name: named[name] for name in groups if name in named}
+        named = {group: scalars.get(f"gradient_ratio/{group}") for group in GROUPS}
+        return {ratio_key(group): value for group, value in named.items() if value is not None}
 
     def ratio(self) -> list[float]:
         """Ratio of each class over all epochs so far."""

@@ -5,8 +5,6 @@ differences are not independent. A plain t-test would then find differences that
 corrected resampled t-test adds ``n_test / n_train`` to the ``1 / n`` in the variance of the mean.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

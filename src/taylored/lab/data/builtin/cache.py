@@ -1,4 +1,4 @@
-"""Parsed built-in data, kept in the user's cache folder."""
+"""The cache of parsed built-in data, in the user's cache folder."""
 
 import os
 import tempfile
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from taylored.lab.data.formats.archive import ArchiveError, read_archive
 from taylored.lab.data.optional import require
 
-Arrays = dict[str, npt.NDArray[Any]]
+NamedArrays = dict[str, npt.NDArray[Any]]
 
 
 def cache_folder() -> Path:
@@ -27,14 +27,15 @@ def cache_folder() -> Path:
 def cached(
     name: str,
     keys: Sequence[str],
-    build: Callable[[], Arrays],
-    check: Callable[[Arrays], None],
+    build: Callable[[], NamedArrays],
+    check: Callable[[NamedArrays], None],
     report: Callable[[str], None],
-) -> Arrays:
+) -> NamedArrays:
     """The arrays `keys` stored as `name`, or those of `build()`, which are then stored.
 
-    A file that cannot be read or that `check` refuses (ValueError, KeyError) is built again. A
-    folder that cannot be written costs the next start some seconds, so it is reported, not raised.
+    A file that cannot be read, or that `check` refuses with a ValueError or KeyError, is built
+    again. A folder that cannot be written is reported and not an error: the next start only takes
+    some seconds longer.
     """
     file = cache_folder() / f"{name}.npz"
     if file.exists():
@@ -54,7 +55,7 @@ def cached(
     return arrays
 
 
-def _write(file: Path, arrays: Arrays) -> None:
+def _write(file: Path, arrays: NamedArrays) -> None:
     """Write beside the target and rename, so that no reader ever sees half a file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{file.stem}-", suffix=".tmp", dir=file.parent)

@@ -1,4 +1,4 @@
-"""Handwritten digits made long-tailed."""
+"""Handwritten digits, thinned to a long tail."""
 
 import numpy as np
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from taylored.lab.data.assemble import RawData
 from taylored.lab.data.builtin import kanjivg_package as package
-from taylored.lab.data.builtin.cache import Arrays, cached
+from taylored.lab.data.builtin.cache import NamedArrays, cached
 from taylored.lab.data.builtin.svg_path import cubics, sample_evenly
 
 NAME = "kanjivg-strokes"
@@ -81,7 +81,7 @@ def stroke_features(paths: list[str]) -> npt.NDArray[np.float32]:
     return both.reshape(len(paths), 4 * POINTS).astype(np.float32)
 
 
-def _parse(found: Distribution, report: Callable[[str], None]) -> Arrays:
+def _parse(found: Distribution, report: Callable[[str], None]) -> NamedArrays:
     drawn = package.drawings(found, report)
     strokes = [pair for _, text in drawn for pair in _STROKE.findall(text)]
     types = [kind for kind, _ in strokes]
@@ -95,7 +95,7 @@ def _parse(found: Distribution, report: Callable[[str], None]) -> Arrays:
     }
 
 
-def _check(arrays: Arrays) -> None:
+def _check(arrays: NamedArrays) -> None:
     """Refuse a cached file that is not what `_parse` returns."""
     features = package.typed(arrays, "features", np.float32)
     labels = package.typed(arrays, "labels", np.int64)

@@ -1,8 +1,8 @@
 """Components of Chinese characters: many labels per image, with the tail of the script.
 
-KanjiVG groups the strokes of a character into the elements it is made of, and those again. Which
-elements an image contains is a multi-label problem like that of photographs with many objects: a
-mouth is in a quarter of all characters, most elements are in a handful.
+KanjiVG groups the strokes of a character into the elements that it is made of, and the strokes of
+an element into smaller ones. To find the elements in an image is a multi-label problem like finding
+the objects in a photograph: a mouth is in a quarter of all characters, most elements in a handful.
 """
 
 import re
@@ -14,7 +14,7 @@ import numpy as np
 
 from taylored.lab.data.assemble import RawData
 from taylored.lab.data.builtin import kanjivg_package as package
-from taylored.lab.data.builtin.cache import Arrays, cached
+from taylored.lab.data.builtin.cache import NamedArrays, cached
 from taylored.lab.data.builtin.raster import BLACK, rasterise
 from taylored.lab.data.builtin.svg_path import cubics
 
@@ -66,7 +66,7 @@ def load_components(report: Callable[[str], None]) -> RawData:
     )
 
 
-def _parse(found: Distribution, report: Callable[[str], None]) -> Arrays:
+def _parse(found: Distribution, report: Callable[[str], None]) -> NamedArrays:
     drawn = [
         (elements, text)
         for character, text in package.drawings(found, report)
@@ -89,7 +89,7 @@ def _parse(found: Distribution, report: Callable[[str], None]) -> Arrays:
     return {"pixels": pixels, "labels": labels, "class_names": np.array(names)}
 
 
-def _check(arrays: Arrays) -> None:
+def _check(arrays: NamedArrays) -> None:
     """Refuse a cached file that is not what `_parse` returns."""
     pixels = package.typed(arrays, "pixels", np.uint8)
     labels = package.typed(arrays, "labels", np.int8)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy.typing as npt
 
-from taylored.lab.data.builtin.cache import Arrays
+from taylored.lab.data.builtin.cache import NamedArrays
 from taylored.lab.data.errors import DataError
 from taylored.lab.data.optional import missing
 
@@ -51,7 +51,7 @@ def drawings(package: Distribution, report: Callable[[str], None]) -> list[tuple
     return [(chr(int(file.name[:5], 16)), file.read_text("utf-8")) for file in files]
 
 
-def typed(arrays: Arrays, key: str, dtype: type[Any]) -> npt.NDArray[Any]:
+def typed(arrays: NamedArrays, key: str, dtype: type[Any]) -> npt.NDArray[Any]:
     """One of the arrays, or ValueError: a cached file may hold anything."""
     array = arrays[key]
     if array.dtype != dtype:

@@ -1,6 +1,7 @@
-"""Pen strokes as grey pixels, with the same bits on every machine.
+"""Draw pen strokes as grey pixels, with the same bits on every machine.
 
-No drawing library: their antialiasing changes between versions, and with it every number of a run.
+No drawing library is used: its antialiasing would change between versions, and with it every number
+of a run.
 """
 
 from collections.abc import Sequence

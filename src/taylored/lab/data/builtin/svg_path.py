@@ -57,8 +57,8 @@ def sample_evenly(curves: npt.NDArray[np.float64], points: int) -> npt.NDArray[n
     """`points` points at equal arc lengths on each path, both ends included.
 
     All paths have the same number of curves. Only elementwise IEEE arithmetic and running sums
-    along one path are used (no BLAS, no `hypot`, no `np.interp`, which compilers may fuse), so a
-    path gets the same bits on every machine and in every company.
+    along one path are used (no BLAS, no `hypot`, no `np.interp`, which compilers may fuse). So a
+    path gives the same bits on every machine, whatever paths are sampled beside it.
 
     Shape:
         curves (P, S, 8); returns (P, points, 2).

@@ -10,7 +10,7 @@ from taylored.lab.data.assemble import RawData
 from taylored.lab.data.checks import some
 from taylored.lab.data.dataset import TEST, TRAIN, VALIDATION
 from taylored.lab.data.errors import DataError
-from taylored.lab.data.formats.pixels import SIZE, decode
+from taylored.lab.data.formats.pixels import IMAGE_SIZE, decode
 
 _SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 _PARTS = {
@@ -46,7 +46,7 @@ def load_images(folder: Path, report: Callable[[str], None]) -> RawData:
             f"{folder}: no images. Expected one folder per class, as in "
             f"{folder / 'cat' / '1.png'}, with files ending in {', '.join(sorted(_SUFFIXES))}"
         )
-    # Classes whose folder is empty stay in the list: they are dropped later, and said.
+    # Classes whose folder is empty stay in the list, so that `assemble` lists them as left out.
     class_names = tuple(sorted({shelf.class_name for shelf in shelves}))
     number = {class_name: index for index, class_name in enumerate(class_names)}
     features = decode([file for file, _ in files], report)
@@ -63,7 +63,7 @@ def load_images(folder: Path, report: Callable[[str], None]) -> RawData:
         source=f"folder of images {name}",
         licence="not stated (own data)",
         description=(
-            f"{len(files):,} images from {name}, each resized to {SIZE}x{SIZE} pixels "
+            f"{len(files):,} images from {name}, each resized to {IMAGE_SIZE}x{IMAGE_SIZE} pixels "
             f"(proportions not kept), {features.shape[1]} channels, values 0 .. 1."
         ),
         citation="",

@@ -1,0 +1,48 @@
+"""Budgets: how many seeds and optimiser steps a run spends, and the epochs that follow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+from taylored.lab.data import TaskName
+from taylored.lab.results import Budget
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What a budget spends: the number of seeds, and optimiser steps per trial."""
+
+    seeds: int
+    steps: int
+
+
+# A step on many labels costs several times that on one class.
+BUDGETS: Final[Mapping[TaskName, Mapping[Budget, Spending]]] = {
+    "single-label": {
+        "default": Spending(seeds=5, steps=2200),
+        "quick": Spending(seeds=3, steps=740),
+    },
+    "multi-label": {
+        "default": Spending(seeds=5, steps=1300),
+        "quick": Spending(seeds=3, steps=600),
+    },
+}
+_LARGEST_BATCH: Final[Mapping[TaskName, int]] = {"single-label": 256, "multi-label": 64}
+
+
+def batch_size_for(train_rows: int, task: TaskName) -> int:
+    """A power of two from 16 to 256, small enough for about 20 batches in an epoch.
+
+    For multi-label data it is at most 64: every row teaches all labels, so the number of steps
+    matters more than the number of rows in each.
+    """
+    size = _LARGEST_BATCH[task]
+    while size > 16 and train_rows / size < 20:
+        size //= 2
+    return size
+
+
+def epochs_for(train_rows: int, batch_size: int, steps: int) -> int:
+    """Number of epochs that spends about `steps` optimiser steps: between 2 and 100."""
+    return max(2, min(100, round(steps / ceil(train_rows / batch_size))))
