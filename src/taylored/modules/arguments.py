@@ -65,6 +65,6 @@ def class_signature(fields: Mapping[str, Field]) -> inspect.Signature:
                 default=kinds.empty if field.default is REQUIRED else field.default,
                 annotation=field.annotation,
             )
-            for name, field in sorted(fields.items(), key=lambda item: not item[1].by_position)
+            for name, field in fields.items()
         ]
     )

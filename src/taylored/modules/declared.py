@@ -40,8 +40,11 @@ class DeclaredModule(nn.Module):
         for base in cls.__mro__[1:]:
             inherited: dict[str, Field] = vars(base).get("_fields", {})
             found = {**found, **{k: v for k, v in inherited.items() if k not in found}}
-        # Own parameters come first, the shared vocabulary after them.
-        cls._fields = dict(sorted(found.items(), key=lambda item: item[1].about.shared))
+        # What is given by position comes first, the shared vocabulary last.
+        ordered = sorted(
+            found.values(), key=lambda field: (not field.by_position, field.about.shared)
+        )
+        cls._fields = {field.name: field for field in ordered}
         cls.__signature__ = _OfTheClass(class_signature(cls._fields))  # type: ignore[attr-defined]
 
     def __init__(self, *given: Any, **named: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import textwrap
@@ -72,11 +73,12 @@ def append(target: Any, name: str, body: str) -> None:
 def _section(name: str, body: str) -> str:
     """A section of a docstring, wrapped; where it is a list, each item hangs."""
     hanging = "        " if name in _LISTS else "    "
-    lines = [
-        textwrap.fill(item, _WIDTH, initial_indent="    ", subsequent_indent=hanging)
-        for item in body.split("\n")
-    ]
-    return "\n".join([f"{name}:", *lines])
+    return "\n".join([f"{name}:", *(_wrapped(item, hanging) for item in body.split("\n"))])
+
+
+@functools.cache  # a class and its function say the same
+def _wrapped(text: str, hanging: str) -> str:
+    return textwrap.fill(text, _WIDTH, initial_indent="    ", subsequent_indent=hanging)
 
 
 def _argument(field: Field) -> str:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from taylored.core.checks import fail
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import sigmoid_kind
 from taylored.core.plan.options import Options
-from taylored.losses.as_loss import as_loss
-from taylored.losses.long_tail.reweighting import ReweightingLoss, weighted
-from taylored.modules.field import positional
+from taylored.losses.long_tail.reweighting import Beta, ReweightingLoss, weighted
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
 
@@ -47,25 +45,7 @@ class ClassBalancedLoss(ReweightingLoss):
         tensor(1.8648)
     """
 
-    loss: Annotated[
-        nn.Module,
-        About(
-            "the loss to weight; it is copied",
-            domain="a loss without a `weight` of its own; torch's CrossEntropyLoss and "
-            "BCEWithLogitsLoss too",
-            fixed=True,
-            convert=as_loss,
-        ),
-    ] = positional(kw_only=False)
-    beta: Annotated[
-        float,
-        About(
-            "reach of the effective number, 1 / (1 - beta); raising it favours rare classes",
-            within="[0, 1]",
-            fix="0.9, 0.99, 0.999 and 0.9999 are the published choices",
-            search=(0.9, 0.99999, "log"),
-        ),
-    ] = 0.999
+    beta: Beta = 0.999
     weighting: Annotated[
         Literal["sample", "class"],
         About("sigmoid link: weigh a sample's whole row, or each class column"),

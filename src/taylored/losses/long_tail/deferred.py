@@ -8,9 +8,7 @@ import torch
 from torch import nn
 
 from taylored.core.plan.options import Options
-from taylored.losses.as_loss import as_loss
-from taylored.losses.long_tail.reweighting import ReweightingLoss, weighted
-from taylored.modules.field import positional
+from taylored.losses.long_tail.reweighting import Beta, ReweightingLoss, weighted
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
 
@@ -57,25 +55,7 @@ class DeferredReweightingLoss(ReweightingLoss):
     Inference: the rule of the wrapped loss; the weights belong to training.
     """
 
-    loss: Annotated[
-        nn.Module,
-        About(
-            "the loss to re-weight; it is copied",
-            domain="a loss without a `weight` of its own; torch's CrossEntropyLoss and "
-            "BCEWithLogitsLoss too",
-            fixed=True,
-            convert=as_loss,
-        ),
-    ] = positional(kw_only=False)
-    beta: Annotated[
-        float,
-        About(
-            "reach of the effective number, 1 / (1 - beta); raising it favours rare classes",
-            within="[0, 1]",
-            fix="0.9, 0.99, 0.999 and 0.9999 are the published choices",
-            search=(0.9, 0.99999, "log"),
-        ),
-    ] = 0.9999
+    beta: Beta = 0.9999
     start: Annotated[
         float,
         About(

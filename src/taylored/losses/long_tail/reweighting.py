@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail
 from taylored.core.class_counts import effective_number_weights
 from taylored.core.plan.options import Options
+from taylored.losses.as_loss import as_loss
+from taylored.modules.field import positional
 from taylored.modules.module import Loss, parameters_of
+from taylored.modules.parameter import About
 from taylored.modules.vocabulary import Counts
 from taylored.modules.wrapper import WrapperLoss
+
+Beta = Annotated[
+    float,
+    About(
+        "reach of the effective number, 1 / (1 - beta); raising it favours rare classes",
+        within="[0, 1]",
+        fix="0.9, 0.99, 0.999 and 0.9999 are the published choices",
+        search=(0.9, 0.99999, "log"),
+    ),
+]
 
 
 class ReweightingLoss(WrapperLoss):
     """A loss around another one that has no class weights yet."""
 
+    loss: Annotated[
+        nn.Module,
+        About(
+            "the loss to weight; it is copied",
+            domain="a loss without a `weight` of its own; torch's CrossEntropyLoss and "
+            "BCEWithLogitsLoss too",
+            fixed=True,
+            convert=as_loss,
+        ),
+    ] = positional(kw_only=False)
     counts: Counts
 
     def setup(self) -> None:
