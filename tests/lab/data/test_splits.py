@@ -17,6 +17,8 @@ from taylored.lab.data import (
     load,
     make_split,
 )
+from taylored.lab.data.dataset import TEST, TRAIN, VALIDATION
+from taylored.lab.data.splits import _draw, _held_out
 
 CARD = DatasetCard("here", "none", "", "", 1, 1, 1, 1)
 
@@ -173,3 +175,18 @@ def test_fingerprint_ignores_name_card_and_memory_layout() -> None:
 def test_dataset_checks_its_own_shapes(change: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(DataError, match=message):
         replace(dataset([6, 5]), **change)
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_the_split_is_what_a_look_at_every_class_gives(seed: int) -> None:
+    labels = np.random.default_rng(seed).zipf(1.5, 3000) % 40
+    labels[labels == 11] = 12  # a class without samples
+    generator = np.random.Generator(np.random.PCG64(seed))
+    expected = np.full(len(labels), TRAIN)
+    for label in range(41):
+        rows = np.flatnonzero(labels == label)
+        rows = rows[np.argsort(generator.random(len(rows)), kind="stable")]
+        test, validation = _held_out(len(rows))
+        expected[rows[:test]] = TEST
+        expected[rows[test : test + validation]] = VALIDATION
+    assert np.array_equal(_draw(labels, 41, seed), expected)
