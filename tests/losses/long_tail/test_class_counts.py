@@ -47,7 +47,7 @@ from taylored import (
     vector_scaling_loss,
 )
 
-each_loss = pytest.mark.parametrize("text", USING_COUNTS)
+each_loss = pytest.mark.parametrize("name", USING_COUNTS)
 
 BY_ITSELF = [
     checks.check_logit_adjusted_by_hand,
@@ -81,8 +81,8 @@ def test_nothing_to_learn(text: str) -> None:
 
 
 @each_loss
-def test_zero_counts(text: str) -> None:
-    checks.check_zero_counts(text)
+def test_zero_counts(name: str) -> None:
+    checks.check_zero_counts(name)
 
 
 # --- what they are for --------------------------------------------------------------------------
@@ -210,8 +210,8 @@ def test_functions_are_their_modules(module: nn.Module, function: Callable, opti
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_predictions_are_the_softmax_of_plain_logits(dtype: torch.dtype) -> None:
-    for text in ("logit_adjusted", "balanced_softmax", "vector_scaling", "seesaw"):
-        loss = with_counts(text, COUNTS)
+    for name in ("logit_adjusted", "balanced_softmax", "vector_scaling", "seesaw"):
+        loss = with_counts(name, COUNTS)
         for logits in (draw(5, C, dtype=dtype), draw(5, C, 2, 3, dtype=dtype)):
             found = loss.predict(logits)
             assert found.dtype == torch.float32
@@ -248,11 +248,11 @@ def test_ldam_says_that_it_has_no_series() -> None:
 
 
 @each_loss
-def test_logits_and_targets_are_not_changed(text: str) -> None:
+def test_logits_and_targets_are_not_changed(name: str) -> None:
     logits, target = draw(6, C), classes(6)
     target[0] = -100
     kept, kept_target = logits.clone(), target.clone()
-    value_and_gradient(with_counts(text, COUNTS), logits, target)
+    value_and_gradient(with_counts(name, COUNTS), logits, target)
     assert torch.equal(logits, kept)
     assert torch.equal(target, kept_target)
 

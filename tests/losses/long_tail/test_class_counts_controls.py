@@ -23,7 +23,6 @@ from taylored.losses.long_tail import (
     seesaw,
     vector_scaling,
 )
-from taylored.modules import class_axis
 
 INDEX = (7, 5)
 ADJUSTED = Case("logit_adjusted(tau=1.7, label_smoothing=0.1)", "index", INDEX)
@@ -64,7 +63,7 @@ def logarithm_of_nothing(patch: pytest.MonkeyPatch) -> None:
         amounts = torch.as_tensor(counts, dtype=torch.float64)
         return torch.log(amounts / amounts.sum()).to(dtype or torch.get_default_dtype())
 
-    for module in (balanced_softmax, seesaw, class_axis):
+    for module in (balanced_softmax, seesaw):
         patch.setattr(module, "log_prior", plain)
 
 
@@ -203,49 +202,54 @@ def counts_that_are_not_saved(patch: pytest.MonkeyPatch) -> None:
 def weights_from_the_start(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         deferred.DeferredReweightingLoss,
-        "progress",
-        lambda self, fraction: self.loss.weight.copy_(self.weights),
+        "_choose",
+        lambda self: self.current.copy_(self.weights),
     )
 
 
 @fault(checks.check_deferred_resumes)
 def progress_that_is_not_saved(patch: pytest.MonkeyPatch) -> None:
-    original = deferred.DeferredReweightingLoss.__init__
+    original = deferred.DeferredReweightingLoss.setup
 
-    def forgetful(self, *arguments, **options) -> None:
-        original(self, *arguments, **options)
-        self.loss._non_persistent_buffers_set.add("weight")
+    def forgetful(self) -> None:
+        original(self)
+        self._non_persistent_buffers_set.add("fraction")
 
-    patch.setattr(deferred.DeferredReweightingLoss, "__init__", forgetful)
+    patch.setattr(deferred.DeferredReweightingLoss, "setup", forgetful)
+
+
+@fault(checks.check_deferred_resumes)
+def progress_that_is_loaded_and_not_acted_on(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(deferred, "_in_the_loaded_state", lambda loss, keys: None)
 
 
 @fault(checks.check_deferred_follows_the_module)
 def weights_kept_outside_of_the_module(patch: pytest.MonkeyPatch) -> None:
-    """Progress writes into the tensor that the inner loss was given when it was made."""
-    first: dict[int, Tensor] = {}
-    original = deferred.DeferredReweightingLoss.__init__
+    """Progress writes into the tensor that the loss had when it was made."""
+    first: dict[str, Tensor] = {}
+    original = deferred.DeferredReweightingLoss.derive
 
-    def remembering(self, *arguments, **options) -> None:
-        original(self, *arguments, **options)
-        first["weight"] = self.loss.weight
+    def remembering(self) -> None:
+        original(self)
+        first["weights"] = self.current
 
-    patch.setattr(deferred.DeferredReweightingLoss, "__init__", remembering)
+    patch.setattr(deferred.DeferredReweightingLoss, "derive", remembering)
     patch.setattr(
         deferred.DeferredReweightingLoss,
-        "progress",
-        lambda self, fraction: first.get("weight", self.loss.weight).copy_(self.weights),
+        "_choose",
+        lambda self: first.get("weights", self.current).copy_(self.weights),
     )
 
 
 @fault(checks.check_no_recompilation)
 def weights_that_change_places(patch: pytest.MonkeyPatch) -> None:
-    original = deferred.DeferredReweightingLoss.progress
+    original = deferred.DeferredReweightingLoss._choose
 
-    def moving(self, fraction: float) -> None:
-        self.loss.weight = self.loss.weight.clone()
-        original(self, fraction)
+    def moving(self) -> None:
+        self.current = self.current.clone()
+        original(self)
 
-    patch.setattr(deferred.DeferredReweightingLoss, "progress", moving)
+    patch.setattr(deferred.DeferredReweightingLoss, "_choose", moving)
 
 
 @fault(checks.check_cosine_zeros)

@@ -20,6 +20,7 @@ from taylored.core.state import gradient_indicator
 from taylored.core.state.gradient_indicator import GradientIndicator, GradientSums
 from taylored.core.terms.term import Term
 from taylored.losses.long_tail import equalized_focal, softmax_eql
+from taylored.modules import module as loss_module
 
 SOFTMAX, SIGMOID, FOCAL, QUALITY = PLAIN
 # Hard targets only: the rare classes stay without a gradient for some steps.
@@ -212,19 +213,19 @@ def collected_in_backward(patch: pytest.MonkeyPatch) -> None:
         input.register_hook(collect)
         return loss
 
-    patch.setattr(softmax_eql, "p_t_loss", hooked)
+    patch.setattr(loss_module, "p_t_loss", hooked)
 
 
 @fault(checks.check_logits_untouched, SOFTMAX)
 def the_bias_is_added_in_place(patch: pytest.MonkeyPatch) -> None:
-    original = softmax_eql.p_t_loss
+    original = loss_module.p_t_loss
 
     def counted(input: Tensor, *rest: Any) -> Tensor:
         with torch.no_grad():
             input.add_(0.1)
         return original(input, *rest)
 
-    patch.setattr(softmax_eql, "p_t_loss", counted)
+    patch.setattr(loss_module, "p_t_loss", counted)
 
 
 @fault(checks.check_double_forward, SIGMOID)

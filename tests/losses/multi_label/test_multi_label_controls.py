@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -35,11 +37,13 @@ def focusing_of_positives_and_negatives_swapped(patch: pytest.MonkeyPatch) -> No
 @fault(loss_checks.check_value, BALANCED, "whole")
 @fault(checks.check_rows_without_positives)
 def rows_without_positives_divide_by_zero(patch: pytest.MonkeyPatch) -> None:
-    def weight(y: Tensor, inverse: Tensor, settings: object) -> Tensor:
-        share = (inverse * y + 1e-30) / (y * inverse).sum(dim=1, keepdim=True) * 0 + (
-            inverse / (y * inverse).sum(dim=1, keepdim=True)
-        )
-        return settings.floor + torch.sigmoid(settings.beta * (share - settings.mu))
+    def weight(inverse: Tensor, floor: float, beta: float, mu: float) -> Callable[..., Tensor]:
+        def of(y: Tensor) -> Tensor:
+            share = inverse / (y * inverse).sum(dim=1, keepdim=True)
+            share = torch.where(share.isinf(), torch.nan, share)
+            return floor + torch.sigmoid(beta * (share - mu))
+
+        return of
 
     patch.setattr(distribution_balanced, "rebalancing_weight", weight)
 
@@ -51,7 +55,7 @@ def shift_with_the_wrong_sign(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         distribution_balanced,
         "distribution_balanced_values",
-        lambda inverse, prior, settings: original(inverse, -prior, settings),
+        lambda weight, prior, *settings: original(weight, -prior, *settings),
     )
 
 
@@ -61,7 +65,7 @@ def classes_in_the_wrong_order(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         distribution_balanced,
         "rebalancing_weight",
-        lambda y, inverse, settings: original(y, inverse.sort().values, settings),
+        lambda inverse, *settings: original(inverse.sort().values, *settings),
     )
 
 
