@@ -133,9 +133,10 @@ def plain_training(protocol: Any, parts: Any, spec: Any) -> tuple[dict[str, Any]
     """Test metrics, and an estimate of the seconds in forward and backward."""
     import torch
 
+    import taylored
     from taylored.lab.tasks import TASKS
-    from taylored.lab.trial.build_loss import announce, build_loss, head_of, scaled
-    from taylored.lab.trial.evaluation import measure
+    from taylored.lab.trial.build_loss import build_loss, head_of
+    from taylored.lab.trial.evaluation import logits_of, measure
     from taylored.lab.trial.links import link_of
     from taylored.lab.trial.models import build_model
     from taylored.lab.trial.protocol import streams
@@ -153,10 +154,10 @@ def plain_training(protocol: Any, parts: Any, spec: Any) -> tuple[dict[str, Any]
     )
     torch.manual_seed(source.batches)
 
-    def logits_of(features: torch.Tensor) -> torch.Tensor:
+    def logits_on(features: torch.Tensor) -> torch.Tensor:
         model.eval()
         with torch.no_grad():
-            return scaled(loss, torch.cat([model(rows) for rows in features.split(2048)]))
+            return logits_of(loss, torch.cat([model(rows) for rows in features.split(2048)]))
 
     loss.train()
     optimizer = torch.optim.AdamW(
@@ -168,7 +169,8 @@ def plain_training(protocol: Any, parts: Any, spec: Any) -> tuple[dict[str, Any]
     metric = task.metrics[protocol.primary_metric]
     for epoch in range(protocol.epochs):
         model.train()
-        announce(loss, epoch / protocol.epochs)
+        if isinstance(loss, taylored.Loss):
+            loss.set_progress(epoch / protocol.epochs)
         for batch in torch.randperm(len(y), generator=generator).split(protocol.batch_size)[:steps]:
             half = math.pi * done / (protocol.epochs * steps)
             optimizer.param_groups[0]["lr"] = spec.learning_rate * 0.5 * (1 + math.cos(half))
@@ -185,14 +187,14 @@ def plain_training(protocol: Any, parts: Any, spec: Any) -> tuple[dict[str, Any]
             done += 1
         wanted = dict.fromkeys((*task.followed, protocol.primary_metric))
         measured = measure(
-            task.name, logits_of(parts.validation.features), parts.validation.labels,
+            task.name, logits_on(parts.validation.features), parts.validation.labels,
             protocol.groups, link, wanted,
         )  # fmt: skip
         score = measured[protocol.primary_metric] * metric.direction
         if score >= best:
             best, state = score, {name: t.clone() for name, t in model.state_dict().items()}
     model.load_state_dict(state)
-    tested = logits_of(parts.test.features)
+    tested = logits_on(parts.test.features)
     metrics = measure(task.name, tested, parts.test.labels, protocol.groups, link, task.metrics)
     return metrics, sampled / timed * done
 

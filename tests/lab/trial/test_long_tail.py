@@ -10,7 +10,8 @@ from taylored import CosineClassifier, catalog
 from taylored.lab.data import load
 from taylored.lab.run.problem import Problem
 from taylored.lab.tasks import MULTI_LABEL, SINGLE_LABEL
-from taylored.lab.trial.build_loss import announce, build_loss, head_of, scaled
+from taylored.lab.trial.build_loss import build_loss, head_of
+from taylored.lab.trial.evaluation import logits_of
 from taylored.lab.trial.models import build_model
 from taylored.lab.trial.protocol import Protocol, TrialSpec
 from taylored.lab.trial.train import make_parts, train_trial
@@ -23,6 +24,22 @@ seen = []
 def recording(logits, target):
     seen.append((logits.detach().clone(), target.clone()))
     return F.cross_entropy(logits, target)
+"""
+
+DEFERRED = """
+from torch import nn
+from taylored import catalog
+
+told = []
+
+class Around(nn.Module):
+    def __init__(self, counts):
+        super().__init__()
+        self.inner = catalog.get("deferred(cross_entropy)", counts=counts)
+
+    def forward(self, logits, target):
+        told.append(self.inner.fraction.item())
+        return self.inner(logits, target)
 """
 
 
@@ -110,16 +127,17 @@ def test_outputs_are_scaled_as_the_loss_scales_them():
     outputs = torch.randn(4, 3)
     counts = [9, 5, 2]
     for name in ("ldam(scale=12)", "deferred(ldam(scale=12))", "class_balanced(ldam(scale=12))"):
-        assert torch.equal(scaled(build_loss(name, counts), outputs), 12 * outputs)
-    assert scaled(build_loss("softmax_eql", counts), outputs) is outputs
+        assert torch.equal(logits_of(build_loss(name, counts), outputs), 12 * outputs)
+    assert logits_of(build_loss("softmax_eql", counts), outputs) is outputs
 
 
-def test_schedules_are_told_how_far_the_training_is():
-    loss = build_loss("deferred(cross_entropy, start=0.5)", [90, 9])
-    for fraction, balanced in ((0.0, False), (0.49, False), (0.5, True), (0.9, True)):
-        announce(loss, fraction)
-        assert torch.equal(loss.current, torch.ones(2)) != balanced
-    announce(nn.functional.cross_entropy, 0.5)  # a function has no schedule
+def test_schedules_are_told_how_far_the_training_is(problem, parts, tmp_path, monkeypatch):
+    """Also a loss of the library inside a module of the user."""
+    (tmp_path / "own_deferred_losses.py").write_text(DEFERRED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    run(problem, parts, "own_deferred_losses:Around")
+    told = sys.modules["own_deferred_losses"].told
+    assert list(dict.fromkeys(told)) == pytest.approx([0, 1 / 3, 2 / 3])
 
 
 def test_the_number_of_samples_reaches_losses_that_ask():

@@ -1,17 +1,12 @@
-"""From the name of a loss to the loss: catalogue strings, and `module:attribute` of the user."""
+"""From the name of a loss to the loss and its head: catalogue strings, and `module:attribute`."""
 
 from collections.abc import Sequence
-
-from torch import Tensor
 
 from taylored import catalog
 from taylored.lab.errors import UsageError
 from taylored.lab.trial.links import LossFunction
 from taylored.lab.trial.own_loss import build_own_loss
 from taylored.lab.trial.user_code import is_reference
-from taylored.losses.long_tail.ldam import LDAMLoss
-from taylored.modules.module import Loss
-from taylored.modules.wrapper import WrapperLoss
 
 
 def build_loss(name: str, counts: Sequence[int], num_samples: int | None = None) -> LossFunction:
@@ -33,16 +28,3 @@ def head_of(name: str) -> str:
     if is_reference(name):
         return "linear"
     return catalog.head(name)
-
-
-def announce(loss: LossFunction, fraction: float) -> None:
-    """Tell a loss with a schedule which share of the training is done."""
-    if isinstance(loss, Loss):
-        loss.set_progress(fraction)
-
-
-def scaled(loss: LossFunction, outputs: Tensor) -> Tensor:
-    """The logits that the outputs of a model stand for: LDAM trains cosines, times its scale."""
-    while isinstance(loss, WrapperLoss):
-        loss = loss.inner
-    return outputs * loss.scale if isinstance(loss, LDAMLoss) else outputs

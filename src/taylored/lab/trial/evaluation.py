@@ -1,4 +1,4 @@
-"""The metrics and the scores per class of a task, from logits and labels."""
+"""The metrics and the scores per class of a task, from the outputs of a model and labels."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,18 @@ from taylored.lab.trial.average_precision import (
     precision_list,
     precisions,
 )
+from taylored.lab.trial.links import LossFunction
+from taylored.losses.long_tail.ldam import LDAMLoss
+from taylored.modules.wrapper import WrapperLoss
 
 _LIKELIHOODS = frozenset(("nll", "ece"))
+
+
+def logits_of(loss: LossFunction, outputs: Tensor) -> Tensor:
+    """The logits that the outputs of a model stand for: LDAM trains cosines, times its scale."""
+    while isinstance(loss, WrapperLoss):
+        loss = loss.inner
+    return outputs * loss.scale if isinstance(loss, LDAMLoss) else outputs
 
 
 def measure(

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from taylored.lab.data import TEST, TRAIN, VALIDATION, Labels
 from taylored.lab.results import TrialResult, validation_key
 from taylored.lab.tasks import TASKS
-from taylored.lab.trial.build_loss import announce, build_loss, head_of, scaled
-from taylored.lab.trial.evaluation import measure, per_class
+from taylored.lab.trial.build_loss import build_loss, head_of
+from taylored.lab.trial.evaluation import logits_of, measure, per_class
 from taylored.lab.trial.links import LossFunction, link_of
 from taylored.lab.trial.models import build_model
 from taylored.lab.trial.protocol import WEIGHT_DECAY, Protocol, TrialSpec, streams
 from taylored.lab.trial.watched_loss import WatchedLoss
+from taylored.modules.module import Loss
 
 _EVALUATION_ROWS = 2048  # rows at once: enough to be fast, few enough for the cache
 
@@ -89,7 +90,7 @@ def train_trial(protocol: Protocol, parts: Parts, spec: TrialSpec) -> TrialResul
     curve: list[dict[str, float]] = []
     try:
         best_epoch = _fit(protocol, parts, spec, model, loss, watched, source.batches, curve)
-        logits = scaled(loss, _logits(model, parts.test.features))
+        logits = logits_of(loss, _logits(model, parts.test.features))
     except _Diverged:
         return TrialResult(
             spec.loss,
@@ -147,7 +148,7 @@ def _fit(
     best_state = _copy(model)
     for epoch in range(1, protocol.epochs + 1):
         model.train()
-        announce(loss, (epoch - 1) / protocol.epochs)
+        _tell_progress(loss, (epoch - 1) / protocol.epochs)
         order = torch.randperm(rows, generator=generator)
         total = 0.0
         for step in range(steps):
@@ -174,10 +175,17 @@ def _fit(
     return best_epoch
 
 
+def _tell_progress(loss: LossFunction, fraction: float) -> None:
+    """Tell losses of this library, also inside a module of the user, how far the training is."""
+    for module in loss.modules() if isinstance(loss, nn.Module) else ():
+        if isinstance(module, Loss):
+            module.set_progress(fraction)
+
+
 def _validate(
     protocol: Protocol, model: nn.Module, loss: LossFunction, part: Part
 ) -> dict[str, float]:
-    logits = scaled(loss, _logits(model, part.features))
+    logits = logits_of(loss, _logits(model, part.features))
     wanted = dict.fromkeys((*TASKS[protocol.task].followed, protocol.primary_metric))
     link = link_of(loss, protocol.task)
     values = measure(protocol.task, logits, part.labels, protocol.groups, link, wanted)
