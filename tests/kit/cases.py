@@ -115,11 +115,17 @@ def build(call: Call) -> nn.Module:
     """The module, its per-class numbers kept in float64; in its state, and staying there."""
     with default_dtype(torch.float64):
         loss = catalog.get(call.text())
-    for found in loss.modules():
-        if isinstance(found, GradientIndicator):
-            found.load(**call.state)
-            found.freeze()
+    found = [part for part in loss.modules() if isinstance(part, GradientIndicator)]
+    for indicator, state in zip(found, _states(call), strict=True):
+        indicator.load(**state)
+        indicator.freeze()
     return loss
+
+
+def _states(call: Call) -> list[dict[str, list[float]]]:
+    """Of the loss and of what it wraps, where they have one."""
+    inner = [] if call.inner is None else _states(call.inner)
+    return [call.state, *inner] if call.state else inner
 
 
 def target_kinds(call: Call) -> tuple[str, ...]:

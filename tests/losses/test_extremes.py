@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
 
 import hypothesis.strategies as st
 import mpmath as mp
@@ -13,7 +13,9 @@ from torch import Tensor
 
 from kit.cases import COUNTS, GENERATED, build, call_of, examples, quickly, target_kinds
 from kit.checks.every_loss import check_finite, value_and_gradient
+from kit.drawn_calls import calls_of
 from kit.executors import PATHS
+from kit.parameters import fields_of
 from references import Call
 from taylored import TermLoss, catalog, terms
 
@@ -67,131 +69,18 @@ def test_fixed_extremes(text: str) -> None:
     check_everywhere(call_of(text), FIXED[0], ("blocked",))
 
 
-positive = st.floats(0, 50)
-gammas = st.one_of(
-    st.sampled_from((0.0, 1e-6, 0.1, 0.5, 0.999, 1.0, 1.5, 2.0, 5.0, 100.0)),
-    st.floats(0, 1, exclude_min=True),
-    positive,
-    st.lists(st.floats(0, 5), min_size=C, max_size=C),
+@pytest.mark.parametrize(
+    ("name", "keyword"),
+    [
+        (name, key)
+        for name in GENERATED
+        for key, field in fields_of(name).items()
+        if field.number is float and math.isinf(field.interval.high) and "gamma" in key
+    ],
 )
-epsilons = st.one_of(
-    st.floats(-1, 10),
-    st.integers(1, 5).flatmap(
-        lambda n: st.tuples(*[st.floats(-1 / j, 10) for j in range(1, n + 1)])
-    ),
-)
-smoothings = st.one_of(st.just(0.0), st.floats(0, 1))
-# Modest, so that float16 gradients may not overflow by right.
-# No hair's breadths either: a mean over weights of 1e-38 overflows where smoothing reaches others.
-factor = st.one_of(st.just(0.0), st.floats(1e-3, 10))
-per_class = st.lists(factor, min_size=C, max_size=C)
-sigmoid_only = {
-    "alpha": st.one_of(
-        st.none(), st.floats(0, 1), st.lists(st.floats(0, 1), min_size=C, max_size=C)
-    ),
-    "pos_weight": st.one_of(st.none(), st.floats(0, 10), per_class),
-}
-DOMAINS: dict[str, st.SearchStrategy[object]] = {
-    "gamma": gammas,
-    "epsilon": epsilons,
-    "num_terms": st.one_of(st.sampled_from((1, 2, 32, 33, 10_000)), st.integers(1, 10_000)),
-    "coefficients": st.lists(st.floats(-10, 10), min_size=1, max_size=12),
-    "label_smoothing": smoothings,
-    "weight": st.one_of(st.none(), per_class),
-    "link": st.sampled_from(("softmax", "sigmoid")),
-    "alpha": sigmoid_only["alpha"],
-    "pos_weight": sigmoid_only["pos_weight"],
-    "beta": st.one_of(st.sampled_from((0.0, 0.9999, 1 - 1e-12, 1.0)), st.floats(0, 1)),
-    "weighting": st.sampled_from(("sample", "class")),
-    "counts": st.lists(st.integers(1, 10**6), min_size=C, max_size=C),
-    "reduction": st.sampled_from(("none", "sum", "mean", "batch_mean")),
-    "ignore_index": st.sampled_from((-100, None, 1)),
-    "background_index": st.sampled_from((None, 4)),
-    "num_classes": st.just(C),
-    "tau": st.floats(0, 3),
-    "floor": st.sampled_from(("gradient", "share")),
-    "decay": st.floats(0, 1, exclude_min=True),
-    "mu": st.floats(-1, 2),
-    "background": st.just("none"),  # the column changes the shape: tested by itself
-    "scale": st.floats(0, 10),
-    "threshold": st.floats(0, 1),
-    "num_samples": st.one_of(st.none(), st.floats(1, 1e7)),
-    "max_m": st.floats(0, 2),
-    "start": st.one_of(st.just(0.0), st.floats(0, 1)),
-    "p": st.floats(0, 5),
-    "q": st.floats(0, 5),
-    "direct": st.floats(0.01, 10),
-    "reverse": st.floats(0, 10),
-    "log_zero": st.floats(-10, 0, exclude_max=True),
-    "pi": st.one_of(st.sampled_from((1e-9, 1e-3, 0.5, 1 - 1e-9)), st.floats(1e-9, 1 - 1e-9)),
-    "gamma_positive": positive,
-    "gamma_negative": positive,
-    "kappa": st.floats(0, 5),
-    "negative_scale": st.floats(0.1, 10),
-    "bins": st.integers(1, 30),
-    "momentum": st.just(0.0),  # the rest keeps state: tested by itself
-}
-
-
-OWN_DOMAINS: dict[tuple[str, str], st.SearchStrategy[object]] = {
-    ("sigmoid_eql", "alpha"): st.floats(0, 10),
-    ("sigmoid_eql", "gamma"): st.floats(0.1, 20),
-    ("equalized_focal", "gamma"): st.floats(0.1, 5),
-    ("equalized_quality_focal", "gamma"): st.floats(0.1, 5),
-    ("equalization", "gamma"): st.floats(0, 1),
-    ("vector_scaling", "gamma"): st.floats(0, 5),
-    ("ldam", "scale"): st.floats(0.01, 64),
-    ("generalized_cross_entropy", "q"): st.one_of(
-        st.sampled_from((0.0, 1e-6, 1.0)), st.floats(0, 1)
-    ),
-    ("asymmetric", "margin"): st.one_of(st.sampled_from((0.0, 1e-6)), st.floats(1e-6, 0.99)),
-    ("distribution_balanced", "num_samples"): st.one_of(st.none(), st.sampled_from((10**6, 10**9))),
-    ("distribution_balanced", "floor"): st.floats(0, 10),
-    ("distribution_balanced", "beta"): st.floats(0, 20),
-    ("distribution_balanced", "gamma"): st.floats(0, 5),
-    ("varifocal", "alpha"): st.floats(0, 1),
-    ("varifocal", "gamma"): st.floats(0, 5),
-    ("quality_focal", "beta"): st.one_of(st.sampled_from((0.0, 0.5, 1.0)), st.floats(0, 5)),
-}
-"""Where a loss gives a name of its own meaning: (loss, parameter)."""
-
-
-def domain(loss: str, parameter: str) -> st.SearchStrategy[object]:
-    return OWN_DOMAINS[loss, parameter] if (loss, parameter) in OWN_DOMAINS else DOMAINS[parameter]
-
-
-def calls_of(name: str) -> st.SearchStrategy[Call]:
-    """Any parameters in their domains."""
-    spec = catalog.SPECS[name]
-
-    @st.composite
-    def draw(pick: st.DrawFn) -> Call:
-        wrapped = ("focal", "poly", "cross_entropy", "binary_cross_entropy")
-        wrapped = wrapped if "sigmoid" in spec.links else ("cross_entropy",)
-        inner = pick(st.sampled_from(wrapped).flatmap(calls_of)) if spec.inner != "none" else None
-        if inner is not None:
-            kept = {k: v for k, v in inner.arguments.items() if k != "weight"}
-            inner = replace(inner, arguments=kept)
-        arguments = {
-            parameter.name: pick(domain(name, parameter.name)) for parameter in spec.accepted
-        }
-        if name == "poly" and isinstance(arguments["gamma"], list):
-            arguments["gamma"] = arguments["gamma"][0]
-        if name == "balanced_cross_entropy" and arguments["alpha"] is None:
-            arguments["alpha"] = 0.5
-        if arguments.get("link", "softmax") == "softmax" and "link" in arguments:
-            for sigmoid_only in ("alpha", "pos_weight", "background_index"):
-                if sigmoid_only in arguments:
-                    arguments[sigmoid_only] = None
-        return call_of(Call(name, inner, arguments).text())
-
-    return draw()
-
-
-def test_every_parameter_has_a_domain_to_draw_from() -> None:
-    used = {(name, p.name) for name, spec in GENERATED.items() for p in spec.accepted}
-    assert set(OWN_DOMAINS) <= used
-    assert {parameter for _, parameter in used - set(OWN_DOMAINS)} == set(DOMAINS)
+def test_large_exponents(name: str, keyword: str) -> None:
+    for gamma in (50.0, 100.0):
+        check_everywhere(call_of(f"{name}({keyword}={gamma})"), FIXED[1])
 
 
 @pytest.mark.parametrize("name", GENERATED)

@@ -108,7 +108,7 @@ def test_momentum_is_saved_and_keeps_its_precision() -> None:
     torch.testing.assert_close(other(LOGITS, HARD), loss(LOGITS, HARD))
     assert copy.deepcopy(loss).half().density.dtype == torch.float32
     assert copy.deepcopy(loss).double().density.dtype == torch.float64
-    assert repr(loss) == "ghm(bins=10, momentum=0.75)"
+    assert repr(loss) == "GHMLoss(bins=10, momentum=0.75)"
     assert GHMLoss().state_dict() == {}
 
 
