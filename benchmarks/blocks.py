@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 import taylored
-from taylored.core.engine import executors
+from taylored.core.engine import blocked, executors
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 SIZES = tuple(1 << bits for bits in range(14, 21))
@@ -70,7 +70,7 @@ def medians(contestants: dict[str, Step], rounds: int, clock: str, calls: int) -
 
 def with_blocks_of(size: int, run: Step) -> Step:
     def patched() -> object:
-        with mock.patch.object(executors, "BLOCK_ELEMENTS", size):
+        with mock.patch.object(blocked, "BLOCK_ELEMENTS", size):
             return run()
 
     return patched
@@ -78,7 +78,7 @@ def with_blocks_of(size: int, run: Step) -> Step:
 
 def asking(name: str, run: Step) -> Step:
     def patched() -> object:
-        with executors.only(name), mock.patch.object(executors, "LEAST_ELEMENTS", 0):
+        with executors.only(name), mock.patch.object(blocked, "LEAST_ELEMENTS", 0):
             return run()
 
     return patched
@@ -138,8 +138,8 @@ def main() -> None:
     best = block_sizes(options.threads, options.rounds, options.clock)
     least = least_size(options.rounds, options.clock)
     print("\n| constant | here | in the package |\n| --- | ---: | ---: |")
-    print(f"| BLOCK_ELEMENTS | 2^{bits(best)} | 2^{bits(executors.BLOCK_ELEMENTS)} |")
-    print(f"| LEAST_ELEMENTS | 2^{bits(least)} | 2^{bits(executors.LEAST_ELEMENTS)} |")
+    print(f"| BLOCK_ELEMENTS | 2^{bits(best)} | 2^{bits(blocked.BLOCK_ELEMENTS)} |")
+    print(f"| LEAST_ELEMENTS | 2^{bits(least)} | 2^{bits(blocked.LEAST_ELEMENTS)} |")
 
 
 if __name__ == "__main__":

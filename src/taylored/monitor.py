@@ -1,4 +1,4 @@
-"""Seeing the imbalance: the gradient ratio of every class, beside any loss."""
+"""The gradient ratio of every class, measured beside any loss."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail
-from taylored.core.engine.gradient_tap import Watch, watching
+from taylored.core.engine.gradient_tap import GradientTap, tapping
 from taylored.core.inputs.logits import Logits
+from taylored.core.plan.canonical import canonical
 from taylored.core.state.gradient_indicator import GradientIndicator
 
 Log = Callable[[dict[str, float], int], object]
 
 
 class GradientRatio(nn.Module):
-    r"""A loss with a view on it: the positive to negative gradient ratio of every class.
+    r"""Measures the ratio of positive to negative gradient of every class beside a loss.
 
-    Calling it calls the loss and, in training mode, reads the gradient on the logits that the loss
-    has just computed. Classes with a ratio near 0 are mostly pushed down by the samples of others:
-    the long tail. The loss's value and gradient are untouched, whatever the loss.
+    A call calls the loss. In training mode it also reads the gradient on the logits. Classes with a
+    ratio near 0 are mostly pushed down by samples of other classes, as those of the long tail are.
+    The value and the gradient of the loss stay as they are.
 
     Args:
         loss: any callable (input, target) -> loss: of this library, torch's, or your own.
@@ -92,15 +93,15 @@ class GradientRatio(nn.Module):
         options = {name: value for name, value in given.items() if value is not None}
         if not self.indicator.collecting():
             return self.loss(input, target, **options)
-        watch = Watch(input.shape, target)
-        with watching(watch):
+        tap = GradientTap(input.shape, target)
+        with tapping(tap):
             value = self.loss(input, target, **options)
         if isinstance(input, Tensor) and value.requires_grad and input.requires_grad:
             (gradient,) = torch.autograd.grad(value.sum(), input, retain_graph=True)
-            gradient = gradient.flatten(2) if gradient.dim() > 3 else gradient
-            watch.begin(gradient)
-            watch.see(gradient)
-        found = watch.found()
+            gradient = canonical(gradient)
+            tap.begin(gradient)
+            tap.add(gradient)
+        found = tap.found()
         if found is not None and value.requires_grad:
             self.indicator.update(found)
             self._since_log += 1

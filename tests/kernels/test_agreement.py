@@ -7,8 +7,9 @@ import dataclasses
 import pytest
 import torch
 
-from kit.native import FLOATS, agree, drawn, native, needs_native
-from taylored.core.engine.executors import Blocked, Whole
+from kit.native import FLOATS, agree, counted, drawn, native, needs_native
+from taylored.core.engine.blocked import Blocked
+from taylored.core.engine.whole import Whole
 
 pytestmark = needs_native
 
@@ -22,21 +23,19 @@ SEEDS = 15
 @pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: str(dtype)[6:])
 @pytest.mark.parametrize("part", range(10))
 def test_all_executors_agree(dtype: torch.dtype, part: int, monkeypatch) -> None:
-    monkeypatch.setattr("taylored.core.engine.executors.BLOCK_ELEMENTS", 64)
+    monkeypatch.setattr("taylored.core.engine.blocked.BLOCK_ELEMENTS", 64)
     for seed in range(part * SEEDS, (part + 1) * SEEDS):
         given = drawn(seed, dtype)
         logits, plan = given.prepared()
         # The same plan in float64: what the numbers should have been.
         wide = logits.double()
-        exact = Whole().sweep(
-            wide, dataclasses.replace(plan, rows=plan.rows.double()), collect=True
-        )
+        exact = counted(Whole(), wide, dataclasses.replace(plan, rows=plan.rows.double()))
         assert native().accepts(logits, plan), given
         # A margin between large logits has lost digits before anything is computed from it.
         close = CLOSE[dtype] * max(1.0, logits.abs().max().item() / plan.temperature / 16)
         for executor in (native(), Whole(), Blocked()):
-            found = executor.sweep(logits, plan, collect=True)
-            alone = dataclasses.replace(found, loss=executor.value(logits, plan))
+            found = counted(executor, logits, plan)
+            alone = found._replace(loss=executor.value(logits, plan))
             try:
                 agree(found, exact, close)
                 agree(alone, exact, close)

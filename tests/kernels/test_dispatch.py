@@ -14,7 +14,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 import taylored
 from kit.cases import GENERATED, Case, target_kinds
 from kit.executors import running
-from kit.native import agree, drawn, native, needs_native
+from kit.native import agree, counted, drawn, native, needs_native
 from kit.traits import NOT_NATIVE
 from taylored import (
     AsymmetricLoss,
@@ -26,7 +26,7 @@ from taylored import (
     terms,
 )
 from taylored.core.engine import executors
-from taylored.core.engine.executors import Whole
+from taylored.core.engine.whole import Whole
 from taylored.core.plan.options import Options
 from taylored.core.plan.prepare import prepare
 from taylored.core.terms.term import Term
@@ -368,20 +368,20 @@ def test_most_layouts_are_native(ran: list[str]) -> None:
 def test_the_gradient_may_be_written_over_the_logits(dtype: torch.dtype) -> None:
     for seed in range(40):
         x, plan = drawn(seed, dtype).prepared()
-        expected = native().sweep(x, plan, collect=True)
+        expected = counted(native(), x, plan)
         over = x.clone()
-        found = native().sweep(over, plan, collect=True, into=over)
+        found = counted(native(), over, plan, into=over)
         assert found.gradient is over
-        rounded = dataclasses.replace(expected, gradient=expected.gradient.to(dtype))
+        rounded = expected._replace(gradient=expected.gradient.to(dtype))
         agree(found, rounded, 1e-9)
 
 
 def test_the_gradient_goes_where_it_is_told() -> None:
     x, plan = prepare(logits(), TARGET, terms.nll, Options())
-    expected = native().sweep(x, plan, collect=False).gradient
+    expected = native().sweep(x, plan).gradient
     buffers = [torch.empty(N, C), torch.empty(C, N).t(), torch.empty(N, C, dtype=torch.float64)]
     for buffer in buffers:
-        found = native().sweep(x, plan, collect=False, into=buffer)
+        found = native().sweep(x, plan, into=buffer)
         assert found.gradient is buffer
         torch.testing.assert_close(buffer.to(expected), expected)
 

@@ -13,9 +13,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from kit.native import needs_native
+from kit.native import counted, needs_native
 from taylored import kernels, terms
-from taylored.core.plan.plan import Plan, computing_dtype
+from taylored.core.numerics import computing_dtype
+from taylored.core.plan.plan import Plan
 from taylored.kernels.executor import Native
 from taylored.kernels.library import LEVELS, Library, find
 
@@ -159,7 +160,7 @@ def compare(
     wide = logits.double().requires_grad_()
     values = exact(wide)
     (gradient,) = torch.autograd.grad(values.sum(), wide)
-    found = native.sweep(logits, plan, collect=False)
+    found = native.sweep(logits, plan)
     close = CLOSE[logits.dtype]
     largest = gradient.abs().amax(dim=1, keepdim=True) + size
     assert ((found.gradient - gradient).abs() <= close * largest).all()
@@ -254,9 +255,7 @@ def test_extreme_logits_are_finite_and_exact(native: Native, classes: int, gamma
     logits = torch.zeros(4, classes)
     logits[0, 0], logits[1, 0], logits[2, 1:], logits[3, 1:] = 1e4, -1e4, -1e4, -math.inf
     target = torch.zeros(4, dtype=torch.int64)
-    found = native.sweep(
-        logits, plan_of("softmax", logits, target, term=term_of(gamma)), collect=False
-    )
+    found = native.sweep(logits, plan_of("softmax", logits, target, term=term_of(gamma)))
     # Certain of the truth: nothing. Certain of another: the loss of p = 0, pulled at with 1 + 1.5 a
     # (a = 0 unless rivals exist: q is 1).
     shares = torch.full((classes,), 1.0 / (classes - 1))
@@ -268,7 +267,7 @@ def test_extreme_logits_are_finite_and_exact(native: Native, classes: int, gamma
     soft = torch.zeros(4, classes)
     soft[:, 0] = 1.0
     plan = plan_of("softmax", logits[:3], soft[:3], term=term_of(gamma))
-    spread = native.sweep(logits[:3], plan, collect=False)
+    spread = native.sweep(logits[:3], plan)
     torch.testing.assert_close(spread.gradient, found.gradient[:3])
     torch.testing.assert_close(spread.loss, found.loss[:3])
 
@@ -277,9 +276,7 @@ def test_extreme_logits_are_finite_and_exact(native: Native, classes: int, gamma
 def test_extreme_elements(native: Native, gamma: float) -> None:
     logits = torch.tensor([[1e4, -1e4, 1e4, -1e4]])
     target = torch.tensor([[1, 0, 0, 1]])
-    found = native.sweep(
-        logits, plan_of("sigmoid", logits, target, term=term_of(gamma)), collect=False
-    )
+    found = native.sweep(logits, plan_of("sigmoid", logits, target, term=term_of(gamma)))
     torch.testing.assert_close(found.gradient, torch.tensor([[0.0, 0.0, 1.0, -1.0]]))
     torch.testing.assert_close(found.loss, torch.tensor([[0.0, 0.0, 1e4 + 1.5, 1e4 + 1.5]]))
 
@@ -293,7 +290,7 @@ def test_nan_stays_where_it_is(
     logits[2, 1] = math.nan
     for smoothing in (0.0, 0.1):
         plan = plan_of(link, logits, target, smoothing=smoothing, term=terms.power(2) * terms.nll)
-        found = native.sweep(logits, plan, collect=False)
+        found = native.sweep(logits, plan)
         lost = torch.zeros_like(logits, dtype=torch.bool)
         lost[2, slice(None) if link == "softmax" else 1] = True
         assert (found.gradient.isnan() == lost).all()
@@ -308,8 +305,8 @@ def test_no_softmax_of_nothing_harms_no_neighbour(native: Native, classes: int) 
     nothing[3] = -math.inf
     kept = [0, 1, 2, 4, 5]
     for truth in (target, soft):
-        found = native.sweep(nothing, plan_of("softmax", nothing, truth), collect=False)
-        expected = native.sweep(logits, plan_of("softmax", logits, truth), collect=False)
+        found = native.sweep(nothing, plan_of("softmax", nothing, truth))
+        expected = native.sweep(logits, plan_of("softmax", logits, truth))
         assert not found.loss[3].isfinite()
         assert torch.equal(found.loss[kept], expected.loss[kept])
         assert torch.equal(found.gradient[kept], expected.gradient[kept])
@@ -323,7 +320,7 @@ def test_a_single_class_costs_nothing(native: Native) -> None:
         (torch.tensor([0, 0]), 0.1),
     ):
         plan = plan_of("softmax", logits, target, smoothing=smoothing, term=term_of(2.0))
-        found = native.sweep(logits, plan, collect=True)
+        found = counted(native, logits, plan)
         assert (found.gradient == 0).all()
         assert (found.loss == 0).all()
 
@@ -335,14 +332,14 @@ def test_a_single_class_costs_nothing(native: Native) -> None:
 def test_halves_are_read_and_rounded_as_torch_does(native: Native, dtype: torch.dtype) -> None:
     every = torch.arange(-(2**15), 2**15).to(torch.int16).view(dtype).unsqueeze(1)
     plan = plan_of("sigmoid", every, torch.ones(2**16, 1))
-    wide = native.sweep(every.float(), plan, collect=False)
-    found = native.sweep(every, plan, collect=False)
+    wide = native.sweep(every.float(), plan)
+    found = native.sweep(every, plan)
     torch.testing.assert_close(found.loss, wide.loss, rtol=0, atol=0, equal_nan=True)
     # At 0 the gradient is exactly -rows / 2: of any size, and often halfway between two halves.
     rows = (torch.arange(2**20, dtype=torch.int32) << 12).view(torch.float32).unsqueeze(1)
     logits = torch.zeros(2**20, 1, dtype=dtype)
     plan = plan_of("sigmoid", logits, torch.ones(2**20, 1), rows=rows)
-    found = native.sweep(logits, plan, collect=False, into=logits)
+    found = native.sweep(logits, plan, into=logits)
     assert found.gradient is logits
     torch.testing.assert_close(logits, (-rows / 2).to(dtype), rtol=0, atol=0, equal_nan=True)
 
@@ -355,7 +352,7 @@ def test_any_place_in_memory_gives_the_same(
 ) -> None:
     logits, target = drawn(shape[0], shape[1], shape[2] if len(shape) > 2 else None, torch.float32)
     slots = {"smoothing": smoothing, "term": term_of(2.0), "temperature": 0.5}
-    plain = native.sweep(logits, plan_of(link, logits, target, **slots), collect=True)
+    plain = counted(native, logits, plan_of(link, logits, target, **slots))
     odd = torch.empty(logits.numel() + 1)[1:].view(shape).copy_(logits)  # not aligned to a vector
     last = logits.clone().movedim(1, -1).contiguous().movedim(-1, 1)  # classes side by side
     wider = torch.full((*shape[:-1], shape[-1] + 2), 7.0)
@@ -364,7 +361,7 @@ def test_any_place_in_memory_gives_the_same(
         assert torch.equal(moved, logits)
         plan = plan_of(link, moved, target, **slots)
         value = native.value(moved, plan)
-        found = native.sweep(moved, plan, collect=True, into=moved)
+        found = counted(native, moved, plan, into=moved)
         torch.testing.assert_close(found.gradient, plain.gradient, rtol=1e-5, atol=1e-7)
         torch.testing.assert_close(found.loss, plain.loss)
         torch.testing.assert_close(found.sums, plain.sums)
@@ -379,11 +376,11 @@ def test_threads_share_the_work(
 ) -> None:
     logits, target = drawn(shape[0], shape[1], shape[2] if len(shape) > 2 else None, torch.float32)
     plan = plan_of(link, logits, target, output="sum")
-    one = native.sweep(logits, plan, collect=True)
+    one = counted(native, logits, plan)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        two, again = (native.sweep(logits, plan, collect=True) for _ in range(2))
+        two, again = (counted(native, logits, plan) for _ in range(2))
     finally:
         torch.set_num_threads(before)
     assert torch.equal(one.gradient, two.gradient)

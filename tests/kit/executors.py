@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 
-from taylored.core.engine import executors, one_pass
+from taylored.core.engine import blocked, executors, tensor_pass
 from taylored.kernels import NATIVE
 from taylored.kernels.executor import Native
 from taylored.kernels.library import Library
@@ -21,15 +21,15 @@ PATHS = ("whole", "blocked", "composed", *(("native",) if HAS_NATIVE else ()))
 
 @contextlib.contextmanager
 def running(path: str) -> Iterator[None]:
-    """Send losses through one way of the one_pass."""
+    """Send losses through one way of the engine."""
     assert path in PATHS
     with contextlib.ExitStack() as stack:
         stack.enter_context(executors.only("whole" if path == "composed" else path))
         if path == "blocked":
-            stack.enter_context(mock.patch.object(executors, "BLOCK_ELEMENTS", 7))
+            stack.enter_context(mock.patch.object(blocked, "BLOCK_ELEMENTS", 7))
         elif path == "composed":
             always = mock.Mock(return_value=True)
-            stack.enter_context(mock.patch.object(one_pass, "needs_composition", always))
+            stack.enter_context(mock.patch.object(tensor_pass, "needs_composition", always))
         yield
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -11,7 +12,10 @@ from torch import Tensor
 
 from kit.executors import HAS_NATIVE
 from taylored import terms
-from taylored.core.engine.executors import Blocked, Executor, Swept, Whole
+from taylored.core.engine.blocked import Blocked
+from taylored.core.engine.executor import Executor, Swept
+from taylored.core.engine.whole import Whole
+from taylored.core.links.class_sums import ClassSums
 from taylored.core.plan.options import Options
 from taylored.core.plan.plan import Plan
 from taylored.core.plan.prepare import prepare
@@ -126,11 +130,28 @@ def _target(
     return hard.to(luck.choice(kinds))
 
 
-def agree(found: Swept, expected: Swept, relative: float) -> None:
+class Counted(NamedTuple):
+    """What a sweep that counts finds."""
+
+    loss: Tensor
+    gradient: Tensor
+    sums: Tensor
+
+
+def counted(
+    executor: Executor, logits: Tensor, plan: Plan, *, into: Tensor | None = None
+) -> Counted:
+    """A sweep with the sums of its gradient per class."""
+    sums = ClassSums.of(logits)
+    found = executor.sweep(logits, plan, sums=sums, into=into)
+    return Counted(found.loss, found.gradient, sums.stacked())
+
+
+def agree(found: Swept | Counted, expected: Swept | Counted, relative: float) -> None:
     """Loss, gradient and sums equal, to a share of the largest number in each."""
     pairs = [(found.loss, expected.loss), (found.gradient, expected.gradient)]
-    if expected.sums is not None:
-        assert found.sums is not None
+    if isinstance(expected, Counted):
+        assert isinstance(found, Counted)
         pairs.append((found.sums, expected.sums))
     for left, right in pairs:
         assert left.shape == right.shape

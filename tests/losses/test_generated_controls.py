@@ -15,7 +15,7 @@ from kit.executors import torch_alone
 from kit.faults import Faults, Plant
 from references import Call
 from taylored import CrossEntropyLoss, Loss
-from taylored.core.links import sigmoid, softmax
+from taylored.core.links import margins, sigmoid, softmax
 from taylored.core.plan import prepare
 from taylored.core.terms import elementary, truncated_sum
 from taylored.core.terms.point import Point
@@ -81,8 +81,7 @@ def weight_inside_p_t(patch: pytest.MonkeyPatch) -> None:
 
     def weighted_value(block, plan) -> Tensor:
         z = softmax.adjusted(block, plan)
-        chosen, others = softmax._split(z, block.target.unsqueeze(1))
-        margin = chosen - torch.logsumexp(others, 1, keepdim=True)
+        margin = margins.margin_of(z, block.target.unsqueeze(1))
         log_p = block.rows * torch.nn.functional.logsigmoid(margin)
         margin = log_p - torch.log(-torch.expm1(log_p.clamp_max(-1e-9)))
         return plan.term.evaluate(Point(margin)).squeeze(1)
@@ -209,21 +208,21 @@ def one_class_is_special(patch: pytest.MonkeyPatch) -> None:
 
 @fault(checks.check_strides, Case("focal(gamma=1.5)", "index", (2, 5, 2, 3)), "blocked")
 def blocks_that_forget_the_last_position(patch: pytest.MonkeyPatch) -> None:
-    from taylored.core.engine import executors
+    from taylored.core.engine import blocked
 
-    original = executors.places
+    original = blocked.places
 
     def places(logits: Tensor):
         found = list(original(logits))
         return found[:-1] if not logits.is_contiguous() else found
 
-    patch.setattr(executors, "places", places)
+    patch.setattr(blocked, "places", places)
 
 
 @fault(checks.check_one_class, FOCAL, "whole")
 @fault(checks.check_one_class, FOCAL, "composed")
 def a_rival_where_there_is_none(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(softmax, "_split", lambda z, hot: (z.gather(1, hot), z.scatter(1, hot, 0.0)))
+    patch.setattr(margins, "_separated", lambda z, hot: (z.gather(1, hot), z.scatter(1, hot, 0.0)))
 
 
 @fault(checks.check_written_form, "focal(gamma=0.123456789)", [5, 3, 2])

@@ -110,7 +110,7 @@ def _this_one(console: Console, built: Loss) -> None:
     if not built.has_term:
         return
     term = built.term
-    console.print(Padding(Text(f"loss of p_t:  {term!r}"), (0, 2)))
+    console.print(Padding(Text(f"loss of p_t:  {term}"), (0, 2)))
     if term.parameters():  # one value per class: no single curve or series
         return
     console.print(Padding(Text(f"series in q = 1 - p:  {term.series(4)!r} ..."), (0, 2)))

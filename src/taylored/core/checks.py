@@ -8,14 +8,15 @@ from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import NoReturn
 
-import torch
 from torch import Tensor
+
+from taylored.core.context import compiling
 
 _debug: ContextVar[bool] = ContextVar("taylored_debug", default=False)
 
 
 def fail(name: str, expected: str, got: object, fix: str) -> NoReturn:
-    """Raise the one kind of error that bad arguments get."""
+    """Raise the error that every bad argument gets."""
     raise ValueError(f"`{name}` must be {expected}, got {got}. Fix: {fix}")
 
 
@@ -42,7 +43,7 @@ def debug() -> Iterator[None]:
 
 def debugging() -> bool:
     """Whether a `debug()` context is active."""
-    return not torch.compiler.is_compiling() and _debug.get()
+    return not compiling() and _debug.get()
 
 
 def one_of(name: str, value: str, choices: Sequence[str]) -> None:

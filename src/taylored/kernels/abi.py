@@ -1,4 +1,4 @@
-"""What the library is called with: one record of numbers and addresses, `Sweep` in native.cpp."""
+"""The record of numbers and addresses that a sweep is called with: `Sweep` in `cpp/sweep.h`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from array import array
 import torch
 from torch import Tensor
 
-from taylored.core.plan.plan import computing_dtype
+from taylored.core.numerics import computing_dtype
 
 SWEEP = struct.Struct("=9q2Q2qQ3qQ3q2q3Q2ddQqQqQQ3qQQq")
-"""The fields in their order; each takes 8 bytes."""
+"""The fields of `Sweep` in their order; each takes 8 bytes."""
 
 FLOATS = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
 TRUTHS = {**FLOATS, torch.bool: 4, torch.uint8: 4, torch.int64: 5, torch.int32: 6}
@@ -22,11 +22,11 @@ Layout = tuple[int, int, int, int, int, int]
 """n, c, s and the strides along them, in elements."""
 
 _MOST_PADDING = 1.5
-"""A gradient has the layout of its logits: of more holes than this it would waste memory."""
+"""The most memory that a layout may take per entry. Gradients get the layout of their logits."""
 
 
 def layout_of(logits: Tensor) -> Layout | None:
-    """(N, C), (N, C, S) or (N, C, d1, ...) as three axes; None where memory is shared or sparse."""
+    """(N, C[, d1, ...]) as three axes; None where entries share memory, or most of it is unused."""
     shape, strides = logits.shape, logits.stride()
     if logits.is_contiguous():
         n, c = shape[0], shape[1]
@@ -66,7 +66,7 @@ def elements(values: Tensor) -> Strides:
 
 
 def per_class(values: Tensor | None, logits: Tensor) -> Tensor | None:
-    """One number for each class side by side in the computing dtype."""
+    """One number for each class, contiguous and in the computing dtype."""
     if values is None:
         return None
     spread = values.detach().to(computing_dtype(logits)).reshape(-1).expand(logits.shape[1])

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from taylored.core.engine.executors import Swept, gradient_dtype
-from taylored.core.plan.plan import Plan, computing_dtype
+from taylored.core.context import unobserved
+from taylored.core.engine.executor import Swept, gradient_dtype
+from taylored.core.links.class_sums import ClassSums
+from taylored.core.numerics import computing_dtype
+from taylored.core.plan.plan import Plan
 from taylored.kernels.abi import (
     FLOATS,
     LINKS,
@@ -23,7 +26,7 @@ from taylored.kernels.abi import (
     positions,
 )
 from taylored.kernels.library import Library
-from taylored.kernels.ordinary import in_plain_memory, unwatched
+from taylored.kernels.ordinary import in_plain_memory
 from taylored.kernels.program import program_of
 from taylored.kernels.threads import threads
 
@@ -36,8 +39,8 @@ class Native:
     name: str = "native"
 
     def accepts(self, logits: Tensor, plan: Plan) -> bool:
-        """Plain CPU tensors that do not overlap themselves, and a term of `Program`'s form."""
-        if plan.rejection is not None or not unwatched():
+        """Ordinary CPU tensors without overlapping entries, and a term that is a `Program`."""
+        if plan.rejection is not None or not unobserved():
             return False
         if not in_plain_memory(logits) or not all(map(in_plain_memory, plan.tensors())):
             return False
@@ -53,7 +56,12 @@ class Native:
         return self._run(logits, plan, None, None)
 
     def sweep(
-        self, logits: Tensor, plan: Plan, *, collect: bool, into: Tensor | None = None
+        self,
+        logits: Tensor,
+        plan: Plan,
+        *,
+        sums: ClassSums | None = None,
+        into: Tensor | None = None,
     ) -> Swept:
         """Loss, gradient and sums."""
         gradient = into
@@ -61,26 +69,26 @@ class Native:
             gradient = torch.empty_strided(
                 logits.shape, logits.stride(), dtype=gradient_dtype(logits), device="cpu"
             )
-        sums = None
-        if collect:
-            sums = torch.zeros(2, logits.shape[1], dtype=torch.float64, device="cpu")
-        loss = self._run(logits, plan, gradient, sums)
+        total = None
         if sums is not None:
-            sums = (sums / plan.temperature).to(computing_dtype(logits))
+            total = torch.zeros(2, logits.shape[1], dtype=torch.float64, device="cpu")
+        loss = self._run(logits, plan, gradient, total)
+        if sums is not None and total is not None:
+            sums.add(*(total / plan.temperature).to(computing_dtype(logits)))
         if into is not None and gradient is not into:
             gradient = into.copy_(gradient)
-        return Swept(loss, gradient, sums)
+        return Swept(loss, gradient)
 
     def _run(
         self, logits: Tensor, plan: Plan, gradient: Tensor | None, sums: Tensor | None
     ) -> Tensor:
-        """Write the gradient, add to the sums, return the loss."""
+        """Write the gradient, add to the (2, C) sums, and return the loss."""
         layout, program = layout_of(logits), program_of(plan.term)
         assert layout is not None  # noqa: S101 - accepted
         assert program is not None  # noqa: S101 - accepted
         dtype = computing_dtype(logits)
         index = plan.target_kind == "index"
-        # Named, so that they outlive the call.
+        # Names keep these tensors alive until the library returns.
         positive, negative = per_class(plan.positive, logits), per_class(plan.negative, logits)
         bias, gammas = per_class(plan.bias, logits), per_class(program.gammas, logits)
         total, each = ctypes.c_double(), None
@@ -122,7 +130,7 @@ class Native:
             threads(),
         )
         if self.library.sweep(record) != 0:
-            raise RuntimeError(f"the {self.library.level} library refused a sweep it should do")
+            raise RuntimeError(f"the {self.library.level} library refused a sweep it accepted")
         return torch.scalar_tensor(total.value, dtype=dtype, device="cpu") if each is None else each
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 ABI = 2
-"""Number of the interface that `executor.py` packs for; `native.cpp` has the same."""
+"""Version of the interface that `abi.py` packs for; `cpp/sweep.h` has the same number."""
 
 LEVELS = ("avx512", "avx2", "baseline")
 """Instruction sets, best first."""

@@ -1,8 +1,9 @@
 """A term as data for the native kernels: phi = q^gamma (-log p A(q) + B(q)), or not at all.
 
-Expressions are multiplied out into summands c q^e (-log p)^k. What has this form keeps k to 0 and 1
-and exponents that differ by small whole numbers: cross-entropy, focal, poly, short Taylor and
-explicit series, and their sums and products. Everything else is left to the torch executors.
+An expression is multiplied out into summands c q^e (-log p)^k. It has this form if every k is 0 or
+1 and the exponents differ by small whole numbers. That holds for cross-entropy, focal and poly
+losses, short Taylor series, explicit series, and their sums and products. The torch executors run
+everything else.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from taylored.core.terms.elementary import NegativeLogLikelihood, Polynomial, Po
 from taylored.core.terms.term import Constant, Product, Scaled, Sum, Term
 
 MOST_POWERS = 32
-"""Longest polynomial; beyond it Horner's rule loses to the torch executors' closed forms."""
+"""The longest polynomial. For longer ones the closed forms of the torch executors are faster."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ _known: WeakKeyDictionary[Term, Program | None] = WeakKeyDictionary()
 
 
 def program_of(term: Term) -> Program | None:
-    """The term as data, if it has that form. Terms never change, so that looking once is enough."""
+    """The term as data, or None. The answer is kept, because terms never change."""
     try:
         return _known[term]
     except KeyError:

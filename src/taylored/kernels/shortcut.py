@@ -1,8 +1,7 @@
-"""Class indices and plain options straight to the library, without a plan.
+"""The native shortcut: calls with class indices and plain options need no plan.
 
-Any size is served: besides the overhead on small batches this saves the passes over the targets
-that `prepare` makes. The conditions only have to be safe, not complete: what is declined here gets
-the same result, or its error message, from the plan.
+It saves the overhead of a plan on small batches, and the passes of `prepare` over the targets on
+large ones. It may decline any call: the plan gives the same result, or the error message.
 """
 
 from __future__ import annotations
@@ -14,18 +13,20 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import debugging
-from taylored.core.engine.shortcut import Direct
+from taylored.core.context import unobserved
+from taylored.core.engine.executor import Direct
+from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options
 from taylored.core.terms.term import Term
 from taylored.kernels.abi import FLOATS, LINKS, SWEEP, layout_of, numbers
 from taylored.kernels.library import Library
-from taylored.kernels.ordinary import in_plain_memory, unwatched
+from taylored.kernels.ordinary import in_plain_memory
 from taylored.kernels.program import program_of
 from taylored.kernels.threads import threads
 
 _REDUCTIONS = {"none": 0, "sum": 0, "mean": 1, "batch_mean": 2}
 _ELEMENT_MEAN = 3
-"""The sigmoid link's mean is over the elements of the positions that are kept."""
+"""Divide by the elements of the kept positions: "mean" of the sigmoid link."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +36,12 @@ class NativeShortcut:
     library: Library
 
     def __call__(
-        self, input: Tensor, target: Tensor, term: Term, options: Options
+        self, input: Logits, target: Tensor, term: Term, options: Options
     ) -> Direct | None:
         """The loss, and its gradient if the input wants one; None for anything unusual."""
-        if not (in_plain_memory(input) and in_plain_memory(target) and unwatched()):
+        if not isinstance(input, Tensor):
+            return None
+        if not (in_plain_memory(input) and in_plain_memory(target) and unobserved()):
             return None
         if not _plain(options) or target.dtype is not torch.int64 or debugging():
             return None
@@ -109,10 +112,11 @@ class NativeShortcut:
         asked = (target.data_ptr(), count, ignore is not None, ignore or 0, classes)
         kept = self.library.kept(*asked)
         if kept < 0:
-            return None  # a class that there is no column for
+            return None  # a class without a column
         mean = _REDUCTIONS[options.reduction]
         if weight is None and kept == count:
-            # All alike: the targets are fine as they are, and one number serves.
+            # Every position counts the same: the targets are right as they are, and one number is
+            # the coefficient of all.
             elements = classes if by_element and mean == 1 else 1
             row = torch.scalar_tensor(1.0 / (count * elements) if mean else 1.0, dtype=dtype)
             return target, row.expand(target.shape)
@@ -130,7 +134,7 @@ class NativeShortcut:
 
 
 def _plain(options: Options) -> bool:
-    """Whether none of the slots that the shortcut has no place for is filled."""
+    """Whether the options are those that the shortcut knows, with values in their domain."""
     return (
         options.sample_weight is None
         and options.normalizer is None

@@ -8,7 +8,7 @@ from torch import Tensor
 from taylored.core.checks import fail
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
-from taylored.core.plan.plan import computing_dtype
+from taylored.core.numerics import computing_dtype
 
 
 def class_axis(input: Logits) -> int:

@@ -9,7 +9,7 @@ from taylored.core.checks import fail
 from taylored.core.class_counts import log_prior as log_prior
 from taylored.core.inputs.logits import Logits, outline
 from taylored.core.inputs.targets import check_input
-from taylored.core.plan.plan import computing_dtype
+from taylored.core.numerics import computing_dtype
 
 
 def class_axis(input: Logits) -> int:

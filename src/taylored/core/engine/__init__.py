@@ -1,1 +1,1 @@
-"""One pass: loss and gradient together, by the executor that fits."""
+"""The single pass that finds a loss and its gradient, and the executors that run it."""

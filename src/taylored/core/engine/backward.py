@@ -1,15 +1,18 @@
-"""Backward of a loss whose gradient is known: it only scales."""
+"""Backward of a loss whose gradient forward has found: it only scales that gradient."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from taylored.core.context import compiling
 
-def scaled(gradient: Tensor, grad_loss: Tensor, dtype: torch.dtype) -> Tensor:
-    """The saved gradient of the sum, times that of the loss or of each value."""
+
+def scaled_gradient(gradient: Tensor, grad_loss: Tensor, dtype: torch.dtype) -> Tensor:
+    """The saved gradient of the sum, times the incoming gradient of the loss or of each value."""
     if is_one(grad_loss) and gradient.dtype == dtype:
-        # The saved buffer itself. Writing to it and using it again is an error of autograd.
+        # The saved buffer itself. If the caller writes to it and runs backward again, autograd
+        # reports an error.
         return gradient
     if 0 < grad_loss.dim() < gradient.dim():
         grad_loss = grad_loss.unsqueeze(1)
@@ -31,8 +34,8 @@ def _last_use(grad_loss: Tensor) -> bool:
 
 
 def _plain(grad_loss: Tensor) -> bool:
-    """Whether it is a tensor with numbers in it, and one backward of them."""
-    if torch.compiler.is_compiling() or type(grad_loss) is not Tensor:  # e.g. a fake tensor
+    """Whether it is an ordinary tensor with numbers, in one backward at a time."""
+    if compiling() or type(grad_loss) is not Tensor:  # e.g. a fake tensor
         return False
     wrapped = torch._C._functorch.is_functorch_wrapped_tensor(grad_loss)
     return not (wrapped or torch._C._functorch.is_legacy_batchedtensor(grad_loss))

@@ -8,42 +8,58 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail
-from taylored.core.engine.backward import scaled
+from taylored.core.context import compiling
+from taylored.core.engine import tensor_pass
+from taylored.core.engine.backward import scaled_gradient
 from taylored.core.engine.executors import choose
+from taylored.core.engine.gradient_tap import active_tap
 from taylored.core.inputs.donated_logits import GONE, Donated, Gone
+from taylored.core.links.class_sums import ClassSums
 from taylored.core.plan.plan import Plan
 
 
-def overwrite(
-    input: Donated, logits: Tensor, plan: Plan, *, collect: bool
-) -> tuple[Tensor, Tensor | None, Tensor]:
-    """The loss, its sums per class if asked for, and the gradient, which is where the logits were.
+def run(input: Donated, logits: Tensor, plan: Plan, sums: ClassSums | None) -> Tensor:
+    """The loss of donated logits; `logits` is the donated tensor in canonical form."""
+    if not (input.requires_grad and torch.is_grad_enabled()):
+        return tensor_pass.run_reporting(logits, plan, sums)
+    if tensor_pass.needs_composition(input.tensor, plan):
+        fail("input", "the logits themselves inside torch.func and forward mode, and where an"
+             " option wants a gradient", "donated logits", "leave `donate` out")  # fmt: skip
+    loss, gradient = overwrite(input, logits, plan, sums)
+    tap = active_tap()
+    if tap is not None:
+        tap.begin(gradient)
+        tap.add(gradient)
+    return loss
 
-    `logits` is the donated tensor in canonical form.
-    """
-    if torch.compiler.is_compiling():
-        # Here and not in the caller: a frame that fails is run as it is, and this is the frame.
+
+def overwrite(
+    input: Donated, logits: Tensor, plan: Plan, sums: ClassSums | None
+) -> tuple[Tensor, Tensor]:
+    """The loss, and its gradient on the memory of the logits, which are lost."""
+    if compiling():
+        # The check stands here because dynamo runs the frame that fails without compiling it.
         fail("input", "the logits themselves inside torch.compile, which reuses memory by itself",
              "donated logits", "leave `donate` out")  # fmt: skip
     _check(input, logits)
     donated = input.tensor
-    buffer = logits.data  # has a version counter of its own, and so outlives the next lines
-    # What was kept of these values for some other backward is to be an error there.
+    buffer = logits.data  # it has its own version counter, and so survives the next line
+    # If an operation has saved these values for its backward, that backward is to be an error.
     torch.autograd.graph.increment_version(donated)
     with torch.autocast(donated.device.type, enabled=False):  # as where sums are collected
-        loss, sums = _Overwriting.apply(logits, buffer, plan, collect)
-    # Two locks: the class stops everything that goes through Python with a clean error; taking the
-    # memory away as well stops the few things that do not.
+        loss = _Overwriting.apply(logits, buffer, plan, sums)
+    # The class stops everything that goes through Python, with a clear error. Taking the memory
+    # away as well stops the few operations that do not.
     donated.__class__ = Gone
     torch._C._set_storage_access_error_msg(donated, GONE)
-    return loss, sums, buffer
+    return loss, buffer
 
 
 def _check(input: Donated, logits: Tensor) -> None:
-    """Refuse logits that somebody else could still read; `logits` are the same in canonical form.
+    """Refuse logits that something else could still read.
 
-    What was looked at before and kept for a backward (`(logits**2).sum()`) is found there: as an
-    error of autograd.
+    An operation on them that has saved their values, such as `(logits**2).sum()`, is not found
+    here: its backward fails, with autograd's error.
     """
     donated = input.tensor
     expected, fix = "donated logits that nothing else needs", "leave `donate` out"
@@ -60,7 +76,7 @@ def _check(input: Donated, logits: Tensor) -> None:
     if logits.data_ptr() != donated.data_ptr():
         fail("input", "donated logits that are laid out along their axes",
              f"strides {donated.stride()}", fix)  # fmt: skip
-    # One count is the tensor's, one that of the handle asked here, one the canonical view's.
+    # The tensor counts as one user, the handle asked for here as another, a canonical view as one.
     storage = donated.untyped_storage()
     if torch._C._storage_Use_Count(storage._cdata) > 2 + (logits is not donated):
         fail("input", expected,
@@ -70,17 +86,15 @@ def _check(input: Donated, logits: Tensor) -> None:
 
 
 class _Overwriting(torch.autograd.Function):
-    """(logits, a tensor on their memory, plan, collect) -> loss, and sums per class or None."""
+    """(logits, a tensor on their memory, plan, sums to fill or None) -> loss."""
 
     @staticmethod
     def forward(
-        ctx: Any, logits: Tensor, buffer: Tensor, plan: Plan, collect: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        found = choose(logits, plan).sweep(buffer, plan, collect=collect, into=buffer)
+        ctx: Any, logits: Tensor, buffer: Tensor, plan: Plan, sums: ClassSums | None
+    ) -> Tensor:
+        found = choose(logits, plan).sweep(buffer, plan, sums=sums, into=buffer)
         ctx.save_for_backward(buffer)
-        if found.sums is not None:
-            ctx.mark_non_differentiable(found.sums)
-        return found.loss, found.sums
+        return found.loss
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Tensor | None, None, None, None]:
@@ -91,4 +105,4 @@ class _Overwriting(torch.autograd.Function):
             fail("input", "left undonated for second derivatives (create_graph)",
                  "donated logits, which are gone", "leave `donate` out")  # fmt: skip
         (gradient,) = ctx.saved_tensors
-        return scaled(gradient, grad_loss, gradient.dtype), None, None, None
+        return scaled_gradient(gradient, grad_loss, gradient.dtype), None, None, None

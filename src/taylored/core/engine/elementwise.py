@@ -1,12 +1,12 @@
-"""For losses that are no function of p_t alone: the shared vocabulary around values of their own.
+"""Losses that depend on more than p_t supply one value per element; the engine does the rest.
 
-A loss hands in `values(at, y)`, plain differentiable and stable torch code for every class of some
-positions: `at` is the point of the class (its margin is the logit for the sigmoid link,
-log(p / (1 - p)) for softmax) and y its truth. Shapes, masks, weights, denominators and the shape of
-the result are those of the engine, because they come from the same `prepare`.
+Such a loss defines `values(at, y)` in plain differentiable torch code, for every class of some
+positions. `at` is the point of the class, whose margin is the logit for the sigmoid link and
+log(p / (1 - p)) for softmax, and y is its truth. Shapes, masks, weights and reduction are those of
+the engine, because they come from the same `prepare`.
 
-Large inputs are run piece by piece (`core/engine/elementwise_pass.py`); the composed form here is what gives every
-derivative, and what a compiler sees.
+The composed form here gives every derivative, and is what a compiler sees. Large inputs are run
+piece by piece by `core/engine/elementwise_pass.py`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from torch import Tensor
 
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import one_hot
-from taylored.core.links.softmax import margins_of
+from taylored.core.links.margins import margins_of
+from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Options
-from taylored.core.plan.plan import Plan, along_classes, computing_dtype
+from taylored.core.plan.plan import Plan, along_classes
 from taylored.core.plan.prepare import prepare
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.point import Point
@@ -29,21 +30,21 @@ from taylored.core.terms.point import Point
 Values = Callable[..., Tensor]
 """(point, truth, *beside) -> one loss per element.
 
-All are of the same positions, with every class: what it returns for a position may depend on
-nothing of another one, and for the sigmoid link its derivative on no other class.
+All arguments belong to the same positions and have every class. The result for a position must not
+depend on other positions. For the sigmoid link its derivative must not depend on other classes.
 """
 
 
 @dataclass(frozen=True, eq=False)
 class Own:
-    """What a loss of its own works on.
+    """The arguments of an elementwise loss in canonical form.
 
     Attributes:
         logits: (N, C) or (N, C, S), as given.
         plan: target, rows (mask, sample weights and denominator in one) and class weights.
-        kept: positions that are not ignored, (N, 1[, S]); None if none can be, or where a target of
-            its own marks each element.
-        beside: tensors of the loss with one entry per position, (N, ...) or (N, ..., S).
+        kept: positions that are not ignored, (N, 1[, S]); None if none can be, or for dense
+            targets, which mark each element themselves.
+        beside: further tensors of the loss, with one entry per position: (N, ...) or (N, ..., S).
     """
 
     logits: Tensor
@@ -52,7 +53,7 @@ class Own:
     beside: tuple[Tensor, ...]
 
     def piece(self, place: tuple[slice, ...]) -> Own:
-        """The same for some of the positions: slices of the axes of the logits."""
+        """The same for some of the positions, given as slices of the axes of the logits."""
         target = place if self.plan.target_kind == "dense" else place[:1] + place[2:]
         plan = replace(self.plan, target=self.plan.target[target], rows=self.plan.rows[place])
         kept = None if self.kept is None else self.kept[place]
@@ -64,7 +65,7 @@ class Elements:
     """Logits and truth of every class in the computing dtype.
 
     Attributes:
-        z: logits; 0 where ignored, so that nothing flows back from there.
+        z: logits; 0 where ignored, so that no gradient comes from there.
         y: truth of every class in [0, 1], as given: not smoothed; 0 where ignored.
         kept: False where ignored, shaped to broadcast; None if nothing can be.
     """
@@ -74,7 +75,7 @@ class Elements:
     kept: Tensor | None
 
     def margins(self, plan: Plan) -> Tensor:
-        """Log odds of every class."""
+        """The log odds of every class."""
         return margins_of(self.z) if plan.link == "softmax" else self.z
 
 
@@ -83,13 +84,13 @@ def own(input: Logits, target: Tensor, options: Options, *beside: Tensor) -> Own
     logits, plan = prepare(input, target, nll, options)
     kept = None
     if plan.target_kind == "index" and options.ignore_index is not None:
-        # Widened first: as a byte, -100 would be 156.
+        # Converted first: as a byte, -100 would be 156.
         kept = (target.long() != options.ignore_index).reshape(plan.target.shape).unsqueeze(1)
     return Own(logits, plan, kept, beside)
 
 
 def elements(given: Own) -> Elements:
-    """The truth of every class, and what is ignored taken out."""
+    """Logits and truth of every class, 0 where ignored."""
     dtype = computing_dtype(given.logits)
     kept = _kept(given)
     z, y = given.logits.to(dtype), _dense(given).to(dtype)
@@ -101,13 +102,13 @@ def elements(given: Own) -> Elements:
 def coefficients(given: Own, found: Elements) -> Tensor:
     """What the loss of each element is multiplied by, shaped to broadcast."""
     rows, plan = given.plan.rows, given.plan
-    if found.kept is not None:  # a no-op where the rows have the mask in them already
+    if found.kept is not None:  # index targets have this mask in their rows already
         rows = torch.where(found.kept, rows, 0.0)
     return rows if plan.positive is None else rows * along_classes(plan.positive, found.z)
 
 
 def composed(given: Own, values: Values) -> Tensor:
-    """The loss, differentiable in every slot and mode: this is the reference."""
+    """The loss, differentiable in every slot and mode: the reference."""
     found = elements(given)
     at = Point(found.margins(given.plan))
     return reduced(given, found, values(at, found.y, *given.beside))
@@ -132,7 +133,7 @@ def _kept(given: Own) -> Tensor | None:
 
 
 def _dense(given: Own) -> Tensor:
-    """The truth of every class; an index outside the columns is the truth of none."""
+    """The truth of every class. An index without a column is the truth of none."""
     if given.plan.target_kind == "dense":
         return given.plan.target
     return one_hot(given.plan.target, given.logits)

@@ -1,7 +1,8 @@
-"""One pass over the losses of `core/engine/elementwise.py`: forward finds the gradient too, piece by piece.
+"""The single pass over losses of `core/engine/elementwise.py`: forward finds the gradient.
 
-Their gradient is autograd's, of one piece at a time: what it keeps for that is as large as a piece
-and soon gone. Of the whole batch there is the gradient and nothing else, as in `core/engine/one_pass.py`.
+Autograd finds the gradient of one piece of the batch at a time, so that what it saves is as large
+as a piece. For the whole batch nothing but the gradient is kept, as in
+`core/engine/tensor_pass.py`.
 """
 
 from __future__ import annotations
@@ -12,16 +13,19 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 from torch.autograd.graph import saved_tensors_hooks
 
-from taylored.core.engine import executors, one_pass
-from taylored.core.engine.backward import scaled
+from taylored.core.context import compiling, has_tangent
+from taylored.core.engine import blocked, executors, tensor_pass
+from taylored.core.engine.backward import scaled_gradient
+from taylored.core.engine.blocked import Blocked, Collector
 from taylored.core.engine.elementwise import Own, Values, coefficients, composed, elements, own
-from taylored.core.engine.margins import margins_and_pullback
-from taylored.core.engine.piece_point import PiecePoint
+from taylored.core.engine.executor import gradient_dtype
 from taylored.core.inputs.logits import Logits
+from taylored.core.links.margins import margins_and_pullback
+from taylored.core.plan.canonical import in_shape_of
 from taylored.core.plan.options import Options
+from taylored.core.terms.fast_point import PiecePoint
 
 
 class _PieceByPiece(torch.autograd.Function):
@@ -47,7 +51,7 @@ class _PieceByPiece(torch.autograd.Function):
                 composed(given, ctx.values), logits, grad_loss, create_graph=True
             )
             return grad, None, None
-        return scaled(gradient, grad_loss, logits.dtype), None, None
+        return scaled_gradient(gradient, grad_loss, logits.dtype), None, None
 
 
 def element_loss(
@@ -55,8 +59,8 @@ def element_loss(
 ) -> Tensor:
     """One loss per element; for the softmax link their sum over the classes of a position.
 
-    `weight` multiplies the elements of a class. `alpha`, `pos_weight` and `label_smoothing` have no
-    meaning that holds for every such loss: one that has them applies them itself, in `values`.
+    `weight` multiplies the elements of a class. `alpha`, `pos_weight` and `label_smoothing` mean
+    different things in different losses: a loss that has them applies them itself, in `values`.
     """
     return loss_of(input, own(input, target, options, *beside), values)
 
@@ -69,45 +73,46 @@ def loss_of(input: Logits, given: Own, values: Values) -> Tensor:
         loss = _PieceByPiece.apply(given.logits, given, values)
     else:
         loss = _value(given, values)
-    return one_pass.in_shape_of(input, loss, given.plan)
+    return in_shape_of(input, loss, given.plan)
 
 
 def pieces(given: Own) -> Iterator[Own]:
-    """All positions in one piece, or in pieces where that saves memory: for what is counted."""
+    """All positions, in one piece or in several where that saves memory: for code that counts."""
     if not _in_pieces(given):
         yield given
         return
-    for place in executors.places(given.logits):
+    for place in blocked.places(given.logits):
         yield given.piece(place)
 
 
 def _in_pieces(given: Own) -> bool:
-    """Whether it is worth it, and neither a compiler nor a transform looks on."""
-    blocked = executors.Blocked()
-    if torch.compiler.is_compiling() or blocked.name not in executors.asked():
+    """Whether pieces save time, and no derivative is needed that only the composed form has."""
+    executor = Blocked()
+    if compiling() or executor.name not in executors.asked():
         return False
-    if not blocked.accepts(given.logits, given.plan):
+    if not executor.accepts(given.logits, given.plan):
         return False
     if torch.is_grad_enabled() and any(each.requires_grad for each in given.beside):
         return False
-    return not one_pass.needs_composition(given.logits, given.plan)
+    return not tensor_pass.needs_composition(given.logits, given.plan)
 
 
 def _reaches_further(given: Own, values: Values) -> bool:
-    """Whether derivatives of the numbers that `values` brings with it could be asked for."""
+    """Whether `values` contains tensors of its own for which derivatives could be asked."""
     first = given.piece((slice(0, 1), slice(None), slice(0, 1))[: given.logits.dim()])
     found = elements(replace(first, logits=first.logits.detach()))
     losses = values(PiecePoint(found.margins(given.plan)), found.y, *first.beside)
-    return losses.requires_grad or forward_ad.unpack_dual(losses).tangent is not None
+    return losses.requires_grad or has_tangent(losses)
 
 
 def _sweep(given: Own, values: Values) -> tuple[Tensor, Tensor]:
     """The loss, and the gradient of its sum."""
-    collected = executors.Collector(given.logits, given.plan)
-    gradient = torch.empty_like(given.logits, dtype=executors.gradient_dtype(given.logits))
-    # What is saved here is used at once: not for hooks that offload or count what they see.
-    with saved_tensors_hooks(_for_nobody_else, _as_it_is):
-        for place in executors.places(given.logits):
+    collected = Collector(given.logits, given.plan)
+    gradient = torch.empty_like(given.logits, dtype=gradient_dtype(given.logits))
+    # Bypasses the saved-tensor hooks of the user, such as those that offload: what is saved here is
+    # freed within this call.
+    with saved_tensors_hooks(_detached, _unchanged):
+        for place in blocked.places(given.logits):
             piece = given.piece(place)
             found = elements(piece)
             coefficient = coefficients(piece, found)
@@ -124,9 +129,9 @@ def _sweep(given: Own, values: Values) -> tuple[Tensor, Tensor]:
 
 def _value(given: Own, values: Values) -> Tensor:
     """The loss alone."""
-    collected = executors.Collector(given.logits, given.plan)
+    collected = Collector(given.logits, given.plan)
     with torch.no_grad():
-        for place in executors.places(given.logits):
+        for place in blocked.places(given.logits):
             piece = given.piece(place)
             found = elements(piece)
             losses = values(PiecePoint(found.margins(given.plan)), found.y, *piece.beside)
@@ -135,13 +140,13 @@ def _value(given: Own, values: Values) -> Tensor:
 
 
 def _summed(losses: Tensor, given: Own) -> Tensor:
-    """Softmax: the classes of a position are one loss."""
+    """The losses as they are reported: for softmax, the sum over the classes of a position."""
     return losses.sum(dim=1) if given.plan.link == "softmax" else losses
 
 
-def _for_nobody_else(saved: Tensor) -> Tensor:
-    return saved.detach()  # an output that held itself would be freed late
+def _detached(saved: Tensor) -> Tensor:
+    return saved.detach()  # an output that refers to itself would be freed late
 
 
-def _as_it_is(saved: Tensor) -> Tensor:
+def _unchanged(saved: Tensor) -> Tensor:
     return saved

@@ -1,4 +1,4 @@
-"""Seeing the gradient on logits that nobody has as a tensor: formed by pieces, or overwritten."""
+"""Reports the logit gradient when the logits never exist as one tensor, or are overwritten."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail
+from taylored.core.context import compiling
 from taylored.core.links.class_sums import ClassSums
-from taylored.core.plan.positions import Place, rows, singles
+from taylored.core.plan.canonical import canonical
+from taylored.core.plan.positions import Positions, rows_at, values_at
 from taylored.core.state.gradient_indicator import GradientSums
 
 
-class Watch:
-    """Adds up the absolute gradient of every class, split by the truth, as it is shown to it."""
+class GradientTap:
+    """Adds up the absolute gradients that a loss reports, per class and split by the truth."""
 
     def __init__(self, shape: torch.Size, target: Tensor) -> None:
         self._dense = target.shape == shape
@@ -24,7 +26,7 @@ class Watch:
         self._sums: ClassSums | None = None
 
     def begin(self, logits: Tensor) -> None:
-        """A loss starts to show the gradient on logits like these, (N, C[, S])."""
+        """Expect the gradient on logits like these, (N, C[, S])."""
         if self._sums is not None:
             fail(
                 "loss",
@@ -34,41 +36,41 @@ class Watch:
             )
         self._sums = ClassSums.of(logits, unsigned=False)
         if self._dense:
-            self._target = self._target.flatten(2) if self._target.dim() > 3 else self._target
+            self._target = canonical(self._target)
         else:
             self._target = self._target.flatten(1) if self._target.dim() > 2 else self._target
 
-    def see(self, gradient: Tensor, place: Place | None = None) -> None:
-        """Take the gradient on all logits, (N, C[, S]), or on some positions, (n, C)."""
+    def add(self, gradient: Tensor, place: Positions | None = None) -> None:
+        """Add the gradient on all logits, (N, C[, S]), or on some positions, (n, C)."""
         assert self._sums is not None  # noqa: S101 - begun
         target = self._target
         if self._dense:
-            target = target if place is None else rows(target, place)
+            target = target if place is None else rows_at(target, place)
             self._sums.add_split(gradient, target.to(gradient.dtype).clamp(0.0, 1.0))
         else:
-            target = target if place is None else singles(target, place)
+            target = target if place is None else values_at(target, place)
             self._sums.add_single(gradient, target.long())
 
     def found(self) -> GradientSums | None:
-        """The sums; None where no loss has shown anything."""
+        """The sums; None where no loss has reported anything."""
         if self._sums is None:
             return None
         return GradientSums(self._sums.positive, self._sums.negative, None)
 
 
-_watch: ContextVar[Watch | None] = ContextVar("taylored_watch", default=None)
+_tap: ContextVar[GradientTap | None] = ContextVar("taylored_tap", default=None)
 
 
 @contextlib.contextmanager
-def watching(watch: Watch) -> Iterator[None]:
-    """Within the context a loss without logits shows its gradient to the watch."""
-    token = _watch.set(watch)
+def tapping(tap: GradientTap) -> Iterator[None]:
+    """Within the context, losses whose logits are no tensor report their gradient."""
+    token = _tap.set(tap)
     try:
         yield
     finally:
-        _watch.reset(token)
+        _tap.reset(token)
 
 
-def watched() -> Watch | None:
-    """Who is looking, if anybody."""
-    return None if torch.compiler.is_compiling() else _watch.get()
+def active_tap() -> GradientTap | None:
+    """Where to report the gradient, if anybody wants it."""
+    return None if compiling() else _tap.get()

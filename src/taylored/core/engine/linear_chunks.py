@@ -1,7 +1,8 @@
-"""Logits formed a few rows at a time: value, sums and gradients of each chunk, and on to the next.
+"""The loss of features and weight, with the logits of a few rows at a time in memory.
 
-The gradient is written over the logits of the chunk, multiplied into the gradients of features and
-weight, and forgotten. The plan is the one that whole logits would have, cut by positions.
+The executor writes the gradient of a chunk over its logits. It is multiplied into the gradients of
+features and weight, and the next chunk uses the memory again. The plan is that of all logits; each
+chunk gets the part of its positions.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from taylored.core.engine.executors import choose, gradient_dtype
-from taylored.core.engine.gradient_tap import Watch
-from taylored.core.plan.plan import Plan, computing_dtype
-from taylored.core.plan.positions import Place, rows, singles
+from taylored.core.engine.executor import gradient_dtype
+from taylored.core.engine.executors import choose
+from taylored.core.engine.gradient_tap import GradientTap
+from taylored.core.links.class_sums import ClassSums
+from taylored.core.numerics import computing_dtype
+from taylored.core.plan.plan import Plan
+from taylored.core.plan.positions import Positions, rows_at, values_at
 
 # Measured by `benchmarks/linear.py --chunks`. The three products of a chunk read the whole weight,
-# which costs 10 % at 64 rows and nothing from 256 on; more threads share the memory and need more.
-# With few classes so few rows are not worth their calls, with very many they are too large.
+# which costs 10 % at 64 rows and nothing from 256 on. More threads share the bandwidth
+# and need more rows. With few classes a chunk of so few rows is not worth its calls, and with very
+# many classes it is too large.
 CHUNK_ROWS = 512
 SMALL_CHUNK = 1 << 22
 """Bytes of logits that a chunk may take in any case."""
@@ -37,19 +42,28 @@ class Head:
     dtype: torch.dtype
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Wanted:
-    """What to find besides the loss: gradients, sums per class."""
+    """What to find besides the loss.
+
+    Attributes:
+        features: whether the gradient on the features.
+        weight: whether that on the weight.
+        bias: whether that on the bias.
+        sums: receives the absolute gradient on the logits per class, if given.
+        tap: receives the gradient on the logits, if given.
+    """
 
     features: bool = False
     weight: bool = False
     bias: bool = False
-    sums: bool = False
-    watch: Watch | None = None
+    sums: ClassSums | None = None
+    tap: GradientTap | None = None
 
     def anything(self) -> bool:
         """Whether the gradient on the logits is needed."""
-        return self.features or self.weight or self.bias or self.sums or self.watch is not None
+        reported = self.sums is not None or self.tap is not None
+        return self.features or self.weight or self.bias or reported
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,17 +72,15 @@ class Walked:
 
     Attributes:
         loss: the sum, or the value of each position, (N[, S]).
-        sums: absolute gradient on the logits per class, as in `Swept`; None where nobody asked.
-        gradients: of the sum, on features, weight and bias; float32 for float16, as in the engine.
+        gradients: of the sum, on features, weight and bias, in the dtype of `gradient_dtype`.
     """
 
     loss: Tensor
-    sums: Tensor | None
     gradients: tuple[Tensor | None, Tensor | None, Tensor | None]
 
 
 def walk(head: Head, plan: Plan, wanted: Wanted) -> Walked:
-    """Once over all positions that count for something."""
+    """Process the positions with non-zero weight, chunk by chunk."""
     x = head.features.detach().reshape(-1, head.features.shape[-1])
     weight = head.weight.detach().to(head.dtype)
     bias = None if head.bias is None else head.bias.detach().to(head.dtype)
@@ -81,10 +93,9 @@ def walk(head: Head, plan: Plan, wanted: Wanted) -> Walked:
         g_buffer = torch.empty_like(z_buffer, dtype=torch.float32)
     products = _Products(head, weight, wanted)
     wide = computing_dtype(z_buffer)
-    sums = x.new_zeros((2, classes), dtype=wide) if wanted.sums else None
     losses = x.new_zeros(len(places) if plan.output == "sum" else count, dtype=wide)
-    if wanted.watch is not None:
-        wanted.watch.begin(z_buffer)
+    if wanted.tap is not None:
+        wanted.tap.begin(z_buffer)
     for number, place in enumerate(places):
         piece, cut = x[place].to(head.dtype), at(plan, place)
         z = z_buffer[: len(piece)]
@@ -94,17 +105,17 @@ def walk(head: Head, plan: Plan, wanted: Wanted) -> Walked:
             losses[spot] = executor.value(z, cut)
             continue
         g = g_buffer[: len(piece)]
-        found = executor.sweep(z, cut, collect=wanted.sums, into=g)
-        losses[spot] = found.loss
-        if sums is not None and found.sums is not None:
-            sums += found.sums
-        if wanted.watch is not None:
-            wanted.watch.see(g, place)
+        sums = None if wanted.sums is None else ClassSums.of(z)
+        losses[spot] = executor.sweep(z, cut, sums=sums, into=g).loss
+        if wanted.sums is not None and sums is not None:
+            wanted.sums.add(sums.positive, sums.negative)
+        if wanted.tap is not None:
+            wanted.tap.add(g, place)
         products.add(piece.to(g.dtype), g, place)
     loss = losses.sum() if plan.output == "sum" else losses
     if plan.output == "each":
         loss = losses.reshape(plan.rows.shape[:1] + plan.rows.shape[2:])
-    return Walked(loss, sums, products.finished())
+    return Walked(loss, products.finished())
 
 
 class _Products:
@@ -112,7 +123,8 @@ class _Products:
 
     def __init__(self, head: Head, weight: Tensor, wanted: Wanted) -> None:
         self._head = head
-        # Entries divided by the batch size underflow in float16, and scaled up their sums overflow.
+        # In float16, entries that are divided by the batch size underflow, and sums of entries that
+        # are not overflow.
         half = head.dtype == torch.float16
         self._weight = weight.float() if half and wanted.features else weight
         width = weight.shape[1]
@@ -122,20 +134,20 @@ class _Products:
         self._for_weight = new(weight.shape, dtype=wide) if wanted.weight else None
         self._for_bias = new(len(weight), dtype=wide) if wanted.bias else None
 
-    def add(self, x: Tensor, g: Tensor, place: Place) -> None:
-        """Those of one chunk: its features, and the gradient on its logits."""
+    def add(self, x: Tensor, g: Tensor, place: Positions) -> None:
+        """Add those of one chunk, from its features and the gradient on its logits."""
         if self._for_x is not None:
             self._for_x[place] = torch.mm(g, self._weight).to(self._for_x.dtype)
         if self._for_weight is not None:
             if self._for_weight.dtype == g.dtype:
                 self._for_weight.addmm_(g.t(), x)
-            else:  # bfloat16: each chunk is rounded once, their sum is not
+            else:  # bfloat16: each chunk is rounded once, the sum of the chunks is not
                 self._for_weight += torch.mm(g.t(), x)
         if self._for_bias is not None:
             self._for_bias += g.sum(dim=0, dtype=self._for_bias.dtype)
 
     def finished(self) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """All three in the dtypes in which gradients are kept."""
+        """All three, in the dtypes in which gradients are stored."""
         head, for_x = self._head, self._for_x
         return (
             None if for_x is None else for_x.reshape(head.features.shape),
@@ -163,8 +175,8 @@ def chunk_rows(classes: int, dtype: torch.dtype) -> int:
     return max(1, min(max(CHUNK_ROWS, SMALL_CHUNK // row), LARGE_CHUNK // row))
 
 
-def chunks(plan: Plan, count: int, most: int) -> Sequence[Place]:
-    """Places of at most so many positions, about equally long.
+def chunks(plan: Plan, count: int, most: int) -> Sequence[Positions]:
+    """Chunks of at most `most` positions, about equally long.
 
     Positions without weight, such as padding, are left out where looking costs no device sync.
     """
@@ -180,11 +192,11 @@ def chunks(plan: Plan, count: int, most: int) -> Sequence[Place]:
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def _length(place: Place) -> int:
+def _length(place: Positions) -> int:
     return len(place) if isinstance(place, Tensor) else place.stop - place.start
 
 
-def at(plan: Plan, place: Place) -> Plan:
+def at(plan: Plan, place: Positions) -> Plan:
     """The plan of some positions, for their logits as (n, C)."""
-    pick = singles if plan.target_kind == "index" else rows
-    return replace(plan, target=pick(plan.target, place), rows=rows(plan.rows, place))
+    pick = values_at if plan.target_kind == "index" else rows_at
+    return replace(plan, target=pick(plan.target, place), rows=rows_at(plan.rows, place))

@@ -1,4 +1,4 @@
-"""One pass over features times weight: the gradients are found in forward, backward scales them."""
+"""The single pass over features and weight: forward finds their gradients, backward scales them."""
 
 from __future__ import annotations
 
@@ -9,40 +9,43 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from taylored.core.engine.backward import scaled
-from taylored.core.engine.executors import Whole
-from taylored.core.engine.gradient_tap import Watch
+from taylored.core.checks import fail
+from taylored.core.context import compiling
+from taylored.core.engine import tensor_pass
+from taylored.core.engine.backward import scaled_gradient
+from taylored.core.engine.gradient_tap import active_tap
 from taylored.core.engine.linear_chunks import Head, Walked, Wanted, walk
+from taylored.core.engine.whole import WHOLE
 from taylored.core.inputs.linear_logits import LinearLogits, formed
+from taylored.core.links.class_sums import ClassSums
+from taylored.core.plan.canonical import canonical
 from taylored.core.plan.plan import Plan
-
-_COMPOSED = Whole()
 
 Gradients = tuple[Tensor | None, ...]
 
 
-def linear_loss(
-    input: LinearLogits, plan: Plan, *, collect: bool, watch: Watch | None
-) -> tuple[Tensor, Tensor | None]:
-    """The loss, and if asked for the (2, C) sums of its absolute gradient on the logits.
-
-    The plan is that of the logits in canonical form, (N, C) or (N, C, S).
-    """
+def run(input: LinearLogits, logits: Tensor, plan: Plan, sums: ClassSums | None) -> Tensor:
+    """The loss of features and weight; `logits` is their outline in canonical form."""
+    if plan.output == "each" and plan.link == "sigmoid":
+        fail("reduction", '"sum", "mean" or "batch_mean" for sigmoid losses of LinearLogits',
+             '"none"', "it has as many values as the logits: pass input.logits()")  # fmt: skip
+    compose = tensor_pass.needs_composition
+    if compiling() or any(compose(each, plan) for each in input.tensors()):
+        return tensor_pass.run_reporting(input.logits().reshape(logits.shape), plan, sums)
     head = Head(input.features, input.weight, input.bias, input.dtype)
-    wanted = Wanted(sums=collect, watch=watch)
-    # Dtypes are settled by now: nothing is to be cast on the way.
+    wanted = Wanted(sums=sums, tap=active_tap())
+    # The dtypes are settled: autocast must not convert anything on the way.
     with torch.autocast(input.device.type, enabled=False):
         if torch.is_grad_enabled() and input.requires_grad:
             function = _Each if plan.output == "each" else _Sum
-            loss, sums = function.apply(head.features, head.weight, head.bias, head, plan, wanted)
-            return loss, sums
+            loss: Tensor = function.apply(head.features, head.weight, head.bias, head, plan, wanted)
+            return loss
         with torch.no_grad():
-            found = walk(head, plan, wanted)
-        return found.loss, found.sums
+            return walk(head, plan, wanted).loss
 
 
 class _Sum(torch.autograd.Function):
-    """(features, weight, bias, all three, plan, wanted) -> the loss, and sums per class or None."""
+    """(features, weight, bias, all three, plan, wanted) -> loss."""
 
     @staticmethod
     def forward(
@@ -53,7 +56,7 @@ class _Sum(torch.autograd.Function):
         head: Head,
         plan: Plan,
         wanted: Wanted,
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> Tensor:
         return _keep(ctx, head, plan, walk(head, plan, _with_gradients(wanted, ctx)))
 
     @staticmethod
@@ -66,14 +69,14 @@ class _Sum(torch.autograd.Function):
             return _differentiable(ctx, head, plan, grad_loss)
         inputs = (head.features, head.weight, head.bias)
         found = (
-            None if gradient is None or like is None else scaled(gradient, grad_loss, like.dtype)
-            for gradient, like in zip(gradients, inputs, strict=True)
+            None if g is None or like is None else scaled_gradient(g, grad_loss, like.dtype)
+            for g, like in zip(gradients, inputs, strict=True)
         )
         return (*found, None, None, None)
 
 
 class _Each(torch.autograd.Function):
-    """The same with a value per position: backward walks again, once their weights are known."""
+    """The same with a value per position: backward walks again, with the gradient of each value."""
 
     @staticmethod
     def forward(
@@ -84,7 +87,7 @@ class _Each(torch.autograd.Function):
         head: Head,
         plan: Plan,
         wanted: Wanted,
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> Tensor:
         return _keep(ctx, head, plan, walk(head, plan, wanted))
 
     @staticmethod
@@ -113,13 +116,11 @@ def _with_gradients(wanted: Wanted, ctx: Any) -> Wanted:
     return replace(wanted, features=features, weight=weight, bias=bias)
 
 
-def _keep(ctx: Any, head: Head, plan: Plan, found: Walked) -> tuple[Tensor, Tensor | None]:
-    """Keep what backward needs: besides the inputs, the gradients and nothing else."""
+def _keep(ctx: Any, head: Head, plan: Plan, found: Walked) -> Tensor:
+    """Save for backward the inputs and the gradients, nothing else; return the loss."""
     ctx.save_for_backward(head.features, head.weight, head.bias, plan.target, *found.gradients)
     ctx.dtype, ctx.plan = head.dtype, replace(plan, target=plan.target.new_empty(0))
-    if found.sums is not None:
-        ctx.mark_non_differentiable(found.sums)
-    return found.loss, found.sums
+    return found.loss
 
 
 def _kept(ctx: Any) -> tuple[Head, Plan, Sequence[Tensor | None]]:
@@ -130,8 +131,7 @@ def _kept(ctx: Any) -> tuple[Head, Plan, Sequence[Tensor | None]]:
 def _differentiable(ctx: Any, head: Head, plan: Plan, grad_loss: Tensor) -> Gradients:
     """Gradients that can be differentiated again: those of the composed reference."""
     logits = formed(head.features, head.weight, head.bias, head.dtype)
-    logits = logits.flatten(2) if logits.dim() > 3 else logits
-    loss = _COMPOSED.value(logits, plan)
+    loss = WHOLE.value(canonical(logits), plan)
     needed = ctx.needs_input_grad[:3]
     inputs = (head.features, head.weight, head.bias)
     wanted = [each for each, need in zip(inputs, needed, strict=True) if need and each is not None]

@@ -20,24 +20,26 @@ class Donated:
 
     tensor: Tensor
 
+    REMEDY: ClassVar[str] = "leave `donate` out"
+
     @property
     def shape(self) -> torch.Size:
-        """Of the logits."""
+        """Shape of the logits."""
         return self.tensor.shape
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the logits."""
+        """Dtype of the logits."""
         return self.tensor.dtype
 
     @property
     def device(self) -> torch.device:
-        """Of the logits."""
+        """Device of the logits."""
         return self.tensor.device
 
     @property
     def requires_grad(self) -> bool:
-        """Whether a gradient is wanted, and so anything overwritten."""
+        """Whether the logits want a gradient, and so will be overwritten."""
         return self.tensor.requires_grad
 
     def dim(self) -> int:
@@ -45,7 +47,7 @@ class Donated:
         return self.tensor.dim()
 
     def outline(self) -> Tensor:
-        """The logits, which still have their values."""
+        """The logits themselves, which still have their values."""
         if isinstance(self.tensor, Gone):
             fail("input", "logits that were not donated before", repr(self.tensor),
                  "compute them again")  # fmt: skip

@@ -1,8 +1,9 @@
-"""Logits that are features times weight, and are never all in memory at once."""
+"""Logits of a linear head, given as features and weight so that they need not exist at once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -15,27 +16,27 @@ from taylored.core.checks import fail
 class LinearLogits:
     r"""The logits :math:`z = x W^\top + b` of a linear head, for a loss to form piece by piece.
 
-    With many classes the logits are the largest thing in memory: 4 096 tokens and 32 000 words take
-    524 MB in float32, the loss as much again for their gradient, and what lies between as much
-    again. A loss that is given this in place of the logits forms a few rows at a time, finds value
-    and gradients of features, weight and bias from them in the forward, and keeps the gradients
-    only.
+    With many classes the logits are the largest tensor of a training step: for 4 096 tokens and
+    32 000 words they take 524 MB in float32. Their gradient takes as much again, and so do the
+    results between them. A loss that is given `LinearLogits` instead of logits forms a few rows at
+    a time. Its forward finds the loss and the gradients on features, weight and bias from them, and
+    keeps nothing but these gradients.
 
     Args:
-        features: the head's input; classes become axis 1 as everywhere.
-        weight: of the head, `torch.nn.Linear.weight`. A cosine head hands in its normalised
+        features: the input of the head. The classes become axis 1, as everywhere.
+        weight: the head's weight, `torch.nn.Linear.weight`. For a cosine head, pass its normalised
             features and weight.
-        bias: of the head, or None.
+        bias: the head's bias, or None.
 
     Shape:
         features (N, d1, ..., D), weight (C, D), bias (C,); the logits are (N, C, d1, ...): tokens
         (B, T, D) give (B, C, T), with targets (B, T).
 
     Returns:
-        An input for the losses of the p_t family, in the place of logits: any term, weights,
-        `ignore_index`, label smoothing, priors and the losses that count gradients. Losses that
-        need all logits at once refuse it and say so. With the sigmoid link there is no
-        reduction="none", which has as many values as there are logits.
+        An input for the losses of the p_t family. It works with any term, with weights,
+        `ignore_index`, label smoothing and priors, and with the losses that count gradients. Losses
+        that need all logits at once refuse it and say so. With the sigmoid link there is no
+        reduction="none", because that has as many values as there are logits.
 
     Raises:
         ValueError: for shapes or dtypes that do not fit.
@@ -52,11 +53,11 @@ class LinearLogits:
         >>> torch.allclose(loss(input, target), loss(input.logits(), target))
         True
 
-    Call the loss outside of `torch.compile`: compiled, exported, inside `torch.func`, in forward
-    mode, and where a per-class option wants a gradient, the logits are formed after all. So they
-    are by second derivatives. Under autocast it computes as `torch.nn.functional.linear` does; the
-    gradient of the weight is added up in float32 where the features are in half precision, and
-    float16 gradients are multiplied in float32.
+    Call the loss outside of `torch.compile`. All logits are formed at once in compiled or exported
+    code, inside `torch.func`, in forward mode, for second derivatives, and where a per-class option
+    wants a gradient. Under autocast the logits have the dtype that `torch.nn.functional.linear`
+    would give them. For half-precision features the gradient of the weight is added up in float32,
+    and float16 gradients are multiplied in float32.
 
     Differs from:
         torch: linear_cross_entropy is cross-entropy only; with chunking options it cannot be
@@ -66,6 +67,8 @@ class LinearLogits:
     features: Tensor
     weight: Tensor
     bias: Tensor | None = None
+
+    REMEDY: ClassVar[str] = "pass input.logits()"
 
     def __post_init__(self) -> None:
         for name, value in (("features", self.features), ("weight", self.weight)):
@@ -97,12 +100,12 @@ class LinearLogits:
 
     @property
     def shape(self) -> torch.Size:
-        """Of the logits: (N, C, d1, ...)."""
+        """Shape of the logits, (N, C, d1, ...)."""
         return torch.Size((self.features.shape[0], len(self.weight), *self.features.shape[1:-1]))
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the logits, as `torch.nn.functional.linear` would give them here."""
+        """Dtype of the logits that `torch.nn.functional.linear` would return here."""
         kind = self.device.type
         kinds = {tensor.dtype for tensor in self.tensors()}
         # Autocast leaves float64 alone.
@@ -119,12 +122,12 @@ class LinearLogits:
 
     @property
     def device(self) -> torch.device:
-        """Where the logits would be."""
+        """Device of the logits."""
         return self.features.device
 
     @property
     def requires_grad(self) -> bool:
-        """Whether any of the three wants a gradient."""
+        """Whether features, weight or bias want a gradient."""
         return any(tensor.requires_grad for tensor in self.tensors())
 
     def dim(self) -> int:
@@ -132,11 +135,11 @@ class LinearLogits:
         return self.features.dim()
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """What it is made of."""
+        """Features, weight and, if there is one, bias."""
         return (self.features, self.weight, *(() if self.bias is None else (self.bias,)))
 
     def logits(self) -> Tensor:
-        """The logits, all of them: for predictions on small batches."""
+        """All logits at once, for predictions on small batches."""
         return formed(self.features, self.weight, self.bias, self.dtype)
 
     def outline(self) -> Tensor:

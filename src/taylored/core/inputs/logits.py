@@ -1,4 +1,4 @@
-"""What a loss of the engine accepts as its input: logits, or something in their place."""
+"""What a loss of the p_t family accepts as its input: logits, or a substitute for them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,22 @@ from taylored.core.inputs.donated_logits import Donated
 from taylored.core.inputs.linear_logits import LinearLogits
 
 Logits = Tensor | LinearLogits | Donated
-"""Logits; features and weight that they would be formed of; or logits that may be overwritten."""
+"""Logits; features and weight to form them of; or logits that the loss may overwrite."""
+
+SUBSTITUTES = (LinearLogits, Donated)
+"""What can be used instead of logits. Each kind has
+
+- `shape`, `dtype`, `device`, `requires_grad` and `dim()`, those of the logits;
+- `outline()`, a tensor with the logits' shape, dtype and device, from which a plan is made;
+- `REMEDY`, what to pass instead to a loss that needs all logits at once.
+
+How the loss of each kind is found is the engine's to know (`core/engine/one_pass.py`).
+"""
 
 
 def outline(input: Logits) -> Tensor:
-    """A tensor with the shape, dtype and device of the logits: all that a plan is made from.
+    """A tensor with the shape, dtype and device of the logits, which need not have their values.
 
-    Anything that is no input at all comes back as it is, for the checks to refuse.
+    An object of any other kind comes back as it is, for the checks to refuse.
     """
-    return input.outline() if isinstance(input, (LinearLogits, Donated)) else input
+    return input.outline() if isinstance(input, SUBSTITUTES) else input

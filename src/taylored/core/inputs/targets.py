@@ -1,4 +1,4 @@
-"""What a target is, told by its shape and dtype, and whether it fits the input."""
+"""Kinds of targets, recognised by shape and dtype, and the checks that they fit the input."""
 
 from __future__ import annotations
 
@@ -8,25 +8,24 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import debugging, fail
-from taylored.core.inputs.donated_logits import Donated
-from taylored.core.inputs.linear_logits import LinearLogits
-from taylored.core.inputs.logits import Logits
+from taylored.core.context import eager
+from taylored.core.inputs.logits import SUBSTITUTES, Logits
 
 TargetKind = Literal["index", "dense"]
 
 
 def one_hot(index: Tensor, logits: Tensor) -> Tensor:
-    """Class indices as a mask over the class axis; an index outside of it marks no class."""
+    """Class indices as a mask over the class axis. An index without a column marks no class."""
     axis = min(1, logits.dim() - 1)
     classes = torch.arange(logits.shape[axis], device=logits.device)
     return classes.reshape(-1, *[1] * (logits.dim() - 2)) == index.unsqueeze(axis)
 
 
 def check_input(input: Logits) -> Tensor:
-    """The input if it is floating-point logits in a tensor; anything else is refused."""
-    if isinstance(input, (LinearLogits, Donated)):
-        fix = "pass input.logits()" if isinstance(input, LinearLogits) else "leave `donate` out"
-        fail("input", "a tensor: this loss computes with all logits at once", repr(input), fix)
+    """Return the input if it is a tensor of floating-point logits, and refuse everything else."""
+    if isinstance(input, SUBSTITUTES):
+        fail("input", "a tensor: this loss computes with all logits at once", repr(input),
+             input.REMEDY)  # fmt: skip
     if not isinstance(input, Tensor) or not input.is_floating_point():
         got = str(input.dtype) if isinstance(input, Tensor) else type(input).__name__
         fail("input", "a floating-point tensor of logits", got, "pass the model's raw scores")
@@ -34,7 +33,7 @@ def check_input(input: Logits) -> Tensor:
 
 
 def softmax_kind(input: Tensor, target: Tensor) -> TargetKind:
-    """Class indices, or one probability per class."""
+    """The kind of a softmax target: class indices, or one probability per class."""
     _check_tensor(target)
     positions = input.shape[:1] + input.shape[2:] if input.dim() > 1 else input.shape[:0]
     if target.is_floating_point():
@@ -58,7 +57,7 @@ def softmax_kind(input: Tensor, target: Tensor) -> TargetKind:
 
 
 def sigmoid_kind(input: Logits, target: Tensor) -> TargetKind:
-    """One truth per element, or one class index per position."""
+    """The kind of a sigmoid target: one truth per element, or one class index per position."""
     _check_tensor(target)
     if target.shape == input.shape and not target.is_complex():
         return "dense"
@@ -81,8 +80,8 @@ def _check_tensor(target: Tensor) -> None:
 
 
 def check_indices(kept: Tensor, num_classes: int, ignore_index: int | None) -> None:
-    """Refuse classes that the input has no column for, where looking costs no device sync."""
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+    """Refuse classes without a column in the input, where looking costs no device sync."""
+    if not eager():
         return
     if kept.numel() == 0 or (kept.device.type != "cpu" and not debugging()):
         return
@@ -98,7 +97,7 @@ def check_indices(kept: Tensor, num_classes: int, ignore_index: int | None) -> N
 
 
 def check_probabilities(target: Tensor, ignore_index: int | None, axis: int | None) -> None:
-    """Inside `debug()`: refuse targets outside [0, 1] and, along `axis`, sums other than one."""
+    """Inside `debug()`, refuse targets outside [0, 1], and sums along `axis` other than one."""
     if not debugging() or target.dtype == torch.bool:
         return
     inside = (target >= 0) & (target <= 1)

@@ -1,4 +1,4 @@
-"""Absolute logit gradients per class, gathered while the sweep has them at hand."""
+"""Absolute logit gradients per class, added up while the sweep has the gradients at hand."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from taylored.core.plan.plan import computing_dtype
+from taylored.core.numerics import computing_dtype
 
 
 @dataclass(frozen=True, eq=False)
 class ClassSums:
-    """Running sums over the pieces of one sweep; every method adds a piece in place.
+    """Sums per class; every method changes them in place.
 
     Attributes:
-        positive: (C,) where the class is the truth.
-        negative: (C,) where it is not.
-        unsigned: whether gradients come without their sign already, and may be overwritten.
+        positive: (C,) of the class where it is the truth.
+        negative: (C,) of the class where it is not.
+        unsigned: whether the gradients that are added have no sign, and may be overwritten.
     """
 
     positive: Tensor
@@ -25,21 +25,32 @@ class ClassSums:
     unsigned: bool
 
     @classmethod
-    def of(cls, logits: Tensor, *, unsigned: bool) -> ClassSums:
-        """Nothing yet, for logits of shape (N, C) or (N, C, S)."""
+    def of(cls, logits: Tensor, *, unsigned: bool = False) -> ClassSums:
+        """Zeros, for logits of shape (N, C) or (N, C, S)."""
         dtype = computing_dtype(logits)
         positive, negative = (logits.new_zeros(logits.shape[1], dtype=dtype) for _ in range(2))
         return cls(positive, negative, unsigned)
 
+    def add(self, positive: Tensor, negative: Tensor) -> None:
+        """Add the sums of another sweep."""
+        self.positive.add_(positive)
+        self.negative.add_(negative)
+
+    def divide(self, temperature: float) -> None:
+        """Turn gradients on divided logits into those on the logits."""
+        if temperature != 1.0:
+            self.positive.div_(temperature)
+            self.negative.div_(temperature)
+
     def add_rivals(self, rivals: Tensor, pulls: Tensor, index: Tensor) -> None:
-        """Gradients of each position's rivals, 0 at its truth, and the pull on that truth."""
+        """Gradients on the classes of each position, 0 at its truth, and that on the truth."""
         self._add_truths(index, pulls if self.unsigned else pulls.abs())
         self.negative.add_(_over_positions(rivals if self.unsigned else rivals.abs()))
 
     def add_shares(self, shares: Tensor, ratio: Tensor, pulls: Tensor, index: Tensor) -> None:
-        """The same where the rivals' gradients are still factors: `shares` >= 0 times `ratio`."""
+        """The same where the gradients on the others are given as `shares` >= 0 times `ratio`."""
         self._add_truths(index, pulls if self.unsigned else pulls.abs())
-        # A product with a vector: no gradient of full size is taken to its absolute value.
+        # A product with a vector: no absolute value of the full size is taken.
         size = ratio if self.unsigned else ratio.abs()
         if shares.dim() == 2:
             self.negative.addmv_(shares.t(), size.squeeze(1))
@@ -47,7 +58,7 @@ class ClassSums:
             self.negative.add_(torch.matmul(shares, size.transpose(1, 2)).sum(dim=0).squeeze(1))
 
     def add_single(self, gradient: Tensor, index: Tensor) -> None:
-        """Gradients on every class; one is the truth of a position, or none (an index outside)."""
+        """Gradients on every class. One class is the truth, or none if the index has no column."""
         hot = index.clamp(0, gradient.shape[1] - 1).unsqueeze(1)
         none = hot != index.unsqueeze(1)
         size = gradient if self.unsigned else gradient.abs()

@@ -8,18 +8,19 @@ import torch
 from torch import Tensor
 
 from taylored.core.links.scratch import Scratch
-from taylored.core.plan.plan import Block, Plan, along_classes, computing_dtype
+from taylored.core.numerics import computing_dtype
+from taylored.core.plan.plan import Block, Plan, along_classes
 
 BITS_PER_NAT = 1.0 / math.log(2.0)
-"""e^z is 2^(z times this), which torch finds in a quarter of the time."""
+"""e^z is 2 to the power of z times this number; torch takes a quarter of the time for exp2."""
 
 
 def bits_of(block: Block, plan: Plan, scratch: Scratch) -> Tensor:
-    """The adjusted logits times log2 e, in working memory."""
+    """The adjusted logits times log2 e, in scratch memory."""
     dtype = computing_dtype(block.logits)
     z = scratch.take("bits", block.logits, dtype)
     factor = BITS_PER_NAT / plan.temperature
-    # A half-precision number is widened before it is multiplied, not after.
+    # Half-precision logits are converted before they are multiplied, not after.
     logits = block.logits if block.logits.dtype == dtype else z.copy_(block.logits)
     if plan.bias is None:
         return torch.mul(logits, factor, out=z)
@@ -27,9 +28,9 @@ def bits_of(block: Block, plan: Plan, scratch: Scratch) -> Tensor:
     return torch.add(bias, logits, alpha=factor, out=z)
 
 
-def sound(*sizes: Tensor) -> bool:
-    """Whether these exponentials, and quotients of two of them, have all their digits."""
+def well_inside_range(*sizes: Tensor) -> bool:
+    """Whether these exponentials, and quotients of two of them, are well inside the float range."""
     bound = 2.0**60 if sizes[0].dtype == torch.float32 else 2.0**500
     together = sizes[0] if len(sizes) == 1 else torch.cat(sizes)
-    # Written so that NaN is not sound.
+    # Written so that NaN is out of range.
     return float(together.amin()) > 1.0 / bound and float(together.amax()) < bound

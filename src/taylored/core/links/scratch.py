@@ -1,4 +1,4 @@
-"""Memory for the sweep on the CPU: large results that cost few page faults, small reused ones."""
+"""Memory for sweeps on the CPU: large results with few page faults, and reused temporaries."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ _PAGE = 1 << 21
 
 
 def empty_result(like: Tensor, dtype: torch.dtype) -> Tensor:
-    """`torch.empty_like`, in large pages where the system hands them out on request.
+    """`torch.empty_like`, in large pages where the system provides them on request.
 
-    The C library returns tensors above 32 MiB to the system when they die, so that each step would
-    touch its gradient for the first time: 4 KiB after 4 KiB that takes longer than the loss.
+    The C library returns tensors above 32 MiB to the system when they are freed. Each step would
+    then get new memory for its gradient, and touching it in pages of 4 KiB takes longer than the
+    loss.
     """
     result = torch.empty_like(like, dtype=dtype)
     start = -(-result.data_ptr() // _PAGE) * _PAGE
     length = (result.data_ptr() + result.nbytes) // _PAGE * _PAGE - start
     advise = _madvise()
     if length > 0 and advise is not None:
-        # Only advice: a system without large pages says no, and that is the answer.
+        # This is only advice: a system without large pages refuses, which does no harm.
         advise(start, length, mmap.MADV_HUGEPAGE)
     return result
 
 
 @cache
 def _madvise() -> ctypes._NamedFuncPointer | None:
-    """The system call, on the one system that has this kind of advice."""
+    """The system call of Linux, the only system with this kind of advice."""
     if sys.platform != "linux":
         return None
     function = ctypes.CDLL(None).madvise
@@ -41,23 +42,23 @@ def _madvise() -> ctypes._NamedFuncPointer | None:
 
 
 _KEPT = 16 << 20
-"""Bytes: more than the temporaries of a block."""
+"""Bytes, more than the temporaries of a block take."""
 
 
 class Scratch:
-    """Working memory that the blocks of one sweep take turns to use.
+    """Memory for temporaries that all blocks of a sweep use in turn.
 
-    Blocks are nearly all of one shape, so that their temporaries stay where the cache has them.
+    Nearly all blocks have the same shape, so that their temporaries stay in the cache.
     """
 
     def __init__(self) -> None:
-        # Never touched. Freeing it tells the C library to keep that much to itself from now on;
-        # else it would give the temporaries of every block back to the system, and fetch new ones.
+        # Allocated, never used, and freed: from then on the C library keeps this much memory.
+        # Otherwise it would return the temporaries of every block to the system and get new ones.
         torch.empty(_KEPT, dtype=torch.uint8)
         self._held: dict[tuple[str, torch.Size], Tensor] = {}
 
     def take(self, name: str, like: Tensor, dtype: torch.dtype) -> Tensor:
-        """Contiguous memory of the given shape, with anything in it; the same for the same name."""
+        """Uninitialised contiguous memory of the shape of `like`, the same for the same name."""
         key = (name, like.shape)
         if key not in self._held:
             self._held[key] = torch.empty(like.shape, dtype=dtype)

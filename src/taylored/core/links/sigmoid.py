@@ -1,9 +1,9 @@
 """The sigmoid link: every element is a yes / no question of its own.
 
-The truth of an element is a distribution over two outcomes, (y, 1 - y), and its loss
-a y phi(sigmoid(x)) + b (1 - y) phi(sigmoid(-x)), with a and b the coefficients of the two outcomes.
-For hard targets only one of the two is evaluated, at the signed logit, unless "no" has a phi of its
-own.
+The truth of an element is a distribution over two outcomes, (y, 1 - y). Its loss is
+a y phi(sigmoid(x)) + b (1 - y) phi(sigmoid(-x)), where a and b are the coefficients of the two
+outcomes. For a hard target only the outcome that is true is evaluated, at the signed logit, unless
+"no" has a term of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from torch import Tensor
 
 from taylored.core.inputs.targets import one_hot
 from taylored.core.links.class_sums import ClassSums
+from taylored.core.numerics import smoothed
 from taylored.core.plan.plan import Block, Plan, adjusted, along_classes
+from taylored.core.terms import fast_point
 from taylored.core.terms.point import Point
 from taylored.core.terms.term import Term
 
@@ -34,7 +36,7 @@ def value(block: Block, plan: Plan) -> Tensor:
 def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tuple[Tensor, Tensor]:
     """Loss of each element, and the gradient of their sum on the logits.
 
-    Adds that gradient, before the division by the temperature, to the `sums`.
+    The gradient is added to the `sums` as it is before the division by the temperature.
     """
     x = adjusted(block, plan)
     term, rejection = bound(block, plan)
@@ -43,7 +45,7 @@ def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tupl
         # Products with 0, 1 and -1 instead of `where`, which mispredicts its way through a mask.
         yes = truth.to(x.dtype)
         sign = 2.0 * yes - 1.0
-        values, slopes = term.evaluate_with_slope(Point.fixed(x * sign))
+        values, slopes = term.evaluate_with_slope(fast_point.fixed(x * sign))
         coefficient = _hard_coefficient(block, plan, yes)
         pull = coefficient * slopes
         total, gradient = coefficient * values, sign.neg_().mul_(pull)
@@ -54,7 +56,7 @@ def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tupl
                 sums.add_split(pull, yes)
     else:
         yes, no = _soft_coefficients(block, plan, x)
-        at = Point.fixed(x)
+        at = fast_point.fixed(x)
         yes_values, yes_slopes = term.evaluate_with_slope(at)
         no_values, no_slopes = rejection.evaluate_with_slope(at.complement())
         total = yes * yes_values + no * no_values
@@ -75,7 +77,7 @@ def bound(block: Block, plan: Plan) -> tuple[Term, Term]:
 
 
 def _hard_truth(block: Block, plan: Plan) -> Tensor | None:
-    """The truth as a mask, if the type of the target says that it is hard."""
+    """The truth as a mask, if the kind or dtype of the target says that it is hard; else None."""
     if plan.smoothing:
         return None
     if plan.target_kind == "index":
@@ -111,7 +113,7 @@ def _soft_truth(block: Block, plan: Plan, x: Tensor) -> Tensor:
     y = (one_hot(block.target, block.logits) if index else block.target).to(x.dtype)
     if plan.ignore is not None:
         y = torch.where(block.target == plan.ignore, 0.0, y)
-    return y * (1.0 - plan.smoothing) + 0.5 * plan.smoothing if plan.smoothing else y
+    return smoothed(y, plan.smoothing, 2)
 
 
 def _soft_coefficients(block: Block, plan: Plan, x: Tensor) -> tuple[Tensor, Tensor]:

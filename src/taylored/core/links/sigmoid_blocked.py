@@ -1,8 +1,8 @@
-"""The sigmoid link on one block on the CPU: as few torch operations as it takes, most in place.
+"""The sigmoid link for one block on the CPU, in few torch operations, most of them in place.
 
 For hard targets everything follows from the odds against the truth, e^-x of the signed logit x.
-Blocks with soft targets, with a term of its own for "no", or with odds at the ends of the number
-range are left to `core/links/sigmoid.py`, which is right everywhere.
+`core/links/sigmoid.py` takes the other blocks: soft targets, a term of its own for "no", and odds
+near the ends of the float range.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from torch import Tensor
 
 from taylored.core.links import sigmoid
 from taylored.core.links.class_sums import ClassSums
-from taylored.core.links.exponentials import bits_of, sound
+from taylored.core.links.exponentials import bits_of, well_inside_range
 from taylored.core.links.scratch import Scratch
-from taylored.core.plan.plan import Block, Plan, along_classes, computing_dtype
-from taylored.core.terms.point import Point
+from taylored.core.numerics import computing_dtype
+from taylored.core.plan.plan import Block, Plan, along_classes
+from taylored.core.terms import fast_point
 
 
 def sweep(
@@ -25,13 +26,13 @@ def sweep(
 ) -> Tensor:
     """Loss of each element; the gradient of their sum goes into `into`.
 
-    `into` may be the memory of the logits: they are not read after it was first written.
+    `into` may be the memory of the logits, which are not read any more once it is written.
     """
     truth = _hard_truth(block, plan, scratch)
     values = None if truth is None else _hard(block, plan, truth, sums, into, scratch)
     if values is None:
         if truth is not None and plan.target_kind == "dense":
-            block = replace(block, target=truth > 0)  # hard by its type: half the work
+            block = replace(block, target=truth > 0)  # bool says that it is hard: half the work
         values, gradient = sigmoid.value_and_gradient(block, plan, sums)
         into.copy_(gradient)
     elif plan.temperature != 1.0:
@@ -50,10 +51,10 @@ def _hard(
     one = torch.ones((), dtype=truth.dtype)
     sign = torch.sub(one, truth, alpha=2.0, out=scratch.take("sign", truth, truth.dtype))
     odds = bits_of(block, plan, scratch).mul_(sign).exp2_()
-    if not sound(odds):
+    if not well_inside_range(odds):
         return None
     term, _ = sigmoid.bound(block, plan)
-    values, slopes = term.evaluate_with_slope(Point.of_odds(odds))
+    values, slopes = term.evaluate_with_slope(fast_point.of_odds(odds))
     coefficient = _coefficient(block, plan, truth, scratch)
     losses = torch.mul(values, coefficient, out=scratch.take("losses", truth, truth.dtype))
     if sums is None:
@@ -80,7 +81,7 @@ def _hard_truth(block: Block, plan: Plan, scratch: Scratch) -> Tensor | None:
         return truth.zero_().scatter_(1, hot.unsqueeze(1), inside.unsqueeze(1))
     if block.target.dtype == torch.bool:
         return truth.copy_(block.target)
-    # A mask has no third value: with ignore_index 0 or 1 it would take that class for the truth.
+    # Ignored elements have a third value. If that is 0 or 1, they cannot be told from the truth.
     if plan.ignore in (0, 1):
         return None
     target = block.target
@@ -105,7 +106,7 @@ def _coefficient(block: Block, plan: Plan, truth: Tensor, scratch: Scratch) -> T
     everywhere = all(step == 0 or size == 1 for step, size in axes)
     if everywhere:
         no, yes = no * rows.flatten()[0], yes * rows.flatten()[0]
-    # At 0 and 1 exactly its ends.
+    # `truth` is 0 or 1, where lerp returns exactly its ends.
     chosen = torch.lerp(no, yes, truth, out=scratch.take("weight", truth, truth.dtype))
     return chosen if everywhere else chosen.mul_(rows)
 

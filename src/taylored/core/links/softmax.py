@@ -1,10 +1,11 @@
 """The softmax link: one truth among C classes per position.
 
-With a single true class t, p_t = sigmoid(x) for the margin x = z_t - logsumexp(the other logits),
-so that the loss is a function of x alone; its gradient is -h on the true logit, and h shared out
-among the others by the softmax *over the others*. Neither form subtracts nearly equal numbers,
-which is what keeps focal-like terms exact at confident predictions. A target distribution y sums
-this over the classes; only the largest class can have q < 1/2, and only it needs the masked form.
+With a single true class t, the loss is a function of the margin x = z_t - logsumexp(the other
+logits) alone, since p_t = sigmoid(x). Its gradient is -h on the true logit. The others share h
+among themselves by the softmax *over the others*. Nowhere are nearly equal numbers subtracted,
+which keeps focal-like terms exact at confident predictions. For a target distribution y this is
+summed over the classes. Only the largest class can have q < 1/2, and so only the largest needs to
+be split off.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from torch import Tensor
 
 from taylored.core.inputs.targets import one_hot
 from taylored.core.links.class_sums import ClassSums
+from taylored.core.links.margins import margin_of, margins_of, put, split_off, taken
+from taylored.core.numerics import smoothed
 from taylored.core.plan.plan import Block, Plan, adjusted, along_classes
+from taylored.core.terms import fast_point
 from taylored.core.terms.point import Point
 from taylored.core.terms.term import Term
 
@@ -24,8 +28,7 @@ def value(block: Block, plan: Plan) -> Tensor:
     """Loss of each position, differentiable in any mode and in every slot."""
     z = adjusted(block, plan)
     if single_truth(plan):
-        chosen, others = _split(z, block.target.unsqueeze(1))
-        margin = chosen - torch.logsumexp(others, dim=1, keepdim=True)
+        margin = margin_of(z, block.target.unsqueeze(1))
         values = bound_to_target(block, plan).evaluate(Point(margin))
         return (values * block.rows).squeeze(1)
     values = bound_to_axis(block, plan).evaluate(Point(margins_of(z)))
@@ -35,7 +38,7 @@ def value(block: Block, plan: Plan) -> Tensor:
 def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tuple[Tensor, Tensor]:
     """Loss of each position, and the gradient of their sum on the logits.
 
-    Adds that gradient, before the division by the temperature, to the `sums`.
+    The gradient is added to the `sums` as it is before the division by the temperature.
     """
     z = adjusted(block, plan)
     find = _single if single_truth(plan) else _distribution
@@ -45,39 +48,37 @@ def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tupl
 
 def _single(block: Block, plan: Plan, z: Tensor, sums: ClassSums | None) -> tuple[Tensor, Tensor]:
     hot = block.target.unsqueeze(1)
-    chosen, others = _split(z, hot)
-    shares, log_sum = _shares(others)
-    margin = chosen - log_sum
-    values, slopes = bound_to_target(block, plan).evaluate_with_slope(Point.fixed(margin))
+    split = split_off(z, hot)
+    at = fast_point.fixed(split.margin)
+    values, slopes = bound_to_target(block, plan).evaluate_with_slope(at)
     slopes = slopes * block.rows
-    gradient = shares.mul_(slopes)
+    gradient = split.shares.mul_(slopes)
     if sums is not None:
-        # The truth's own share is exactly 0, or the only one, with a slope of 0.
+        # The share of the truth is exactly 0. If there is no other class, the slope is.
         sums.add_rivals(gradient, slopes, hot)
-    return (values * block.rows).squeeze(1), _put(gradient, hot, -slopes)
+    return (values * block.rows).squeeze(1), put(gradient, hot, -slopes)
 
 
 def _distribution(
     block: Block, plan: Plan, z: Tensor, sums: ClassSums | None
 ) -> tuple[Tensor, Tensor]:
     top = z.argmax(dim=1, keepdim=True)
-    chosen, others = _split(z, top)
-    shares, log_sum = _shares(others)
-    top_margin = chosen - log_sum
+    top_margin, others, shares, log_sum = split_off(z, top)
     q_top = torch.sigmoid(-top_margin)
-    # Of the classes below the top none has p > 1/2, so log(1 - p) is exact without a mask.
+    # No class below the top has p > 1/2, so that log(1 - p) is exact without splitting it off.
     log_p = others - log_sum + F.logsigmoid(-top_margin)
-    margins = _put(log_p - torch.log1p(-torch.exp(log_p)), top, top_margin)
-    at = Point.fixed(margins)
+    margins = put(log_p - torch.log1p(-torch.exp(log_p)), top, top_margin)
+    at = fast_point.fixed(margins)
     values, slopes = bound_to_axis(block, plan).evaluate_with_slope(at)
     mass = _mass(block, plan, z) * block.rows
     pulls = mass * slopes
-    top_pull = _taken(pulls, top)
-    gains = _put(pulls / at.q, top, 0.0)
+    top_pull = taken(pulls, top)
+    gains = put(pulls / at.q, top, 0.0)
     total = gains.sum(dim=1, keepdim=True)
     gradient = shares * (q_top * (total - gains) + top_pull) - pulls
-    # The top's own share is exactly 0, or the only one, with nothing on others: -pull is left.
-    gradient = _put(gradient, top, torch.sigmoid(top_margin) * total - top_pull)
+    # The share of the top is exactly 0, and so its gradient comes from the other classes' terms
+    # (`total`) and from its own pull.
+    gradient = put(gradient, top, torch.sigmoid(top_margin) * total - top_pull)
     if sums is not None:
         sums.add_split(gradient, truth_of(block, plan, z))
     return (mass * values).sum(dim=1), gradient
@@ -88,63 +89,6 @@ def single_truth(plan: Plan) -> bool:
     return plan.target_kind == "index" and plan.smoothing == 0.0
 
 
-def _split(z: Tensor, hot: Tensor) -> tuple[Tensor, Tensor]:
-    """The chosen logit of each position, and the logits with the chosen one taken out.
-
-    Taken out means lowest and not -inf, which keeps positions without rivals finite.
-    """
-    lowest = torch.finfo(z.dtype).min
-    if torch.compiler.is_compiling():
-        return z.gather(1, hot), torch.where(_is(hot, z), lowest, z)
-    return z.gather(1, hot), z.scatter(1, hot, lowest)
-
-
-# Scattering is the fastest way to one entry of each position, but a compiler writes everything to
-# memory before and after it. Compiled, it is a comparison, which fuses with what is around it.
-
-
-def _is(hot: Tensor, values: Tensor) -> Tensor:
-    return one_hot(hot.squeeze(1), values)
-
-
-def _put(values: Tensor, hot: Tensor, new: Tensor | float) -> Tensor:
-    """The values, which nobody needs any more, with one of each position replaced."""
-    if torch.compiler.is_compiling():
-        return torch.where(_is(hot, values), new, values)
-    return values.scatter_(1, hot, new)
-
-
-def _taken(values: Tensor, hot: Tensor) -> Tensor:
-    """One value of each position."""
-    if torch.compiler.is_compiling():
-        return torch.where(_is(hot, values), values, 0.0).sum(dim=1, keepdim=True)
-    return values.gather(1, hot)
-
-
-def _shares(others: Tensor) -> tuple[Tensor, Tensor]:
-    """Softmax over axis 1 and the log-sum-exp; not for autograd."""
-    if torch.compiler.is_compiling():
-        top = others.amax(dim=1, keepdim=True)
-        sizes = torch.exp(others - top)
-        total = sizes.sum(dim=1, keepdim=True)
-        return sizes / total, top + torch.log(total)
-    # By torch's own kernel. The largest share is at least 1/C, so that its logarithm is exact.
-    shares = torch.softmax(others, dim=1)
-    top_share = shares.amax(dim=1, keepdim=True)
-    return shares, others.amax(dim=1, keepdim=True) - torch.log(top_share)
-
-
-def margins_of(z: Tensor) -> Tensor:
-    """log(p / (1 - p)) of every class, differentiable."""
-    top = z.argmax(dim=1, keepdim=True)
-    chosen, others = _split(z, top)
-    top_margin = chosen - torch.logsumexp(others, dim=1, keepdim=True)
-    is_top = _is(top, z)
-    # The branch that `where` drops must be finite too, or its derivative poisons the kept one.
-    log_p = torch.where(is_top, -1.0, z - torch.logsumexp(z, dim=1, keepdim=True))
-    return torch.where(is_top, top_margin, log_p - torch.log1p(-torch.exp(log_p)))
-
-
 def _mass(block: Block, plan: Plan, z: Tensor) -> Tensor:
     """Weighted target mass of every class."""
     mass = truth_of(block, plan, z)
@@ -152,12 +96,10 @@ def _mass(block: Block, plan: Plan, z: Tensor) -> Tensor:
 
 
 def truth_of(block: Block, plan: Plan, z: Tensor) -> Tensor:
-    """Target mass of every class."""
-    even = plan.smoothing / z.shape[1]
-    if plan.target_kind == "index":
-        return one_hot(block.target, z).to(z.dtype) * (1.0 - plan.smoothing) + even
-    mass = block.target.to(z.dtype)
-    return mass * (1.0 - plan.smoothing) + even if plan.smoothing else mass
+    """Target mass of every class, after label smoothing."""
+    index = plan.target_kind == "index"
+    truth = (one_hot(block.target, z) if index else block.target).to(z.dtype)
+    return smoothed(truth, plan.smoothing, z.shape[1])
 
 
 def bound_to_target(block: Block, plan: Plan) -> Term:

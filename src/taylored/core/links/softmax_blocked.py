@@ -1,10 +1,10 @@
-"""The softmax link on one block on the CPU: as few torch operations as it takes, most in place.
+"""The softmax link for one block on the CPU, in few torch operations, most of them in place.
 
-The exponentials e^z are taken of the logits as they are and never divided by their sum: with the
-truth's set to 0, their sum over axis 1 is q up to a factor, with all its digits, and they are the
-rivals' shares up to another. That holds while e^z keeps away from the ends of the number range.
-Blocks where it does not are tried again with the largest logit of each position taken off, and then
-left to `core/links/softmax.py`, which is right everywhere.
+The exponentials e^z are taken of the logits as they are, and are not divided by their sum. With
+that of the truth set to 0, they are proportional to the shares of the other classes, and their sum
+is proportional to q and has all its digits. This needs exponentials well inside the float range.
+Where they are not, the largest logit of each position is subtracted first. Where that does not help
+either, `core/links/softmax.py` takes the block, which is right everywhere.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from torch import Tensor
 
 from taylored.core.links import softmax
 from taylored.core.links.class_sums import ClassSums
-from taylored.core.links.exponentials import BITS_PER_NAT, bits_of, sound
+from taylored.core.links.exponentials import BITS_PER_NAT, bits_of, well_inside_range
 from taylored.core.links.scratch import Scratch
-from taylored.core.plan.plan import Block, Plan, along_classes, computing_dtype
-from taylored.core.terms.point import Point, fast_log1p
+from taylored.core.numerics import computing_dtype, smoothing_parts
+from taylored.core.plan.plan import Block, Plan, along_classes
+from taylored.core.terms import fast_point
+from taylored.core.terms.fast_point import fast_log1p
 
 
 def sweep(
@@ -25,7 +27,7 @@ def sweep(
 ) -> Tensor:
     """Loss of each position; the gradient of their sum goes into `into`.
 
-    `into` may be the memory of the logits: they are not read after it was first written.
+    `into` may be the memory of the logits, which are not read any more once it is written.
     """
     find = _single if softmax.single_truth(plan) else _distribution
     values = find(block, plan, sums, into, scratch)
@@ -45,7 +47,7 @@ def _single(
     if found is None:
         return None
     shares, own, rest = found
-    at = Point.of_odds(rest / own)
+    at = fast_point.of_odds(rest / own)
     values, slopes = softmax.bound_to_target(block, plan).evaluate_with_slope(at)
     pulls = slopes * block.rows
     ratio = pulls / rest
@@ -68,7 +70,7 @@ def _distribution(
     q = torch.sub(1.0, p, out=scratch.take("large", p, p.dtype)).scatter_(1, chosen, own_q)
     nll = bits.sub_(torch.log2(total)).mul_(-1.0 / BITS_PER_NAT)
     own_nll = torch.where(own > rest, fast_log1p(rest / own), nll.gather(1, chosen))
-    at = Point.of_parts(p, q, nll.scatter_(1, chosen, own_nll))
+    at = fast_point.of_parts(p, q, nll.scatter_(1, chosen, own_nll))
     values, slopes = softmax.bound_to_axis(block, plan).evaluate_with_slope(at)
     mass = _negative_mass(block, plan, scratch)
     losses = torch.mul(mass, values).sum(dim=1).neg_()
@@ -76,7 +78,7 @@ def _distribution(
     own_gain = gains.gather(1, chosen)
     others = gains.scatter_(1, chosen, 0.0).sum(dim=1, keepdim=True).neg_()
     own_gradient = own_p * others + own_q * own_gain
-    # The sums are taken before half precision rounds.
+    # The sums have to see the gradient before it is rounded to half precision.
     gradient = gains if sums is not None and into.dtype != gains.dtype else into
     torch.addcmul(gains, p, others - own_gain, out=gradient)
     gradient.scatter_(1, chosen, own_gradient.to(gradient.dtype))
@@ -90,7 +92,7 @@ def _distribution(
 def _rivals(
     block: Block, plan: Plan, hot: Tensor, scratch: Scratch
 ) -> tuple[Tensor, Tensor, Tensor] | None:
-    """Exponentials with the truth's set to 0, the truth's, and the sum of the others; or None."""
+    """Exponentials, with 0 for the truth; that of the truth; the sum of the others. Or None."""
     for largest in ("kept", "taken off"):
         bits = bits_of(block, plan, scratch)
         if largest == "taken off":
@@ -98,7 +100,7 @@ def _rivals(
         shares = bits.exp2_()
         own = shares.gather(1, hot)
         rest = shares.scatter_(1, hot, 0.0).sum(dim=1, keepdim=True)
-        if sound(own, rest):
+        if well_inside_range(own, rest):
             return shares, own, rest
     return None
 
@@ -106,30 +108,30 @@ def _rivals(
 def _parts(
     block: Block, plan: Plan, scratch: Scratch
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor] | None:
-    """What `_distribution` needs of the logits; or None.
+    """What `_distribution` needs of the logits, or None.
 
-    The logits in bits, their exponentials with the chosen class's set to 0, that class, its
-    exponential, the sum of the others and that of all.
+    In order: the logits in bits; their exponentials, with 0 for the chosen class; the chosen class;
+    its exponential; the sum of the others; the sum of all.
 
-    Of all classes only one can have p > 1/2, and for the others 1 - p is exact. That one, or any
-    other where there is none, is the chosen one, and handled as the truth is in `_single`.
+    The chosen class is the one with p > 1/2, or any class where there is none. For every other
+    class 1 - p is exact.
     """
     classes = torch.arange(block.logits.shape[1], dtype=computing_dtype(block.logits))
     for largest in ("kept", "taken off"):
         bits = bits_of(block, plan, scratch)
         if largest == "taken off":
             bits.sub_(bits.amax(dim=1, keepdim=True))
-        # The lowest logit there is has infinitely many bits, and no mass times infinity is NaN.
+        # The lowest finite logit times log2 e is -inf, and a mass of 0 times infinity is NaN.
         bits.clamp_min_(torch.finfo(bits.dtype).min)
         shares = torch.exp2(bits, out=scratch.take("shares", bits, bits.dtype))
         half = shares.sum(dim=1, keepdim=True).mul_(0.5)
         large = torch.gt(shares, half, out=scratch.take("large", bits, bits.dtype))
-        # The number of the class as a product: argmax takes ten times as long.
+        # A product with the numbers of the classes, because argmax takes ten times as long.
         chosen = torch.matmul(classes, large.movedim(1, -2)).long().unsqueeze(1)
         own = shares.gather(1, chosen)
         rest = shares.scatter_(1, chosen, 0.0).sum(dim=1, keepdim=True)
         total = own + rest
-        if sound(rest, total):
+        if well_inside_range(rest, total):
             return bits, shares, chosen, own, rest, total
     return None
 
@@ -139,7 +141,7 @@ def _negative_mass(block: Block, plan: Plan, scratch: Scratch) -> Tensor:
     dtype = computing_dtype(block.logits)
     mass = scratch.take("mass", block.logits, dtype)
     rows = -block.rows
-    kept, even = 1.0 - plan.smoothing, plan.smoothing / mass.shape[1]
+    kept, even = smoothing_parts(plan.smoothing, mass.shape[1])
     if plan.target_kind == "index":
         mass.copy_(rows * even).scatter_(1, block.target.unsqueeze(1), rows * (kept + even))
     else:

@@ -1,11 +1,13 @@
-"""Denominators: which number a summed loss is divided by."""
+"""The number that a summed loss is divided by."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from taylored.core.numerics import one_if_zero
 from taylored.core.plan.options import Reduction
+from taylored.core.state.gradient_indicator import GradientSums
 
 
 def denominator_of(
@@ -15,7 +17,7 @@ def denominator_of(
     mean: Tensor | int,
     batch_mean: Tensor | int,
 ) -> Tensor | float | None:
-    """What the sum is to be divided by; None for nothing. May be zero where nothing is left."""
+    """What the sum is to be divided by; None for nothing. It is zero where nothing is left."""
     if reduction in ("none", "sum"):
         return None
     counted = mean if reduction == "mean" else batch_mean
@@ -23,10 +25,18 @@ def denominator_of(
 
 
 def divided(rows: Tensor, denominator: Tensor | float | None) -> Tensor:
-    """The coefficients over the denominator; one of zero counts as one: nothing left gives 0."""
+    """The coefficients over the denominator. With nothing to divide by, the loss is 0."""
     if denominator is None:
         return rows
     if not isinstance(denominator, Tensor):
         return rows / (denominator or 1.0)
-    amount = denominator.to(rows).reshape(())
-    return rows / torch.where(amount == 0, 1.0, amount)
+    return rows / one_if_zero(denominator.to(rows).reshape(()))
+
+
+def undivided(sums: Tensor, denominator: Tensor | float | None) -> GradientSums:
+    """Sums of gradients per class, (2, C), as they were before the loss was divided."""
+    if denominator is None:
+        return GradientSums(sums[0], sums[1], None)
+    amount = torch.as_tensor(denominator, device=sums.device).to(sums).reshape(())
+    whole = sums * one_if_zero(amount)
+    return GradientSums(whole[0], whole[1], amount)

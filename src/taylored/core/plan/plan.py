@@ -1,34 +1,34 @@
-"""One loss evaluation with every slot filled: all that the engine needs besides the logits."""
+"""The plan of one evaluation: everything that the engine needs besides the logits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from taylored.core.inputs.targets import TargetKind
+from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import LinkName
 from taylored.core.terms.term import Term
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """The slots of the design in canonical form, for logits of shape (N, C) or (N, C, S).
+    """Every slot of one evaluation, filled for canonical logits of shape (N, C) or (N, C, S).
 
     Attributes:
         link: how logits become probabilities.
         term: phi(p_t).
         rejection: phi of the outcome "no" where it has one of its own (sigmoid), else None.
         target: class indices (N[, S]) or one number per element (N, C[, S]).
-        target_kind: which of the two.
-        rows: coefficient of each position, (N, 1[, S]), or element, (N, C[, S]): mask, weights and
-            denominator in one.
+        target_kind: which of the two the target is.
+        rows: coefficient of each position, (N, 1[, S]), or of each element, (N, C[, S]). Mask,
+            weights and denominator are multiplied into it.
         denominator: what the rows were divided by; None for nothing.
         ignore: target value of single elements that count for nothing (sigmoid, dense targets).
         positive: coefficient per class of the outcome "this class is the truth", or None for 1.
-        negative: the same for "this class is not the truth" (sigmoid only).
+        negative: coefficient per class of "this class is not the truth" (sigmoid only).
         smoothing: mass moved from the target to all outcomes alike.
         bias: added to the logits, per class.
         temperature: divides the logits after the bias.
@@ -51,7 +51,7 @@ class Plan:
     output: Literal["sum", "each"]
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """Every tensor that a caller could want a gradient for."""
+        """All tensors for which a caller could want a gradient."""
         optional = (self.positive, self.negative, self.bias)
         present = tuple(t for t in optional if t is not None)
         rejection = () if self.rejection is None else self.rejection.parameters()
@@ -60,27 +60,21 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """A piece of the batch: the same positions of logits, target and rows."""
+    """Some positions of the batch: their logits, target and rows."""
 
     logits: Tensor
     target: Tensor
     rows: Tensor
 
 
-def computing_dtype(logits: Tensor) -> torch.dtype:
-    """Half precision is for storage: arithmetic on it is done in float32."""
-    half = logits.dtype in (torch.float16, torch.bfloat16)
-    return torch.float32 if half else logits.dtype
-
-
 def along_classes(values: Tensor, logits: Tensor) -> Tensor:
-    """One value per class, shaped to broadcast along axis 1 of the logits."""
+    """One value per class, in the computing dtype and shaped to broadcast along axis 1."""
     values = values.to(device=logits.device, dtype=computing_dtype(logits)).reshape(-1)
     return values if logits.dim() == 2 else values.unsqueeze(1)
 
 
 def adjusted(block: Block, plan: Plan) -> Tensor:
-    """The logits that the link sees."""
+    """The logits in the computing dtype, after bias and temperature: what the link is given."""
     z = block.logits.to(computing_dtype(block.logits))
     if plan.bias is not None:
         z = z + along_classes(plan.bias, block.logits)

@@ -1,21 +1,21 @@
-"""Positions counted through: (N, d1, ...) as one axis, for what goes through them in pieces."""
+"""All positions (N, d1, ...) as one axis, for code that takes some of them at a time."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-Place = slice | Tensor
-"""Some positions: a range of them, or their numbers."""
+Positions = slice | Tensor
+"""Some of the positions: a range, or their numbers."""
 
 
-def singles(values: Tensor, place: Place) -> Tensor:
-    """(n,) of (N[, S])."""
+def values_at(values: Tensor, place: Positions) -> Tensor:
+    """The values at some positions, (n,), of (N[, S])."""
     return values.reshape(-1)[place]
 
 
-def rows(values: Tensor, place: Place) -> Tensor:
-    """(n, K) of (N, K) or (N, K, S), without a copy of the rest."""
+def rows_at(values: Tensor, place: Positions) -> Tensor:
+    """The rows at some positions, (n, K), of (N, K) or (N, K, S), without a copy of the others."""
     if values.dim() == 2:
         return values[place]
     if isinstance(place, slice):

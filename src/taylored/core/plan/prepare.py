@@ -1,4 +1,4 @@
-"""From the caller's arguments to a Plan: shapes, masks, weights and denominators."""
+"""From the caller's arguments to a plan: shapes, masks, weights and denominators."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail, per_class
+from taylored.core.context import values_are_known
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import (
     check_indices,
@@ -16,14 +17,16 @@ from taylored.core.inputs.targets import (
     sigmoid_kind,
     softmax_kind,
 )
+from taylored.core.numerics import computing_dtype
+from taylored.core.plan.canonical import canonical
 from taylored.core.plan.denominator import denominator_of, divided
 from taylored.core.plan.options import Options, PerClass, check_options
-from taylored.core.plan.plan import Plan, computing_dtype
+from taylored.core.plan.plan import Plan
 from taylored.core.plan.sample_weight import per_element, per_position
 from taylored.core.terms.term import Term
 
 _NO_CLASS = -1
-"""Column number of a background row: there is none."""
+"""The class of a background row, which has no column."""
 
 
 def prepare(input: Logits, target: Tensor, term: Term, options: Options) -> tuple[Tensor, Plan]:
@@ -37,8 +40,8 @@ def prepare(input: Logits, target: Tensor, term: Term, options: Options) -> tupl
 def prepared(
     input: Tensor, target: Tensor, rows: Tensor, term: Term, options: Options
 ) -> tuple[Tensor, Plan]:
-    """The same for class indices that a shortcut has checked, masked, weighted and divided."""
-    logits = _flat(input)
+    """Logits and plan for class indices that a shortcut has already checked and weighted."""
+    logits = canonical(input)
     positions = logits.shape[:1] + logits.shape[2:]
     target, rows = target.reshape(positions), rows.reshape(positions).unsqueeze(1)
     return logits, _plan(term, options, target, "index", rows, None, None, None, None)
@@ -52,7 +55,7 @@ def _softmax_plan(
     kind = softmax_kind(input, target)
     if input.dim() == 1:
         input, target = input.unsqueeze(0), target.unsqueeze(0)
-    logits = _flat(input)
+    logits = canonical(input)
     positions = logits.shape[:1] + logits.shape[2:]
     _check_per_class(term, options, logits.shape[1])
     dtype = computing_dtype(logits)
@@ -66,7 +69,7 @@ def _softmax_plan(
             rows = torch.ones_like(target, dtype=dtype)
         else:
             keep = target != options.ignore_index
-            # An ignored position still has to name a column.
+            # The class of an ignored position has to have a column too.
             target, rows = torch.where(keep, target, 0), keep.to(dtype)
         check_indices(target, logits.shape[1], options.ignore_index)
         mean = kept = rows.sum()
@@ -75,7 +78,7 @@ def _softmax_plan(
             class_weight = rows * positive.to(rows).reshape(-1).expand(logits.shape[1])[target]
             mean = class_weight.sum()
         if options.label_smoothing == 0.0:
-            # One true class: its weight is a number per position, not one per class.
+            # With one true class, its weight becomes a factor of the position.
             rows, positive = class_weight, None
     else:
         check_probabilities(target, None, axis=1)
@@ -94,7 +97,7 @@ def _sigmoid_plan(
     kind = sigmoid_kind(input, target)
     if input.dim() < 2:
         input, target = input.reshape(-1, 1), target.reshape(-1, 1)
-    logits = _flat(input)
+    logits = canonical(input)
     positions = logits.shape[:1] + logits.shape[2:]
     num_classes = logits.shape[1]
     _check_per_class(term, options, num_classes)
@@ -163,12 +166,8 @@ def _plan(
     )
 
 
-def _flat(input: Tensor) -> Tensor:
-    return input.flatten(2) if input.dim() > 3 else input
-
-
 def _outcome_weights(options: Options) -> tuple[Tensor | None, Tensor | None]:
-    """Coefficients of yes and no: weight, times alpha or 1 - alpha, times their own."""
+    """Coefficients of yes and no: `weight`, times alpha or 1 - alpha, times that of the outcome."""
     positive = negative = _tensor(options.weight)
     alpha = _tensor(options.alpha)
     yes, no = _tensor(options.pos_weight), _tensor(options.neg_weight)
@@ -206,11 +205,10 @@ def _check_per_class(term: Term, options: Options, num_classes: int) -> None:
 
 
 def _count_kept(target: Tensor, ignore: int) -> Tensor:
-    """Elements that are not ignored, without a full-size mask."""
-    plain = not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
-    plain = plain and torch._C._len_torch_dispatch_stack() == 0  # fake tensors have no values
-    least = target.detach().amin() if plain and target.is_cpu and target.numel() else None
-    if least is not None and float(least) > ignore:
-        return torch.tensor(target.numel())  # looking for the least takes a seventh of the count
+    """Number of elements that are not ignored, without a mask of full size."""
+    # To look for the least value takes a seventh of the time of counting.
+    look = target.is_cpu and target.numel() > 0 and values_are_known()
+    if look and float(target.detach().amin()) > ignore:
+        return torch.tensor(target.numel())
     rows = max(1, (1 << 17) // max(1, target[:1].numel()))
     return torch.stack([torch.count_nonzero(part != ignore) for part in target.split(rows)]).sum()

@@ -1,4 +1,4 @@
-"""The running positive and negative gradient of every class: what the equalization losses see."""
+"""The positive and negative gradients of every class, summed over training."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import check_num_classes, fail, in_range
+from taylored.core.numerics import one_if_zero
+from taylored.core.state.buffers import held, keep_wide
 from taylored.core.state.distributed import summed, world_size
-from taylored.core.state.held import held
-from taylored.core.state.wide import keep_wide
+from taylored.core.state.side_effects import refuse_inside_transforms
 
 Scale = Literal["sum", "mean"]
 
@@ -40,14 +41,15 @@ class GradientIndicator(nn.Module):
     The equalization losses hold one and update it in every training forward; `GradientRatio` puts
     one beside any loss, to look at.
 
-    State is updated with the gradients of the batch *after* the step's weights were read from it,
-    only in training mode, with gradients enabled and not frozen. Every training forward counts:
-    with gradient accumulation each micro-batch adds its sums, and the next one sees them. Keep the
-    loss outside of activation checkpointing, which runs forwards twice. A batch whose gradients are
-    not finite is left out. Under a process group the
-    sums of all ranks are added in one collective a forward (none with one process), so that all
-    ranks hold the state that one process would reach on the concatenated batch; every rank has to
-    call the loss, with an empty batch if need be.
+    A loss reads its weights for a step from the state first, and then adds the gradients of the
+    batch to it. It does so only in training mode, with gradients enabled, and while not frozen.
+    Every training forward counts: with gradient accumulation each micro-batch adds its sums, and
+    the next one sees them. Keep the loss outside of activation checkpointing, which runs forwards
+    twice. A batch whose gradients are not finite is left out.
+
+    With several processes, one collective per forward adds up the sums of all ranks. All ranks then
+    hold the state that one process would reach on the concatenated batch. Every rank has to call
+    the loss, with an empty batch if need be.
 
     Args:
         num_classes: C >= 1.
@@ -119,17 +121,11 @@ class GradientIndicator(nn.Module):
 
     def refuse_transforms(self) -> None:
         """Refuse to count inside torch.func, before any work is done."""
-        if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
-            fail(
-                "loss",
-                "frozen or in eval mode inside torch.func transforms (they allow no side effects)",
-                "a training forward",
-                "call loss.indicator.freeze() before",
-            )
+        refuse_inside_transforms("frozen or in eval mode", "call loss.indicator.freeze() before")
 
     @torch.no_grad()
     def update(self, sums: GradientSums) -> None:
-        """Count a batch. Called by the losses; call it yourself only with sums of your own."""
+        """Add a batch. The losses call this; call it yourself only with sums of your own."""
         self.refuse_transforms()
         if sums.positive.shape != self.positive.shape:
             fail(
@@ -140,17 +136,17 @@ class GradientIndicator(nn.Module):
             )
         positive, negative, denominator = self._over_all_ranks(sums)
         if denominator is not None and self.scale == "mean":
-            share = torch.where(denominator == 0, 1.0, denominator)
+            share = one_if_zero(denominator)
             positive, negative = positive / share, negative / share
-        # An overflow in half precision must not stay in the state for good: such a batch is left
-        # out, as the scaler of mixed precision leaves out its step.
+        # An overflow in half precision must not stay in the state for good. Such a batch is left
+        # out, just as the gradient scaler of mixed precision skips its step.
         sound = (positive.sum() + negative.sum()).isfinite()
         for buffer, batch in ((self.positive, positive), (self.negative, negative)):
             buffer.copy_(torch.where(sound, self.decay * buffer + batch, buffer))
         self.steps.add_(sound)
 
     def _over_all_ranks(self, sums: GradientSums) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The three sums over the ranks, in one collective."""
+        """Both sums and the denominator, added up over the ranks in one collective."""
         like = self.positive
         parts = [sums.positive.to(like), sums.negative.to(like)]
         if world_size() == 1:

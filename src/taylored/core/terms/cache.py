@@ -1,4 +1,4 @@
-"""Terms built again at every call from the same few numbers."""
+"""A cache for terms that every call would build again from the same few numbers."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import functools
 from collections.abc import Callable
 from typing import ParamSpec
 
-import torch
-
+from taylored.core.context import compiling
 from taylored.core.terms.term import Term
 
 _Given = ParamSpec("_Given")
 
 
 def remembered(build: Callable[_Given, Term]) -> Callable[_Given, Term]:
-    """Give equal numbers the same term, with all that was worked out about it; terms never change.
+    """Make a function return the same term for the same numbers; terms never change.
 
-    On a small batch, checking and building a term takes as long as evaluating it. Tensors and
-    sequences, which may change, are built from as before.
+    On a small batch, checking and building a term takes as long as evaluating it, and what the
+    native kernels know about a term is kept with it. Calls with tensors or sequences, which may
+    change, are not cached.
     """
     known = functools.lru_cache(maxsize=64, typed=True)(build)
 
     @functools.wraps(build)
     def term(*given: _Given.args, **named: _Given.kwargs) -> Term:
-        # The compiler warns of caches, and traces the construction once.
+        # The compiler warns about caches, and records the construction only once anyway.
         numbers = not named and all(type(x) in (int, float) for x in given)
-        if torch.compiler.is_compiling() or not numbers:
+        if compiling() or not numbers:
             return build(*given, **named)
         return known(*given)
 

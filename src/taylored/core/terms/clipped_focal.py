@@ -1,4 +1,4 @@
-"""Focal loss with its easy end cut off: the negatives of the asymmetric loss."""
+"""Focal loss that ignores easy samples: the term of the negatives of the asymmetric loss."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from taylored.core.checks import fail, in_range
 from taylored.core.terms.point import Point
 from taylored.core.terms.power_series import Series
 from taylored.core.terms.term import Pick, Term
+from taylored.core.written import literal
 
 _NOTHING = 1e-12
-"""Excess over the margin that counts as none: keeps second derivatives finite in float32."""
+"""A smaller excess over the margin counts as none, or second derivatives overflow in float32."""
 
 _LEAST_MARGIN = 1e-6
-"""Smaller ones discard nothing, and float32 has no room for them next to p."""
+"""A smaller margin discards nothing, and is lost when float32 adds it to p."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,10 +28,11 @@ class ClippedFocal(Term):
     margin: float
 
     def evaluate(self, at: Point) -> Tensor:
-        """0 where q is within the margin, else the focal value at p + margin."""
+        """0 where q is at most the margin, else the focal value at p + margin."""
         u = at.q - self.margin
         inside = u > _NOTHING
-        # What `where` drops must be finite too, or its derivative poisons what it keeps.
+        # Both branches of `where` have to be finite: the derivative of the dropped one is 0 times
+        # its own, which is NaN if that is infinite.
         u = torch.where(inside, u, 0.5)
         # 1 - u is p + margin, which keeps the digits of a small sum.
         small = torch.log1p(-u.clamp_max(0.5))
@@ -43,7 +45,7 @@ class ClippedFocal(Term):
         inside = (excess > _NOTHING).to(excess.dtype)
         u = excess * inside + 0.5 * (1.0 - inside)
         rest = at.p + self.margin
-        # The logarithm of 1 - u, which near 1 is not quite the rounded `rest`.
+        # The logarithm of 1 - u. Near 1 the rounded `rest` differs from that; `lost` corrects it.
         lost = (1.0 - rest).sub_(u).mul_(rest > 0.5)
         log_rest = rest.log().add_(lost.div_(rest))
         power = torch.exp(self.gamma * u.log()).mul_(inside)
@@ -51,7 +53,7 @@ class ClippedFocal(Term):
         return value, at.p * at.q * (self.gamma * value / u + power / rest)
 
     def bind(self, pick: Pick) -> Term:
-        """Nothing to bind."""
+        """The term itself: it has no per-class parameters."""
         return self
 
     def parameters(self) -> tuple[Tensor, ...]:
@@ -59,10 +61,13 @@ class ClippedFocal(Term):
         return ()
 
     def series(self, order: int) -> Series:
-        """There is none around q = 0: the value is 0 up to the margin."""
-        fail("loss", "a loss with a power series in q", repr(self), "margin=0 has one")
+        """Refused: around q = 0 the value is 0 up to the margin, which no power series is."""
+        fail("loss", "a loss with a power series in q", str(self), "margin=0 has one")
 
     def __repr__(self) -> str:
+        return f"clipped_focal({literal(self.gamma)}, {literal(self.margin)})"
+
+    def __str__(self) -> str:
         u = f"max(1-p-{self.margin:g}, 0)"
         return f"{u}^{self.gamma:g} * -log(1-{u})"
 

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from taylored.core.checks import fail, in_range
 from taylored.core.terms.known_slope import with_known_slope
-from taylored.core.terms.point import Parameter, Point
+from taylored.core.terms.point import Exponent, Point
 from taylored.core.terms.power_series import Series, collect
 from taylored.core.terms.term import Constant, Pick, Term
 from taylored.core.terms.truncated_sum import polynomial, truncated_sum
+from taylored.core.written import literal
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,7 +30,7 @@ class NegativeLogLikelihood(Term):
         return at.nll, at.q
 
     def bind(self, pick: Pick) -> Term:
-        """Nothing to bind."""
+        """The term itself: it has no per-class parameters."""
         return self
 
     def parameters(self) -> tuple[Tensor, ...]:
@@ -41,6 +42,9 @@ class NegativeLogLikelihood(Term):
         return collect(((float(j), 1.0 / j) for j in range(1, order + 1)), order)
 
     def __repr__(self) -> str:
+        return "nll"
+
+    def __str__(self) -> str:
         return "-log(p)"
 
 
@@ -48,7 +52,7 @@ class NegativeLogLikelihood(Term):
 class Power(Term):
     """(1 - p)^a."""
 
-    exponent: Parameter
+    exponent: Exponent
 
     def evaluate(self, at: Point) -> Tensor:
         """q^a."""
@@ -60,7 +64,7 @@ class Power(Term):
         return value, at.p * value * self.exponent
 
     def multiply(self, at: Point, value: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
-        """q^a phi and q^a (h + a p phi): two products less than by the general rule."""
+        """q^a phi and q^a (h + a p phi), which takes two products less than the general rule."""
         factor = at.q_power(self.exponent)
         if isinstance(self.exponent, Tensor):
             bent = torch.addcmul(slope, at.p * self.exponent, value)
@@ -81,6 +85,9 @@ class Power(Term):
         return collect([(_single(self.exponent), 1.0)], order)
 
     def __repr__(self) -> str:
+        return f"power({literal(self.exponent)})"
+
+    def __str__(self) -> str:
         written = _number(self.exponent)
         return "(1-p)" if written == "1" else f"(1-p)^{written}"
 
@@ -107,7 +114,7 @@ class Truncated(Term):
         return at.q * -torch.expm1(self.count * at.log_q)
 
     def bind(self, pick: Pick) -> Term:
-        """Nothing to bind."""
+        """The term itself: it has no per-class parameters."""
         return self
 
     def parameters(self) -> tuple[Tensor, ...]:
@@ -119,12 +126,15 @@ class Truncated(Term):
         return collect(((float(j), 1.0 / j) for j in range(1, min(order, self.count) + 1)), order)
 
     def __repr__(self) -> str:
+        return f"truncated({self.count})"
+
+    def __str__(self) -> str:
         return f"sum((1-p)^j/j, j=1..{self.count})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Polynomial(Term):
-    """Explicit coefficients a_j of q^j, j = 1, 2, ..."""
+    """A polynomial in q without constant: the coefficients a_j of q^j, j = 1, 2, ..."""
 
     coefficients: tuple[float, ...]
 
@@ -143,7 +153,7 @@ class Polynomial(Term):
         return at.p * polynomial(weighted, at.q)
 
     def bind(self, pick: Pick) -> Term:
-        """Nothing to bind."""
+        """The term itself: it has no per-class parameters."""
         return self
 
     def parameters(self) -> tuple[Tensor, ...]:
@@ -156,13 +166,16 @@ class Polynomial(Term):
         return collect(pairs, order)
 
     def __repr__(self) -> str:
+        return f"series({literal(self.coefficients)})"
+
+    def __str__(self) -> str:
         shown = [f"{a:g}*(1-p)^{j}" for j, a in enumerate(self.coefficients[:4], start=1)]
         if len(self.coefficients) > len(shown):
             shown.append(f"... + {self.coefficients[-1]:g}*(1-p)^{len(self.coefficients)}")
         return "(" + " + ".join(shown) + ")"
 
 
-def _number(value: Parameter) -> str:
+def _number(value: Exponent) -> str:
     if not isinstance(value, Tensor):
         return f"{value:g}"
     listed = [f"{v:g}" for v in value.flatten()[:4].tolist()]
@@ -170,7 +183,7 @@ def _number(value: Parameter) -> str:
     return f"[{', '.join(listed + more)}]"
 
 
-def _single(value: Parameter) -> float:
+def _single(value: Exponent) -> float:
     if isinstance(value, Tensor):
         fail(
             "term",
@@ -182,7 +195,7 @@ def _single(value: Parameter) -> float:
 
 
 _MOST_TERMS = 10_000_000
-"""As far as the truncated sum is checked."""
+"""The tests check the truncated sum up to this number of terms."""
 
 nll = NegativeLogLikelihood()
 """-log p, the cross-entropy term."""
@@ -195,7 +208,7 @@ def power(exponent: float | Sequence[float] | Tensor) -> Term:
         exponent: a number >= 0, or one per class.
 
     Example:
-        >>> power(2) * nll
+        >>> print(power(2) * nll)
         (1-p)^2 * -log(p)
     """
     if isinstance(exponent, (int, float)):

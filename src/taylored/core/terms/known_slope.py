@@ -1,8 +1,8 @@
 """A value whose derivative in the margin is known in closed form.
 
-Long sums must not leave one saved tensor per summand on the autograd tape: the derivative is
-attached by hand, and is itself made of differentiable operations, so that higher derivatives,
-forward mode and vmap follow.
+Autograd would save one tensor for each summand of a long sum. Here the derivative is attached to
+the value instead. It is made of differentiable operations, and so higher derivatives, forward mode
+and vmap work too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from taylored.core.context import compiling
 from taylored.core.terms.point import Point
 
 PointFunction = Callable[[Point], Tensor]
@@ -47,9 +48,8 @@ class _KnownSlopeWithForwardMode(_KnownSlope):
 
 
 def with_known_slope(margin: Tensor, value: PointFunction, slope: PointFunction) -> Tensor:
-    """`value` at the margin, differentiable through `slope` (the derivative is -slope)."""
+    """`value` at the margin. Its derivative is `-slope`."""
     # The compiler refuses functions with a `jvp` of their own.
-    compiling = torch.compiler.is_compiling()
-    function = _KnownSlope if compiling else _KnownSlopeWithForwardMode
+    function = _KnownSlope if compiling() else _KnownSlopeWithForwardMode
     result: Tensor = function.apply(margin, value, slope)
     return result

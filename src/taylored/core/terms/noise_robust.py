@@ -14,6 +14,7 @@ from taylored.core.terms.known_slope import with_known_slope
 from taylored.core.terms.point import Point
 from taylored.core.terms.power_series import Series, collect
 from taylored.core.terms.term import Pick, Term
+from taylored.core.written import literal
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,7 +41,7 @@ class BoxCox(Term):
         return at.q * torch.exp(self.exponent * at.log_p)
 
     def bind(self, pick: Pick) -> Term:
-        """Nothing to bind."""
+        """The term itself: it has no per-class parameters."""
         return self
 
     def parameters(self) -> tuple[Tensor, ...]:
@@ -55,15 +56,19 @@ class BoxCox(Term):
         return collect(((float(j), a) for j, a in enumerate(coefficients, start=1)), order)
 
     def __repr__(self) -> str:
+        return f"box_cox({literal(self.exponent)})"
+
+    def __str__(self) -> str:
         return f"(1-p^{self.exponent:g})/{self.exponent:g}" if self.exponent else "-log(p)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class JensenShannon(Term):
-    """Jensen-Shannon divergence of a hard label, of weight pi, and the prediction, normalised.
+    """The normalised Jensen-Shannon divergence between a hard label and the prediction.
 
-    Every other class contributes its p_k times the same number, so that only p is left. With
-    c = 1 - pi, m = pi + c p the mixture at the label and Z = -c log c:
+    The label has the weight pi in their mixture. Each of the other classes contributes its p_k
+    times the same number, so that only p is left. With c = 1 - pi, the mixture m = pi + c p at the
+    label and Z = -c log c:
 
         q + (c p log p - m log m) / Z
     """
@@ -79,8 +84,9 @@ class JensenShannon(Term):
         return self._value(at), self._slope(at)
 
     def _value(self, at: Point) -> Tensor:
-        # For q -> 0 the two parts cancel down to the order q^2. Relative to q, what is left is
-        # exact as long as they are not much larger than Z times q; that takes two forms.
+        # For q -> 0 the two parts cancel down to the order q^2. The rest is exact relative to q as
+        # long as the parts are not much larger than Z q. No single form of them is that small for
+        # every pi, hence two.
         c = 1.0 - self.pi
         norm = -c * math.log1p(-self.pi)
         if self.pi >= 0.5:
@@ -89,19 +95,20 @@ class JensenShannon(Term):
             return at.q + parts / norm
         mixture = self.pi + c * at.p
         far = (c / norm) * (at.p * at.log_p) - (mixture / norm) * torch.log(mixture)
-        # m = p (1 + pi q / p), for p > pi q; beyond that the ratio is only kept finite.
+        # m = p (1 + pi q / p) where p > pi q. Elsewhere `far` is used, and the ratio only has to
+        # stay finite.
         edge = math.log(self.pi)
         ratio = self.pi * torch.exp(-at.margin.clamp_min(edge))
         near = (self.pi / norm) * -at.log_p - (at.p + self.pi * at.q) / norm * torch.log1p(ratio)
         return at.q + torch.where(at.margin > edge, near, far)
 
     def _slope(self, at: Point) -> Tensor:
-        # log(1 + pi / (c p)), as a softplus: it overflows nowhere and keeps its digits.
+        # log(1 + pi / (c p)) as a softplus, which does not overflow and keeps its digits.
         odds = math.log(self.pi) - math.log1p(-self.pi)
         return at.p * at.q * (F.logsigmoid(at.log_p - odds) / math.log1p(-self.pi))
 
     def bind(self, pick: Pick) -> Term:
-        """Nothing to bind."""
+        """The term itself: it has no per-class parameters."""
         return self
 
     def parameters(self) -> tuple[Tensor, ...]:
@@ -117,14 +124,17 @@ class JensenShannon(Term):
         return collect(pairs, order)
 
     def __repr__(self) -> str:
+        return f"jensen_shannon({literal(self.pi)})"
+
+    def __str__(self) -> str:
         return f"JS_{self.pi:g}(p)"
 
 
 _NO_EXPONENT = 1e-15
-"""Below it a p^a is 1 + a log p to the last digit, and products with a underflow in float32."""
+"""Below this exponent a, p^a is 1 + a log p to the last digit, and products with a underflow."""
 
 _MARGIN = 1e-9
-"""Closest that pi may come to 0 and 1, where the normalisation is 0 / 0."""
+"""How close pi may come to 0 and 1, where the normalisation is 0 / 0."""
 
 
 def box_cox(exponent: float) -> Term:

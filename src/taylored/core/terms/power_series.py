@@ -42,7 +42,7 @@ def collect(pairs: Iterable[tuple[float, float]], order: int) -> Series:
     """Add up equal powers and keep the `order` lowest ones."""
     total: dict[float, float] = {}
     for exponent, coefficient in pairs:
-        # Rounding makes 0.1 + 0.2 and 0.3 the same power.
+        # Rounded, so that 0.1 + 0.2 and 0.3 are the same power.
         key = round(exponent, 9)
         total[key] = total.get(key, 0.0) + coefficient
     kept = sorted(total)[:order]

@@ -1,10 +1,10 @@
 """The algebra: a classification loss as an expression in q = 1 - p_t.
 
-A term is a function phi(p_t). Next to its value every term knows its **slope** h = q * gain with
-gain g = -p_t * phi'(p_t): cross-entropy has gain 1 everywhere, and -h is the derivative of phi in
-the margin log(p/q). Sums and products of terms get theirs by the rules of calculus, so that a loss
-written as an expression has its gradient in closed form. The slope and not the gain is carried,
-because it stays bounded where the gain does not (q -> 0 with an exponent below one).
+A term is a function phi(p_t). Besides its value every term knows its **slope** h = q * gain, where
+the gain is g = -p_t * phi'(p_t). Cross-entropy has gain 1 everywhere, and -h is the derivative of
+phi in the margin log(p/q). Sums and products of terms find their slopes by the rules of calculus,
+so that a loss written as an expression has its gradient in closed form. Terms carry the slope and
+not the gain, because for exponents below one the gain is infinite at q = 0 and the slope is not.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from taylored.core.terms.point import Point
 from taylored.core.terms.power_series import Series, collect, pairs_of
+from taylored.core.written import literal
 
 Pick = Callable[[Tensor], Tensor]
 """Brings one value per class into the shape of the margins (by target, or along the class axis)."""
@@ -27,29 +28,32 @@ class Term(abc.ABC):
     """A function of the probability of the truth, with its slope and its power series.
 
     Build terms with `nll`, `power(a)`, `truncated(n)`, `series(...)` and `constant(c)`, and
-    combine them with `+`, `-` and `*`. The repr is the formula.
+    combine them with `+`, `-` and `*`. The repr builds the term again where these names are
+    imported; `str` is its formula.
 
     Example:
         >>> from taylored import terms
         >>> poly_focal = terms.power(2) * terms.nll + 1.5 * terms.power(3)
         >>> poly_focal
-        (1-p)^2 * -log(p) + 1.5 * (1-p)^3
+        power(2) * nll + 1.5 * power(3)
+        >>> str(poly_focal)
+        '(1-p)^2 * -log(p) + 1.5 * (1-p)^3'
         >>> round(poly_focal.value(0.5).item(), 4), round(poly_focal.gain(0.5).item(), 4)
         (0.3608, 1.1591)
     """
 
     @abc.abstractmethod
     def evaluate(self, at: Point) -> Tensor:
-        """The value, differentiable in the margin (any order, any mode)."""
+        """The value. It can be differentiated in the margin, to any order and in any mode."""
 
     @abc.abstractmethod
     def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
-        """Value and slope in one go; neither needs to be differentiable."""
+        """Value and slope together. Neither needs to be differentiable."""
 
     def multiply(self, at: Point, value: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
-        """Value and slope of this term times another, whose value and slope are given."""
-        own, own_slope = self.evaluate_with_slope(at)
-        return own * value, own * slope + value * own_slope
+        """Value and slope of the product with another term, whose value and slope are given."""
+        mine, my_slope = self.evaluate_with_slope(at)
+        return mine * value, mine * slope + value * my_slope
 
     @abc.abstractmethod
     def bind(self, pick: Pick) -> Term:
@@ -107,7 +111,7 @@ class Constant(Term):
         return self.evaluate(at), torch.zeros_like(at.margin)
 
     def bind(self, pick: Pick) -> Term:
-        """Nothing to bind."""
+        """The term itself: it has no per-class parameters."""
         return self
 
     def parameters(self) -> tuple[Tensor, ...]:
@@ -119,6 +123,9 @@ class Constant(Term):
         return collect([(0.0, self.number)], order)
 
     def __repr__(self) -> str:
+        return f"constant({literal(self.number)})"
+
+    def __str__(self) -> str:
         return f"{self.number:g}"
 
 
@@ -130,11 +137,11 @@ class Scaled(Term):
     term: Term
 
     def evaluate(self, at: Point) -> Tensor:
-        """C phi."""
+        """c phi."""
         return self.factor * self.term.evaluate(at)
 
     def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
-        """C phi and c h."""
+        """c phi and c h."""
         value, slope = self.term.evaluate_with_slope(at)
         return self.factor * value, self.factor * slope
 
@@ -147,11 +154,14 @@ class Scaled(Term):
         return self.term.parameters()
 
     def series(self, order: int) -> Series:
-        """C times each coefficient."""
+        """c times each coefficient."""
         return collect(((e, self.factor * c) for e, c in pairs_of(self.term.series(order))), order)
 
     def __repr__(self) -> str:
-        return f"{self.factor:g} * {_factor(self.term)}"
+        return f"{literal(self.factor)} * {_enclosed(self.term, repr, Sum, Product, Scaled)}"
+
+    def __str__(self) -> str:
+        return f"{self.factor:g} * {_enclosed(self.term, str, Sum)}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -162,11 +172,11 @@ class Sum(Term):
     right: Term
 
     def evaluate(self, at: Point) -> Tensor:
-        """Sum of the values."""
+        """The sum of the values."""
         return self.left.evaluate(at) + self.right.evaluate(at)
 
     def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
-        """Sum of the values and of the slopes."""
+        """The sum of the values and that of the slopes."""
         left, left_slope = self.left.evaluate_with_slope(at)
         factor, term = 1.0, self.right
         if isinstance(term, Scaled):  # one operation adds a multiple
@@ -186,13 +196,19 @@ class Sum(Term):
         return self.left.parameters() + self.right.parameters()
 
     def series(self, order: int) -> Series:
-        """Coefficient by coefficient."""
+        """The coefficients of both, added up."""
         return collect(
             pairs_of(self.left.series(order)) + pairs_of(self.right.series(order)), order
         )
 
     def __repr__(self) -> str:
-        return f"{self.left!r} + {self.right!r}"
+        sign, right = "+", self.right
+        if isinstance(right, Scaled) and right.factor == -1.0:  # what `-` builds
+            sign, right = "-", right.term
+        return f"{self.left!r} {sign} {_enclosed(right, repr, Sum)}"
+
+    def __str__(self) -> str:
+        return f"{self.left} + {self.right}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -203,11 +219,11 @@ class Product(Term):
     right: Term
 
     def evaluate(self, at: Point) -> Tensor:
-        """Product of the values."""
+        """The product of the values."""
         return self.left.evaluate(at) * self.right.evaluate(at)
 
     def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
-        """Product of the values; slopes by the product rule."""
+        """The product of the values, and its slope by the product rule."""
         return self.left.multiply(at, *self.right.evaluate_with_slope(at))
 
     def bind(self, pick: Pick) -> Term:
@@ -219,13 +235,18 @@ class Product(Term):
         return self.left.parameters() + self.right.parameters()
 
     def series(self, order: int) -> Series:
-        """Convolution. The lowest powers of a product need only the lowest of each factor."""
+        """The coefficients of both, convolved: the lowest powers need the lowest of each factor."""
         left, right = pairs_of(self.left.series(order)), pairs_of(self.right.series(order))
         return collect(((e + f, a * b) for e, a in left for f, b in right), order)
 
     def __repr__(self) -> str:
-        return f"{_factor(self.left)} * {_factor(self.right)}"
+        left = _enclosed(self.left, repr, Sum)
+        return f"{left} * {_enclosed(self.right, repr, Sum, Product, Scaled)}"
+
+    def __str__(self) -> str:
+        return f"{_enclosed(self.left, str, Sum)} * {_enclosed(self.right, str, Sum)}"
 
 
-def _factor(term: Term) -> str:
-    return f"({term!r})" if isinstance(term, Sum) else repr(term)
+def _enclosed(term: Term, write: Callable[[Term], str], *kinds: type[Term]) -> str:
+    """The text of a part of an expression, in parentheses if it is of one of these kinds."""
+    return f"({write(term)})" if isinstance(term, kinds) else write(term)

@@ -1,10 +1,11 @@
 """Sum of q^j / j for j = 1..n, for any n, in constant memory and constant time.
 
-Up to `_HEAD` terms are summed by Horner's rule. The others are a sum of samples of the smooth
-function f(x) = exp(-r x) / x, r = -log q, which the midpoint Euler-Maclaurin formula turns into an
-integral over [head + 1/2, n + 1/2] plus two endpoint corrections; with x = e^u the integral becomes
-that of exp(-r e^u), smooth on a short interval, and Gauss-Legendre quadrature finishes it. Against
-exact sums the relative error is below 1e-12 in float64 for n up to 10 000 and any q in [0, 1].
+The first `_HEAD` terms are summed by Horner's rule. The others are samples of the smooth function
+f(x) = exp(-r x) / x with r = -log q. The midpoint Euler-Maclaurin formula turns their sum into an
+integral over [head + 1/2, n + 1/2] plus two endpoint corrections. Substituting x = e^u makes it the
+integral of exp(-r e^u), which is smooth on a short interval, and Gauss-Legendre quadrature finds
+it. Compared with exact sums the relative error is below 1e-12 in float64, for n up to 10 000 and
+any q in [0, 1].
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import math
 
 import torch
 from torch import Tensor
+
+from taylored.core.context import compiling
 
 _HEAD = 32
 _NODES = 32
@@ -45,8 +48,8 @@ def _integral(rate: Tensor, low: float, high: float) -> Tensor:
     """Integral of exp(-rate x) / x over [low, high]."""
     half, middle = 0.5 * math.log(high / low), 0.5 * math.log(high * low)
     points = [(math.exp(middle + half * node), half * weight) for node, weight in _RULE]
-    if torch.compiler.is_compiling():
-        # One small reduction: unrolled, the compiler spends minutes on it.
+    if compiling():
+        # One small reduction. The compiler would spend minutes on the unrolled loop.
         table = torch.tensor(points, dtype=rate.dtype, device=rate.device)
         return (torch.exp(-rate.unsqueeze(-1) * table[:, 0]) * table[:, 1]).sum(-1)
     total = torch.zeros_like(rate)
@@ -70,7 +73,7 @@ def _correction(rate: Tensor, x: float) -> Tensor:
 
 def _tail(log_q: Tensor, first: int, last: int) -> Tensor:
     """Sum of q^j / j for j = first..last, first large enough for Euler-Maclaurin."""
-    # Beyond r = 60 the tail is below e^-1920; the bound keeps powers of r finite.
+    # At r = 60 the tail is below e^-1920 already. The bound keeps powers of r finite.
     rate = (-log_q).clamp_max(60.0)
     low, high = first - 0.5, last + 0.5
     ends = _correction(rate, high) - _correction(rate, low)

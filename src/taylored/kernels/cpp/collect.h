@@ -1,4 +1,4 @@
-// What a sweep gathers besides the gradient: the sum of the values, and gradients per class.
+// What a sweep collects besides the gradient: the sum of the values, and the gradients per class.
 #pragma once
 
 #include <cstddef>
@@ -8,14 +8,15 @@
 
 namespace taylored {
 
-// One part per thread, added up in the order of the threads: the same result on every run.
+// Every thread has a part of its own. They are added up in the order of the threads, so that every
+// run gives the same result.
 class Collected {
  public:
   Collected(const Sweep& sweep, int64_t threads)
       : sweep_(sweep), totals_(threads), sums_(sweep.sums ? threads * 2 * sweep.c : 0) {}
 
-  // The thread's part of the sums per class, where it is the truth and, c numbers later, where it
-  // is not; 0 where nobody asked.
+  // The thread's part of the sums per class: c sums where the class is the truth, then c sums where
+  // it is not. 0 if the sums are not wanted.
   double* sums(int64_t rank) { return sums_.empty() ? nullptr : &sums_[rank * 2 * sweep_.c]; }
 
   void set_total(int64_t rank, double total) { totals_[rank] = total; }

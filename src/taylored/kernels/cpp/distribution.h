@@ -1,9 +1,9 @@
-// A position whose truth is a distribution over classes: its top class, the others, the masses.
+// Positions whose truth is a distribution over the classes.
 //
-// Every class j has a term of its own, phi(p_j) times its mass. Only the top class k can have
-// p > 1/2, and only it needs the margin against the others; for those 1 - p is exact. With the
-// gains g_j = mass_j h_j / q_j, their sum G over the others, the top's pull = mass_k h_k and the
-// softmax r over the others, the derivatives add up to
+// The loss is the sum of phi(p_j) times the mass of class j. Only the top class k can have p > 1/2,
+// and only it needs the margin against the others; for those 1 - p is exact. Let r be the softmax
+// over the others, g_j = mass_j h_j / q_j the gains, G their sum over the others, and pull =
+// mass_k h_k that of the top. Then the derivatives are
 //
 //     dL/dz_j = r_j (q_k G + pull) - g_j        dL/dz_k = p_k G - pull
 #pragma once
@@ -12,10 +12,10 @@
 
 namespace taylored {
 
-// What the rivals of the top class contribute, one vector at a time.
+// What the classes other than the top contribute, one vector at a time.
 template <class R> struct Rivals { Vec<R> share, gain, value; };
 
-// The top class of each position of a tile, and its place among the numbers of the position.
+// The top class of each position of a tile, and where it is among the numbers of the position.
 template <class R> class Tops {
  public:
   Tops(int64_t width, Scratch& scratch)
@@ -32,7 +32,7 @@ template <class R> class Tops {
     return Scratch::size_of<int64_t>(width) + 7 * Scratch::size_of<R>(width);
   }
 
-  // Value and pull of the top class, and what the others need of it.
+  // Value and pull of the top class, and what the other classes need to know of it.
   void settle(const Term<R>& term, Positions<R>& at) const {
     for (int64_t i = at.count; i < at.padded; ++i) mass[i] = gamma[i] = R(0);
     term.with_power([&](auto power) {
@@ -44,7 +44,7 @@ template <class R> class Tops {
         store<R>(at.pull + i, coefficient * slope);
         store<R>(p + i, top.p);
         store<R>(q + i, top.q);
-        // Where there are no others: far enough down, but still a number times 0.
+        // Without other classes: far enough down, but finite, because it is multiplied by 0.
         store<R>(log_q + i, max<R>(top.log_q, spread<R>(R(-1e30))));
         store<R>(log_sum + i, log<R>(load(at.mass + i)));
       }
@@ -57,7 +57,7 @@ template <class R> class Tops {
   R* gains;                    // sum over the others
 };
 
-// Rivals from their logits; `mass` is the weighted mass of their truths.
+// The other classes, from their logits; `mass` is their weighted target mass.
 template <class R, class Power>
 TAYLORED_INLINE Rivals<R> rivals(const Term<R>& term, Power power, Vec<R> z, Vec<R> mass,
                                  Vec<R> gamma, Vec<R> peak, Vec<R> log_sum, Vec<R> q_top,
@@ -70,11 +70,11 @@ TAYLORED_INLINE Rivals<R> rivals(const Term<R>& term, Power power, Vec<R> z, Vec
   return {share, mass * slope / q, mass * value};
 }
 
-// How far below the others' peak a class is put that is not one of them. Its exponential is nothing
-// next to the peak's, which is 1, and unlike the lowest number it has finite logarithms.
+// How far below the peak of the others a class is put that does not belong to them. Its exponential
+// vanishes next to that of the peak, which is 1. Unlike the lowest number it has finite logarithms.
 template <class R> constexpr R out_of_sight = R(128);
 
-// The truths of a sweep, whatever their layout and type.
+// Reads the truths of a sweep in any layout and type.
 template <class R> class Masses {
  public:
   explicit Masses(const Sweep& sweep)
@@ -83,7 +83,7 @@ template <class R> class Masses {
         kept_(static_cast<R>(1.0 - sweep.smoothing)),
         even_(static_cast<R>(sweep.smoothing / static_cast<double>(sweep.c))) {}
 
-  // All classes of the position at an offset, side by side.
+  // All classes of the position at an offset, contiguous.
   void along_classes(R* to, int64_t offset) const {
     if (sweep_.target_kind == index) {
       std::fill_n(to, sweep_.c, even_);
@@ -94,7 +94,7 @@ template <class R> class Masses {
     }
   }
 
-  // One class of positions that are `step` apart, side by side.
+  // One class of positions that are `step` apart, contiguous.
   void of_class(int64_t c, R* to, int64_t offset, int64_t step, int64_t length) const {
     if (sweep_.target_kind == index) {
       const auto* target = static_cast<const int64_t*>(sweep_.target) + offset;

@@ -1,8 +1,8 @@
-// The single sweep of core/engine/executors.py as native code for the CPU: loss and gradient of a softmax
-// or sigmoid loss in one pass over the logits. Python loads this library with ctypes; it knows
-// nothing of torch, and borrows its threads.
+// The sweep of core/engine/executor.py as native code for the CPU: loss and gradient of a softmax
+// or sigmoid loss in one pass over the logits. Python loads this library with ctypes. It does not
+// depend on torch, and runs on torch's threads.
 //
-//     sweep.h         the record a call consists of
+//     sweep.h         the record of a call
 //     simd.h          vectors; exp, log, log1p
 //     term.h          the loss as a function of the margin: value and slope
 //     storage.h       dtypes in and out of scratch memory
@@ -23,7 +23,7 @@ namespace {
 
 template <class R> void run(const Sweep& sweep, int64_t threads, Collected& collected) {
   if (sweep.link == sigmoid) return Sigmoid<R>(sweep).run(threads, collected);
-  // With fewer classes rows would consist of half-empty vectors; found by timing.
+  // With fewer classes, rows would consist of half-empty vectors. Found by timing.
   constexpr int64_t many_classes = Simd<R>::lanes + 8;
   const bool rows = sweep.z_c == 1 && sweep.c >= many_classes;
   if (sweep.target_kind == index && sweep.smoothing == 0.0)
@@ -31,7 +31,7 @@ template <class R> void run(const Sweep& sweep, int64_t threads, Collected& coll
   (rows ? soft_rows<R> : soft_columns<R>)(sweep, threads, collected);
 }
 
-// Positions or classes that share their memory cannot have a gradient each.
+// Positions or classes that share their memory cannot have gradients of their own.
 bool overlapping(const Sweep& w) {
   return (w.n > 1 && w.z_n == 0) || (w.c > 1 && w.z_c == 0) || (w.s > 1 && w.z_s == 0);
 }
@@ -53,7 +53,7 @@ size_t gradient_bytes(const Sweep& w) {
 
 extern "C" int taylored_abi() { return taylored::abi; }
 
-// 0: done. 1: not something this library does, nothing was written.
+// Returns 0 when done, 1 for a sweep that this library does not run; then nothing was written.
 extern "C" int taylored_sweep(const Sweep* sweep) {
   using namespace taylored;
   if (!supported(*sweep)) return 1;
@@ -83,8 +83,8 @@ extern "C" void taylored_rows_f64(const int64_t* target, int64_t count, int64_t 
   taylored::rows_of(target, count, ignores, ignore, classes, weight, mean, clean, rows);
 }
 
-// For tests alone: one function of simd.h, 0 exp, 1 log, 2 log1p, on `count` numbers of a dtype,
-// f32 or f64, in whole vectors.
+// For the tests: one function of simd.h (0 exp, 1 log, 2 log1p) of `count` numbers in f32 or f64, a
+// multiple of the vector length.
 extern "C" void taylored_probe(int64_t function, int64_t dtype, int64_t count, const void* from,
                                void* to) {
   using namespace taylored;

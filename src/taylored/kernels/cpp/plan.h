@@ -1,4 +1,4 @@
-// The parts of a sweep that all kernels read the same way, in their types.
+// The parts of a sweep that all kernels read in the same way, with their C++ types.
 #pragma once
 
 #include <algorithm>
@@ -21,20 +21,20 @@ template <class R> Term<R> term_of(const Sweep& sweep) {
   return {sweep.gamma, numbers<R>(sweep.gammas), sweep.na, sweep.a, sweep.nb, sweep.b};
 }
 
-// Bias and temperature: the logits that the link sees, and their gradient on the way back.
+// Applies bias and temperature to the logits, and the temperature to their gradient.
 template <class R> class Adjustment {
  public:
   explicit Adjustment(const Sweep& sweep)
       : bias_(numbers<R>(sweep.bias)), temperature_(static_cast<R>(sweep.temperature)) {}
 
-  // One position, classes side by side.
+  // One position with contiguous classes.
   void along_classes(R* z, int64_t classes) const {
     if (bias_)
       for (int64_t c = 0; c < classes; ++c) z[c] += bias_[c];
     divide(z, classes);
   }
 
-  // One class, positions side by side.
+  // One class with contiguous positions.
   void of_class(int64_t c, R* z, int64_t positions) const {
     if (bias_)
       for (int64_t i = 0; i < positions; ++i) z[i] += bias_[c];
@@ -45,7 +45,8 @@ template <class R> class Adjustment {
 
  private:
   void divide(R* z, int64_t count) const {
-    // Not times the inverse: one more rounding of a large logit is a wrong margin.
+    // A division and not a product with the inverse: one more rounding of a large logit changes the
+    // margin.
     if (temperature_ != R(1))
       for (int64_t i = 0; i < count; ++i) z[i] /= temperature_;
   }
@@ -56,10 +57,10 @@ template <class R> class Adjustment {
 
 inline int64_t round_up(int64_t count, int64_t step) { return (count + step - 1) / step * step; }
 
-// Scratch for one tile should stay in the first level of the cache.
+// The scratch memory of a tile should fit into the first-level cache.
 constexpr int64_t tile_bytes = 32 * 1024;
 
-// Positions per tile, a multiple of `step`, for that many bytes each.
+// Number of positions per tile, a multiple of `step`, if each takes that many bytes.
 inline int64_t tile_width(int64_t bytes_each, int64_t step, int64_t most) {
   const int64_t fitting = tile_bytes / bytes_each / step * step;
   return std::clamp(fitting, step, most);

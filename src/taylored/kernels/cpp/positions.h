@@ -1,4 +1,4 @@
-// Softmax takes positions, not elements: what there is one of for every position of a tile.
+// Everything of a softmax tile that there is one of per position.
 #pragma once
 
 #include "plan.h"
@@ -9,7 +9,7 @@ namespace taylored {
 
 template <class R> class Positions {
  public:
-  // The class axis is not walked along: it is inside a tile.
+  // The walk skips the class axis, which lies inside a tile.
   static Walk<4> walk(const Sweep& w) {
     return {{w.n, 1, w.s},
             {{w.z_n, 0, w.z_s}, {w.t_n, 0, w.t_s}, {w.r_n, 0, w.r_s}, {w.e_n, 0, w.e_s}}};
@@ -20,9 +20,9 @@ template <class R> class Positions {
   }
 
   int64_t count = 0, padded = 0;  // positions of this tile; rounded up to whole vectors
-  int64_t *logits, *target;       // where a position begins in the arrays
+  int64_t *logits, *target;       // offset of each position in the two arrays
   R* coefficient;
-  R *chosen, *peak, *mass;  // one logit; of the others, the largest and the sum of exponentials
+  R *chosen, *peak, *mass;  // the chosen logit; largest, and sum of exponentials, of the others
   R *value, *pull;          // value and slope, times the coefficient
 
   Positions(const Sweep& sweep, int64_t width, Scratch& scratch)
@@ -38,7 +38,7 @@ template <class R> class Positions {
         rows_(numbers<R>(sweep.rows)),
         each_(static_cast<R*>(sweep.each)) {}
 
-  // Looks up the positions [first, last) of the walk.
+  // Finds the offsets of the positions [first, last) of the walk.
   void gather(int64_t first, int64_t last) {
     walk_.runs(first, last, [&](int64_t done, int64_t length, const int64_t* at) {
       for (int64_t i = 0; i < length; ++i) {
@@ -49,7 +49,7 @@ template <class R> class Positions {
     });
     count = last - first;
     padded = round_up(count, Simd<R>::lanes);
-    // Lanes beyond the last position compute something harmless, times 0.
+    // Lanes beyond the last position compute with harmless numbers, and a coefficient of 0.
     for (int64_t i = count; i < padded; ++i) {
       coefficient[i] = chosen[i] = peak[i] = R(0);
       mass[i] = R(1);
@@ -74,8 +74,9 @@ template <class R> class Positions {
   R* each_;
 };
 
-// Shares the positions out among the threads, in tiles of `width`. Calls work(rank, tiles) once on
-// each thread, to set up and to finish; tiles(one) calls one(first, last) for each of its tiles.
+// Distributes the positions over the threads, in tiles of `width`. Each thread calls work(rank,
+// tiles) once, which can set up and finish; tiles(one) calls one(first, last) for each of its
+// tiles.
 template <class Work>
 void each_tile(const Sweep& sweep, int64_t width, int64_t threads, Work&& work) {
   const int64_t positions = sweep.n * sweep.s;

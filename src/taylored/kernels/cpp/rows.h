@@ -1,4 +1,5 @@
-// From class indices to one coefficient per position, as core/plan/prepare.py does in several passes.
+// From class indices to one coefficient per position, as core/plan/prepare.py does in several
+// passes.
 #pragma once
 
 #include <cstdint>
@@ -7,10 +8,10 @@ namespace taylored {
 
 enum Mean : int64_t { no_mean = 0, mean = 1, batch_mean = 2, element_mean = 3 };
 
-// How many positions are not ignored; -1 if one has a class that there is no column for.
+// Number of positions that are not ignored; -1 if one of them has a class without a column.
 inline int64_t kept_of(const int64_t* target, int64_t count, bool ignores, int64_t ignore,
                        int64_t classes) {
-  int64_t kept = 0, strays = 0;  // no way out in the middle: compilers make vector code of this
+  int64_t kept = 0, strays = 0;  // no early exit: so that compilers make vector code of the loop
   for (int64_t i = 0; i < count; ++i) {
     const bool here = !ignores || target[i] != ignore;
     const bool column = target[i] >= 0 && target[i] < classes;
@@ -20,7 +21,8 @@ inline int64_t kept_of(const int64_t* target, int64_t count, bool ignores, int64
   return strays ? -1 : kept;
 }
 
-// For positions that do not all count alike. Ignored ones get class 0 and coefficient 0, the others their weight over the denominator.
+// Writes a class and a coefficient for each position: 0 and 0 if it is ignored, else its class, and
+// its weight over the denominator.
 template <class R>
 void rows_of(const int64_t* target, int64_t count, bool ignores, int64_t ignore, int64_t classes,
                 const R* weight, int64_t kind, int64_t* clean, R* rows) {

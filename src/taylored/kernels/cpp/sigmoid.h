@@ -1,8 +1,8 @@
 // The sigmoid link: every element is a yes / no question of its own (see core/links/sigmoid.py).
 //
-// Elements are taken in the order of memory, a tile at a time. Everything that an element is asked
-// with, whatever its layout and type, is first brought side by side into scratch memory; the
-// arithmetic is then one loop, written once.
+// Elements are taken in the order of memory, a tile at a time. Logits, truths and coefficients of
+// any layout and type are first copied into contiguous scratch memory, so that there is only one
+// loop with the arithmetic.
 #pragma once
 
 #include "collect.h"
@@ -11,12 +11,13 @@
 
 namespace taylored {
 
-// Whether all C numbers are the same. One alpha for all classes is common, and lets axes merge.
+// Whether all C numbers are the same. A single alpha for all classes is common, and then the axes
+// can be merged.
 template <class R> bool uniform(const R* values, int64_t count) {
   return std::all_of(values, values + count, [=](R value) { return value == values[0]; });
 }
 
-// A number per class, or one for all of them, next to the elements of a tile.
+// A number per class, or one for all classes, spread over the elements of a tile.
 template <class R> class ClassNumbers {
  public:
   ClassNumbers(const void* values, int64_t classes, R otherwise)
@@ -29,10 +30,10 @@ template <class R> class ClassNumbers {
 
   bool varies() const { return values_ != nullptr; }
 
-  // Before the first tile.
+  // Called before the first tile.
   void prepare(R* to, int64_t width) const { std::fill_n(to, width, common_); }
 
-  // For a run that begins with class c.
+  // Fills a run of elements that begins with class c.
   void fill(R* to, int64_t c, int64_t step, int64_t length) const {
     if (!values_) return;
     if (step == 0)
@@ -68,7 +69,7 @@ template <class R> class Sigmoid {
                {sweep.t_n, sweep.target_kind == index ? 0 : sweep.t_c, sweep.t_s},
                {sweep.r_n, sweep.r_c, sweep.r_s},
                {sweep.e_n, sweep.e_c, sweep.e_s},
-               // The number of the class itself, where anybody wants to know.
+               // The class of each element, where it is needed.
                {0, by_class_ ? 1 : 0, 0}}) {}
 
   void run(int64_t threads, Collected& collected) const {
@@ -95,7 +96,7 @@ template <class R> class Sigmoid {
   static constexpr int64_t rows_dtype = sizeof(R) == sizeof(float) ? f32 : f64;
   enum Array { logits_at, target_at, rows_at, each_at, class_at };
 
-  // One tile of everything.
+  // Fills one tile.
   struct Tile {
     explicit Tile(const Sigmoid& plan) {
       plan.positive_.prepare(positive, width);
@@ -113,7 +114,7 @@ template <class R> class Sigmoid {
     const int64_t class_step = walk_.step(class_at);
     walk_.runs(begin, end, [&](int64_t done, int64_t length, const int64_t* at) {
       logits_.fetch(tile.logit + done, at[logits_at], walk_.step(logits_at), length);
-      if (!walk_.constant(rows_at) || sweep_.ignores)  // ignoring overwrites them
+      if (!walk_.constant(rows_at) || sweep_.ignores)  // ignored elements are overwritten
         rows_.fetch(tile.rows + done, at[rows_at], walk_.step(rows_at), length);
       gather_truth(tile.truth + done, at[target_at], at[class_at], length);
       positive_.fill(tile.positive + done, at[class_at], class_step, length);
@@ -143,10 +144,10 @@ template <class R> class Sigmoid {
 
   bool integers() const { return sweep_.target_kind == index || sweep_.target_dtype >= u8; }
 
-  // Ignored elements, smoothing, and whether every truth of the tile is yes or no.
+  // Applies the mask and the smoothing, and finds out whether every truth of the tile is yes or no.
   bool settle_truth(Tile& tile, int64_t count) const {
     if (sweep_.ignores && sweep_.target_kind == dense) ignore(tile, count);
-    // Lanes beyond the last element compute something harmless, times 0.
+    // Lanes beyond the last element compute with harmless numbers, and a coefficient of 0.
     const int64_t padded = round_up(count, Simd<R>::lanes);
     for (int64_t i = count; i < padded; ++i) tile.logit[i] = tile.truth[i] = tile.rows[i] = R(0);
     const R smoothing = static_cast<R>(sweep_.smoothing);
@@ -159,7 +160,7 @@ template <class R> class Sigmoid {
       for (int64_t i = 0; i < count; ++i) tile.truth[i] = tile.truth[i] > R(0) ? R(1) : R(0);
       return true;
     }
-    // y (1 - y) is 0 for yes and no alone, and adds up without a branch.
+    // y (1 - y) is 0 only for yes and no, and can be added up without a branch.
     Vec<R> between{};
     for (int64_t i = 0; i < padded; i += Simd<R>::lanes) {
       const Vec<R> truth = load(tile.truth + i);
@@ -212,7 +213,7 @@ template <class R> class Sigmoid {
     });
   }
 
-  // Adds sizes of gradients, split by the truth, to the sums from some class on.
+  // Adds absolute gradients, split by the truth, to the sums of consecutive classes.
   void add_up(const R* gradient, const R* truth, int64_t length, double* positive) const {
     double* negative = positive + sweep_.c;
     if (walk_.step(class_at) == 0) return add_up_one(gradient, truth, length, *positive, *negative);
@@ -223,7 +224,8 @@ template <class R> class Sigmoid {
     }
   }
 
-  // The same where all are of one class: a chain of additions to one number would take its time.
+  // The same for elements of one class. Added to one number in turn, they would wait for each
+  // other.
   static void add_up_one(const R* gradient, const R* truth, int64_t length, double& positive,
                          double& negative) {
     Total<R> shares, rest;

@@ -1,11 +1,11 @@
-// Vectors as wide as a register, and the functions every loss is made of: exp, log and log(1 + e).
+// Vectors as wide as a register, and the functions that every loss needs: exp, log and log(1 + e).
 //
-// The compilers' vector extension makes AVX-512, AVX2, SSE or NEON code of one source. The
-// functions are our own because libm's take one number at a time, and because their arguments are
-// special: exp only sees numbers <= 0, log1p only [0, 1]. NaN goes through all.
+// The compilers' vector extension turns one source into AVX-512, AVX2, SSE or NEON code. The
+// functions are our own because libm's take one number at a time, and because our arguments are
+// restricted: exp gets numbers <= 0, and log1p numbers in [0, 1]. All return NaN for NaN.
 //
-// The polynomials are minimax fits (Remez) on the reduced ranges named next to them; what they and
-// their roundings cost, at most 2 ulp, is what tests/kernels/test_native_math.py measures.
+// The polynomials are minimax fits (Remez) on the reduced ranges that are stated next to them. With
+// rounding the error is at most 2 ulp, which tests/kernels/test_native_math.py measures.
 #pragma once
 
 #include <cmath>
@@ -17,7 +17,7 @@
 
 namespace taylored {
 
-// Not wider than what the target has: compilers fall back to single numbers beyond that.
+// Not wider than the registers of the target, or compilers use single numbers.
 #if defined(__AVX512F__)
 constexpr int vector_bytes = 64;
 #elif defined(__AVX2__)
@@ -40,7 +40,7 @@ template <> struct Simd<float> {
   static constexpr uint32_t one_bits = 0x3f800000, half_root_bits = 0x3f3504f3;
   static constexpr float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
   static constexpr float least_exponent = -87.33654f;  // log of the smallest normal number
-  static constexpr float ln2_high = 0.693359375f;      // few bits: n * ln2_high is exact
+  static constexpr float ln2_high = 0.693359375f;      // few bits, so that n * ln2_high is exact
   static constexpr float ln2_low = -2.12194440e-4f;
 
   // exp(r) = 1 + r + r^2 P(r), |r| <= log(2) / 2, relative error 3.1e-9.
@@ -105,11 +105,11 @@ template <class R> TAYLORED_INLINE Vec<R> load(const R* from) {
 template <class R> TAYLORED_INLINE void store(R* to, Vec<R> v) { std::memcpy(to, &v, sizeof v); }
 
 template <class R> TAYLORED_INLINE Vec<R> spread(R value) {
-  return value - Vec<R>{};  // minus: adding 0 would lose the sign of -0.0
+  return value - Vec<R>{};  // a difference, because adding 0 loses the sign of -0.0
 }
 
-// exp(x) for x <= 0. Results below the smallest normal number are 0: they are beyond what a share
-// or a probability can contribute, and would be slow on many machines.
+// exp(x) for x <= 0. Results below the smallest normal number are 0: such a share or probability
+// contributes nothing, and subnormal numbers are slow on many machines.
 template <class R> TAYLORED_INLINE Vec<R> exp(Vec<R> x) {
   using S = Simd<R>;
   constexpr R log2_e = R(1.44269504088896340736);
@@ -119,8 +119,8 @@ template <class R> TAYLORED_INLINE Vec<R> exp(Vec<R> x) {
   const Vec<R> r = (x - n * S::ln2_high) - n * S::ln2_low;
   Vec<R> sum = spread<R>(S::exp_tail[degree - 1]);
   for (int j = degree - 2; j >= 0; --j) sum = sum * r + S::exp_tail[j];
-  // n stands in the low bits of `shifted`. Multiplying by 2^n, unlike adding to the exponent of
-  // the sum, leaves NaN what it is.
+  // The low bits of `shifted` are n. Multiplying by 2^n keeps NaN; adding n to the exponent bits of
+  // the sum would not.
   const Vec<R> scale = (Vec<R>)(((typename S::U)shifted << S::mantissa_bits) + S::one_bits);
   sum = (sum * (r * r) + r + R(1)) * scale;
   return x < S::least_exponent ? Vec<R>{} : sum;
@@ -145,7 +145,7 @@ template <class R> TAYLORED_INLINE Vec<R> log(Vec<R> u) {
   const Vec<R> f = (Vec<R>)(bits - ((U)n << S::mantissa_bits)) - R(1);
   const Vec<R> whole = __builtin_convertvector(n, Vec<R>);
   const Vec<R> result = S::log1p_reduced(f) + whole * S::ln2_low + whole * S::ln2_high;
-  return result + (u - u);  // the bits of NaN and inf look like numbers
+  return result + (u - u);  // restores NaN and inf, whose bits were read as numbers
 }
 
 template <class R> TAYLORED_INLINE Vec<R> sqrt(Vec<R> u) {
@@ -176,7 +176,7 @@ template <class R> TAYLORED_INLINE R sum(Vec<R> v) {
   return fold<R>(v, [](R a, R b) { return a + b; });
 }
 
-// A running sum over many classes: sums of short sums lose fewer digits, and cost the same.
+// A running sum over many classes, as a sum of short sums: it loses fewer digits at the same cost.
 template <class R> class LongSum {
  public:
   TAYLORED_INLINE void add(Vec<R> v) {
@@ -194,7 +194,7 @@ template <class R> class LongSum {
   int count_ = 0;
 };
 
-// A running sum in double: a float32 loss over millions of elements would lose its last digits.
+// A running sum in double. In float32, a sum over millions of elements loses its last digits.
 template <class R> class Total {
  public:
   TAYLORED_INLINE void add(Vec<R> v) {

@@ -1,10 +1,10 @@
 // Softmax with one true class per position, for two layouts of the batch.
 //
-// The truth is taken out of the logits (see core/links/softmax.py): what is left gives the softmax over
-// the others, its logarithm the margin, the margin the slope h. The gradient is h times that
-// softmax, and -h on the truth. A tile of positions lives in scratch memory: logits are read once,
-// exponentials computed once and the gradient written once, which is all that a batch larger than
-// the cache should cost.
+// The truth is taken out of the logits (see core/links/softmax.py). The log-sum-exp of the others
+// gives the margin, and the margin gives the slope h. The gradient is -h on the truth, and h times
+// the softmax over the others on them. A tile of positions lies in scratch memory. A batch larger
+// than the cache is limited by memory: logits are read once, exponentials are computed once, and
+// the gradient is written once.
 #pragma once
 
 #include "collect.h"
@@ -12,7 +12,7 @@
 
 namespace taylored {
 
-// The truth of each position of a tile, and from its margin the loss.
+// The truth of each position of a tile, and the loss from its margin.
 template <class R> class Truths {
  public:
   Truths(const Sweep& sweep, const Term<R>& term, int64_t width, Scratch& scratch)
@@ -34,7 +34,7 @@ template <class R> class Truths {
       for (int64_t i = 0; i < at.count; ++i) gamma_[i] = term_.gammas()[index[i]];
   }
 
-  // Values and pulls.
+  // Finds values and pulls.
   void settle(Positions<R>& at, Total<R>& total) const {
     term_.with_power([&](auto power) {
       for (int64_t i = 0; i < at.padded; i += Simd<R>::lanes) {
@@ -48,7 +48,7 @@ template <class R> class Truths {
     });
   }
 
-  // Where their logits lie.
+  // Offsets of the true logits.
   const int64_t* places(const Positions<R>& at, int64_t class_stride) const {
     for (int64_t i = 0; i < at.count; ++i) places_[i] = at.logits[i] + index[i] * class_stride;
     return places_;
@@ -63,7 +63,7 @@ template <class R> class Truths {
   R* gamma_;
 };
 
-// Classes side by side: a row of the tile is a position. What there is one of per position is
+// For contiguous classes: a row of the tile is a position. What there is one of per position is
 // computed for all rows at once, as vectors.
 template <class R> void hard_rows(const Sweep& sweep, int64_t threads, Collected& collected) {
   constexpr int64_t most = 16;
@@ -88,8 +88,8 @@ template <class R> void hard_rows(const Sweep& sweep, int64_t threads, Collected
     tiles([&](int64_t first, int64_t last) {
       at.gather(first, last);
       truths.gather(at);
-      // Step by step over all rows, not row by row: what is written in one step has left the
-      // store buffer by the next, and the ends of rows overlap.
+      // Each step goes over all rows before the next step. The ends of rows overlap, and by the
+      // next step what was written has left the store buffer.
       for (int64_t i = 0; i < at.count; ++i) {
         R* row = z + i * length;
         logits.fetch(row, at.logits[i], 1, classes);
@@ -120,7 +120,7 @@ template <class R> void hard_rows(const Sweep& sweep, int64_t threads, Collected
           sums[truths.index[i]] += std::abs(at.pull[i]);
           size[i] = std::abs(at.pull[i] / at.mass[i]);
         }
-        // First over the rows of the tile, where few numbers meet, and in double over the tiles.
+        // Added up over the rows of the tile first, and then in double over the tiles.
         for (int64_t c = 0; c < length; c += Simd<R>::lanes) {
           Vec<R> negative{};
           for (int64_t i = 0; i < at.count; ++i) negative += load(z + i * length + c) * size[i];
@@ -133,8 +133,8 @@ template <class R> void hard_rows(const Sweep& sweep, int64_t threads, Collected
   });
 }
 
-// Positions side by side: a row of the tile is a class. Serves any layout, best where neighbouring
-// positions are neighbours in memory, and is the better one for few classes in every layout.
+// For contiguous positions: a row of the tile is a class. This works for any layout. It is faster
+// where neighbouring positions are neighbours in memory, and for few classes in every layout.
 template <class R> void hard_columns(const Sweep& sweep, int64_t threads, Collected& collected) {
   constexpr int64_t lanes = Simd<R>::lanes, most = 512;
   const int64_t classes = sweep.c;

@@ -1,6 +1,6 @@
-// Softmax with a distribution over classes as the truth (given as probabilities, or smoothed), for
-// two layouts of the batch. What is computed is in distribution.h; the passes are those of
-// softmax_hard.h, and one more, because every class has a gain and every rival needs their sum.
+// Softmax with a distribution over the classes as the truth (probabilities, or smoothed labels),
+// for two layouts of the batch. distribution.h states the formulas. The passes are those of
+// softmax_hard.h and one more, because every class other than the top needs the sum of all gains.
 #pragma once
 
 #include "collect.h"
@@ -8,7 +8,7 @@
 
 namespace taylored {
 
-// Classes side by side.
+// For contiguous classes.
 template <class R> void soft_rows(const Sweep& sweep, int64_t threads, Collected& collected) {
   constexpr int64_t lanes = Simd<R>::lanes, most = 16;
   const int64_t classes = sweep.c, length = round_up(classes, lanes);
@@ -25,8 +25,8 @@ template <class R> void soft_rows(const Sweep& sweep, int64_t threads, Collected
                     2 * Scratch::size_of<R>(width * length) + 2 * Scratch::size_of<R>(length));
     Positions<R> at(sweep, most, scratch);
     Tops<R> tops(most, scratch);
-    R* z = scratch.take<R>(width * length);  // later shares
-    R* y = scratch.take<R>(width * length);  // later gains
+    R* z = scratch.take<R>(width * length);  // later the shares
+    R* y = scratch.take<R>(width * length);  // later the gains
     R* gammas = scratch.take<R>(length);
     R* truth = scratch.take<R>(length);
     std::fill_n(gammas, length, term.gamma());
@@ -43,7 +43,8 @@ template <class R> void soft_rows(const Sweep& sweep, int64_t threads, Collected
         masses.along_classes(mass, at.target[i]);
         if (positive)
           for (int64_t c = 0; c < classes; ++c) mass[c] *= positive[c];
-        // Lower than any logit, so that the peak of a row that is -inf throughout is in the row.
+        // Lower than any logit, so that the peak is found in the row even if all its logits are
+        // -inf.
         std::fill(row + classes, row + length, -std::numeric_limits<R>::infinity());
         std::fill(mass + classes, mass + length, R(0));
       }
@@ -109,7 +110,7 @@ template <class R> void soft_rows(const Sweep& sweep, int64_t threads, Collected
   });
 }
 
-// Positions side by side.
+// For contiguous positions.
 template <class R> void soft_columns(const Sweep& sweep, int64_t threads, Collected& collected) {
   constexpr int64_t lanes = Simd<R>::lanes, most = 512;
   const int64_t classes = sweep.c;
@@ -127,8 +128,8 @@ template <class R> void soft_columns(const Sweep& sweep, int64_t threads, Collec
                     2 * Scratch::size_of<R>(width * classes) + Scratch::size_of<R>(width));
     Positions<R> at(sweep, width, scratch);
     Tops<R> tops(width, scratch);
-    R* z = scratch.take<R>(width * classes);  // later shares
-    R* y = scratch.take<R>(width * classes);  // later gains
+    R* z = scratch.take<R>(width * classes);  // later the shares
+    R* y = scratch.take<R>(width * classes);  // later the gains
     R* truth = scratch.take<R>(width);
     double* sums = collected.sums(rank);
     Total<R> total;

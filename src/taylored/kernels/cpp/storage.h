@@ -1,7 +1,7 @@
-// Numbers as they are stored, and the loops that bring them into scratch memory and back.
+// Numbers in the dtypes of the arrays, and the loops that copy them into scratch memory and back.
 //
-// Which loop it is gets decided once, where a sweep begins: the kernels call it through a pointer,
-// a line at a time, and exist once per computing type instead of once per dtype.
+// The loop is chosen once, when a sweep begins, and called through a pointer for a line at a time.
+// Kernels are therefore compiled once per computing type, not once per dtype.
 #pragma once
 
 #include <cstdint>
@@ -25,15 +25,16 @@ struct Float16 {
   uint16_t bits;
 };
 
-// Conversions without branches, which compilers turn into vector code. To a half type they round
-// to nearest, ties to even; infinities and NaN stay what they are.
+// Conversions without branches, which compilers turn into vector code. Conversions to half
+// precision round to nearest, ties to even, and keep infinities and NaN.
 
 inline float widen(BFloat16 x) { return bits_as<float>(uint32_t(x.bits) << 16); }
 
 inline float widen(Float16 x) {
   const uint32_t magnitude = uint32_t(x.bits & 0x7fff) << 13;
   const uint32_t sign = uint32_t(x.bits & 0x8000) << 16;
-  // Exponents differ by 112; the product also renormalises what is subnormal in half precision.
+  // The exponents differ by 112. The product also normalises numbers that are subnormal in half
+  // precision.
   const uint32_t finite = bits_as<uint32_t>(bits_as<float>(magnitude) * 0x1p112f);
   const uint32_t special = magnitude | 0x7f800000;
   return bits_as<float>((magnitude < 0x0f800000 ? finite : special) | sign);
@@ -52,7 +53,7 @@ inline void narrow(float x, Float16& to) {
   const uint32_t bits = bits_as<uint32_t>(x), size = bits & 0x7fffffff;
   const uint32_t sign = (bits >> 16) & 0x8000;
   const uint32_t normal = (size - (112u << 23) + 0xfff + ((size >> 13) & 1)) >> 13;
-  // Next to 1/2 the last bit of a float is the smallest half: the addition rounds.
+  // At 1/2 the last bit of a float is the smallest half-precision number: the addition rounds.
   const uint32_t subnormal = bits_as<uint32_t>(bits_as<float>(size) + 0.5f) - 0x3f000000;
   const uint32_t special = size > 0x7f800000 ? 0x7e00 : 0x7c00;
   const uint32_t finite = size < (113u << 23) ? subnormal : normal;
@@ -61,8 +62,8 @@ inline void narrow(float x, Float16& to) {
 
 template <class R> inline void narrow(R x, R& to) { to = x; }
 
-// Calls step(i, place) for `count` numbers that lie `stride` apart. The common stride is a constant
-// of its own loop, which becomes vector code.
+// Calls step(i, place) for `count` numbers that lie `stride` apart. The loop for a stride of 1 is
+// written out, so that it becomes vector code.
 template <class Step> inline void strided(int64_t stride, int64_t count, Step step) {
   if (stride == 1)
     for (int64_t i = 0; i < count; ++i) step(i, i);
@@ -75,7 +76,7 @@ template <class R> class Input {
  public:
   Input(const void* start, int64_t dtype) : start_(start), fetch_(loop(dtype)) {}
 
-  // Copies a line of numbers next to each other into `to`.
+  // Copies a line of numbers to contiguous memory.
   void fetch(R* to, int64_t offset, int64_t stride, int64_t count) const {
     fetch_(to, start_, offset, stride, count);
   }
@@ -108,25 +109,25 @@ template <class R> class Input {
   Loop fetch_;
 };
 
-// An array to write: the gradient. What is written lies in scratch memory, never in the array.
+// An array to write, the gradient. The numbers come from scratch memory, never from the array.
 template <class R> class Output {
  public:
   Output(void* start, int64_t dtype) : start_(start), loops_(loops(dtype)) {}
 
   explicit operator bool() const { return start_ != nullptr; }
 
-  // A line of numbers, all times one factor.
+  // Writes a line of numbers, all times one factor.
   void put(int64_t offset, int64_t stride, int64_t count, const R* from, R factor) const {
     loops_.put(start_, offset, stride, count, from, factor);
   }
 
-  // A line of numbers, each times its own factor.
+  // Writes a line of numbers, each times its own factor.
   void put_products(int64_t offset, int64_t stride, int64_t count, const R* from,
                     const R* factors) const {
     loops_.put_products(start_, offset, stride, count, from, factors);
   }
 
-  // Single numbers, all times one factor.
+  // Writes single numbers, all times one factor.
   void scatter(const int64_t* offsets, int64_t count, const R* from, R factor) const {
     loops_.scatter(start_, offsets, count, from, factor);
   }

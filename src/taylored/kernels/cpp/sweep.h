@@ -1,5 +1,5 @@
-// What Python hands over: one flat record per call, every field of 8 bytes in native byte order.
-// Any change here is a new ABI number, and the same change in the Python that packs the record.
+// The record that Python passes for each call: fields of 8 bytes in native byte order. Every change
+// here needs a new ABI number, and the same change in kernels/abi.py, which packs the record.
 #pragma once
 
 #include <cstdint>
@@ -14,25 +14,25 @@ enum TargetKind : int64_t { index = 0, dense = 1 };
 
 }  // namespace taylored
 
-// Logits have the shape (n, c, s). Absent pointers are 0, strides count elements. R is the type
-// that is computed in: double for float64 logits, else float. What the slots mean: core/plan/plan.py.
+// Logits have the shape (n, c, s). Absent pointers are 0, and strides count elements. R is the
+// computing type: double for float64 logits, else float. core/plan/plan.py explains the slots.
 struct Sweep {
   int64_t link;
   int64_t n, c, s;
-  int64_t z_n, z_c, z_s;   // of the logits and of the gradient
-  int64_t dtype, g_dtype;  // of the logits; of the gradient: the same, or f32 for f16 logits
+  int64_t z_n, z_c, z_s;   // strides of logits and gradient
+  int64_t dtype, g_dtype;  // of the logits; of the gradient, the same or f32 for f16 logits
   const void* logits;
-  void* gradient;  // may be the logits themselves (same dtype), or 0 for the value alone
+  void* gradient;  // may be the logits themselves (same dtype); 0 for the value alone
   int64_t target_kind, target_dtype;
   const void* target;  // an index outside [0, c) is a row of negatives (sigmoid only)
   int64_t t_n, t_c, t_s;
   const void* rows;  // R: the coefficient of each position or element
   int64_t r_n, r_c, r_s;
-  int64_t ignores, ignore;  // whether elements with a target of `ignore` count for nothing
+  int64_t ignores, ignore;  // whether elements with the target `ignore` have no weight
   const void *positive, *negative, *bias;  // R[c]
   double smoothing, temperature;
   double gamma;        // phi = q^gamma (-log(p) A(q) + B(q))
-  const void* gammas;  // R[c], in place of gamma: that of the truth, or of each class
+  const void* gammas;  // R[c], instead of gamma: one per class
   int64_t na;
   const double* a;  // coefficients of A from q^0 up
   int64_t nb;
@@ -40,7 +40,7 @@ struct Sweep {
   void* each;  // R: the values per position (softmax) or element (sigmoid)
   int64_t e_n, e_c, e_s;
   double* total;  // their sum
-  double* sums;   // 2 x c, added to: |gradient| where the class is the truth, and where it is not
+  double* sums;   // 2 x c, added to: |gradient| where the class is the truth, then where it is not
   int64_t threads;
 };
 

@@ -1,6 +1,6 @@
-// The scalar function a loss is: phi = q^gamma (L A(q) + B(q)), with L = -log p and q = 1 - p.
+// The scalar function of a loss: phi = q^gamma (L A(q) + B(q)), with L = -log p and q = 1 - p.
 //
-// Next to the value every evaluation gives the slope h = -dphi/dx in the margin x = log(p / q).
+// Besides the value, every evaluation gives the slope h = -dphi/dx in the margin x = log(p / q).
 // From dq/dx = -p q and dL/dx = -q, with W = q^gamma and [A] = gamma A + q A':
 //
 //     phi = W (L A + B)        h = W (q A + p (L [A] + [B]))
@@ -10,7 +10,7 @@
 
 namespace taylored {
 
-// Where a term is evaluated. Coming from a margin, every one of these is exact at both ends.
+// Where a term is evaluated. From a margin, each of these numbers is exact at both ends.
 template <class R> struct Point {
   Vec<R> p, q;
   Vec<R> nll;    // -log p
@@ -28,7 +28,7 @@ template <class R> TAYLORED_INLINE Point<R> at_margin(Vec<R> x) {
           likely ? -x - rest : -rest};
 }
 
-// The ways to raise q to gamma. Whole powers cost next to nothing, the others an exp.
+// The ways to raise q to gamma. Whole powers are cheap, the others need an exp.
 template <int exponent> struct WholePower {
   template <class R> static TAYLORED_INLINE Vec<R> of(const Point<R>& at, Vec<R>) {
     Vec<R> power = spread<R>(1);
@@ -45,7 +45,7 @@ struct RootPower {
 
 struct AnyPower {
   template <class R> static TAYLORED_INLINE Vec<R> of(const Point<R>& at, Vec<R> gamma) {
-    // Bounded below, so that q = 0 to the power 0 is 1.
+    // Bounded from below, so that 0 to the power 0 is 1.
     const Vec<R> least = spread<R>(std::numeric_limits<R>::lowest());
     return exp<R>(gamma * (at.log_q < least ? least : at.log_q));
   }
@@ -53,7 +53,7 @@ struct AnyPower {
 
 template <class R> struct Outcome { Vec<R> value, slope; };
 
-// A term as data. The polynomials come with [.]'s share that does not depend on gamma, q A'.
+// A term as data. Next to each polynomial is the part of [.] that does not depend on gamma, q A'.
 template <class R> class Term {
  public:
   static constexpr int64_t most_coefficients = 64;
@@ -61,11 +61,11 @@ template <class R> class Term {
   Term(double gamma, const R* gammas, int64_t na, const double* a, int64_t nb, const double* b)
       : gammas_(gammas), gamma_(gamma), log_factor_(na, a), rest_(nb, b) {}
 
-  // One gamma per class, or 0 where there is one number for all.
+  // One gamma per class, or 0 if there is one for all.
   const R* gammas() const { return gammas_; }
   R gamma() const { return static_cast<R>(gamma_); }
 
-  // Calls work(power) with the cheapest of the powers that is right for gamma.
+  // Calls work(power) with the cheapest way to raise q to gamma.
   template <class Work> void with_power(Work&& work) const {
     if (gammas_) return work(AnyPower{});
     if (gamma_ == 0.0) return work(WholePower<0>{});
@@ -79,7 +79,7 @@ template <class R> class Term {
 
   template <class Power>
   TAYLORED_INLINE Outcome<R> outcome(Power, const Point<R>& at, Vec<R> gamma) const {
-    // p L is 0 in the limit L = inf, which a true logit of -inf reaches.
+    // p L is 0 in the limit L = inf, which is reached for a true logit of -inf.
     const R largest = std::numeric_limits<R>::max();
     const Vec<R> bounded = at.nll > largest ? spread<R>(largest) : at.nll;
     const Vec<R> power = Power::template of<R>(at, gamma);

@@ -1,4 +1,4 @@
-// Parallel loops on torch's own threads, and memory that belongs to a thread.
+// Parallel loops on torch's own threads, and scratch memory for each thread.
 #pragma once
 
 #include <dlfcn.h>
@@ -8,9 +8,9 @@
 
 namespace taylored {
 
-// The entry points of the OpenMP runtime that torch has loaded into the process. Linking one of our
-// own would start a second team of threads next to torch's, deaf to torch.set_num_threads. GNU's
-// and LLVM's runtimes both offer these names.
+// The entry points of the OpenMP runtime that torch has loaded into the process. With a runtime of
+// our own there would be a second team of threads, which ignores torch.set_num_threads. The
+// runtimes of GNU and of LLVM both have these names.
 struct OpenMP {
   void (*parallel)(void (*)(void*), void*, unsigned, unsigned);
   int (*rank)();
@@ -27,15 +27,15 @@ struct OpenMP {
   bool complete() const { return parallel && rank && size; }
 };
 
-// Less work than this many elements is done before a second thread is awake.
+// With fewer elements the work is done before a second thread has started.
 constexpr int64_t least_parallel_work = 1 << 14;
 
 inline int64_t useful_threads(int64_t asked, int64_t elements) {
   return elements >= least_parallel_work && OpenMP::borrowed().complete() && asked > 1 ? asked : 1;
 }
 
-// Calls work(rank, first, last) on each thread with its share of [0, count). Shares are contiguous
-// and depend on the number of threads alone, so that sums come out the same on every run.
+// Calls work(rank, first, last) on each thread with its share of [0, count). The shares are
+// contiguous and depend only on the number of threads, so that sums are the same on every run.
 template <class Work> void parallel(int64_t threads, int64_t count, Work&& work) {
   if (threads == 1) return work(int64_t{0}, int64_t{0}, count);
   struct Call {
@@ -51,8 +51,8 @@ template <class Work> void parallel(int64_t threads, int64_t count, Work&& work)
       &call, static_cast<unsigned>(threads), 0);
 }
 
-// Scratch memory of one thread, kept from call to call: allocating megabytes afresh costs more in
-// page faults than the arithmetic on them.
+// The scratch memory of one thread, which is kept between calls: the page faults of new memory cost
+// more time than the arithmetic on it.
 class Scratch {
  public:
   explicit Scratch(size_t bytes) {
@@ -72,7 +72,7 @@ class Scratch {
     return taken;
   }
 
-  // What `take` will use.
+  // How much `take` will use.
   template <class T> static size_t size_of(int64_t count) { return round_up(sizeof(T) * count); }
 
  private:

@@ -5,7 +5,8 @@
 
 namespace taylored {
 
-// A logit that is not there. Not -inf, so that a position without rivals stays finite.
+// Stands for a logit that does not exist. It is not -inf, so that a position with a single class
+// stays finite.
 template <class R> constexpr R taken_out = std::numeric_limits<R>::lowest();
 
 template <class R> TAYLORED_INLINE R peak_of(const R* row, int64_t length) {
@@ -14,12 +15,12 @@ template <class R> TAYLORED_INLINE R peak_of(const R* row, int64_t length) {
   return largest<R>(peak);
 }
 
-// Where the peak is.
+// Finds where the peak is.
 template <class R> TAYLORED_INLINE int64_t index_of_peak(const R* row, int64_t length) {
   constexpr int lanes = Simd<R>::lanes;
   using I = typename Simd<R>::I;
   Vec<R> peak = load(row);
-  I block{};  // the vector in which each lane's largest stands
+  I block{};  // the vector with the largest number of each lane
   for (int64_t c = lanes; c < length; c += lanes) {
     const Vec<R> z = load(row + c);
     const auto higher = z > peak;
@@ -32,11 +33,11 @@ template <class R> TAYLORED_INLINE int64_t index_of_peak(const R* row, int64_t l
   return block[best] + best;
 }
 
-// Calls work(e, c) for the exponentials relative to the peak, a vector at a time, and gives their
+// Calls work(e, c) for the exponentials relative to the peak, a vector at a time, and returns their
 // sum.
 template <class R, class Work>
 TAYLORED_INLINE R exponentials(const R* row, int64_t length, R peak, Work work) {
-  constexpr int lanes = Simd<R>::lanes, chains = 4;  // several sums: shorter ones, side by side
+  constexpr int lanes = Simd<R>::lanes, chains = 4;  // several shorter sums at once
   Vec<R> sums[chains] = {};
   const auto step = [&](int64_t c, Vec<R>& sum) {
     const Vec<R> e = exp<R>(load(row + c) - peak);

@@ -1,4 +1,4 @@
-// Going through the three axes (n, c, s) of several arrays at once, in long straight runs.
+// Walks along the three axes (n, c, s) of several arrays at once, in runs with constant strides.
 #pragma once
 
 #include <algorithm>
@@ -6,11 +6,12 @@
 
 namespace taylored {
 
-// Axes are put into the order of the first array's memory, and neighbours are merged wherever one
-// stride covers both in every array: a plain (N, C) batch without anything per class is one run.
+// The axes are ordered as in the memory of the first array. Neighbouring axes are merged where a
+// single stride covers both in every array: a plain (N, C) batch without anything per class is one
+// run.
 template <int arrays> class Walk {
  public:
-  // strides[k][axis] of array k; an extent of 1 takes its axis out.
+  // strides[k][axis] belongs to array k; an axis of extent 1 is left out.
   Walk(const int64_t (&extents)[3], const int64_t (&strides)[arrays][3]) {
     int order[3] = {0, 1, 2};
     std::stable_sort(order, order + 3, [&](int a, int b) { return strides[0][a] > strides[0][b]; });
@@ -32,18 +33,18 @@ template <int arrays> class Walk {
     return count;
   }
 
-  // Stride of array k within a run.
+  // The stride of array k within a run.
   int64_t step(int k) const { return stride_[k][axes_ - 1]; }
 
-  // Whether array k is one and the same number everywhere.
+  // Whether array k is the same number everywhere.
   bool constant(int k) const {
     for (int axis = 0; axis < axes_; ++axis)
       if (stride_[k][axis] != 0) return false;
     return true;
   }
 
-  // Calls work(done, length, offsets) for every run of [first, last): how many steps came before
-  // it, how many it has, and where it begins in each array.
+  // Calls work(done, length, offsets) for every run of [first, last): the number of steps before
+  // it, its own number of steps, and where it begins in each array.
   template <class Work> void runs(int64_t first, int64_t last, Work&& work) const {
     const int inner = axes_ - 1;
     int64_t place[3], offsets[arrays] = {};
@@ -55,7 +56,7 @@ template <int arrays> class Walk {
       const int64_t length = std::min(last - at, extent_[inner] - place[inner]);
       work(at - first, length, offsets);
       at += length;
-      // On like an odometer; divisions would cost more than the work on a short run.
+      // Advances like an odometer: divisions would cost more than the work on a short run.
       for (int k = 0; k < arrays; ++k) offsets[k] += length * stride_[k][inner];
       place[inner] += length;
       for (int axis = inner; axis > 0 && place[axis] == extent_[axis]; --axis) {

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from taylored.core.engine.gradient_tap import Watch
+from taylored.core.engine.gradient_tap import GradientTap
 from taylored.lab.data import GROUPS, Group
 from taylored.lab.results import ratio_key
 from taylored.lab.trial.links import LossFunction
@@ -33,10 +33,10 @@ class WatchedLoss:
         return value
 
     def _count(self, target: Tensor, gradient: Tensor) -> None:
-        watch = Watch(gradient.shape, target)
-        watch.begin(gradient)
-        watch.see(gradient)
-        sums = watch.found()
+        tap = GradientTap(gradient.shape, target)
+        tap.begin(gradient)
+        tap.add(gradient)
+        sums = tap.found()
         assert sums is not None  # noqa: S101 - shown just now
         self._monitor.indicator.update(sums)
 

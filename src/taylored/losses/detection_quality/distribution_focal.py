@@ -11,8 +11,8 @@ from taylored.core.checks import debugging, fail
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
+from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Options
-from taylored.core.plan.plan import computing_dtype
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.modules.function import function_of

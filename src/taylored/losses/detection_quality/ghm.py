@@ -12,10 +12,9 @@ from taylored.core.checks import fail
 from taylored.core.engine.elementwise import Elements, Own, Values, elements, own
 from taylored.core.engine.elementwise_pass import loss_of, pieces
 from taylored.core.inputs.logits import Logits
+from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Options
-from taylored.core.plan.plan import computing_dtype
-from taylored.core.state.held import held
-from taylored.core.state.wide import keep_wide
+from taylored.core.state.buffers import held, keep_wide
 from taylored.core.terms.point import Point
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of

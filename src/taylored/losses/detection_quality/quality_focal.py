@@ -11,7 +11,7 @@ from taylored.core.engine.elementwise import Values
 from taylored.core.engine.elementwise_pass import element_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options
-from taylored.core.terms.point import Parameter, Point
+from taylored.core.terms.point import Exponent, Point
 from taylored.modules.function import function_of
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
@@ -20,7 +20,7 @@ from taylored.modules.vocabulary import WeightedCall, WeightedLoss
 __all__ = ["QualityFocalLoss", "quality_focal_loss"]
 
 
-def quality_focal_values(beta: Parameter) -> Values:
+def quality_focal_values(beta: Exponent) -> Values:
     """|y - p|^beta times the entropy of p under y (Li et al. 2020, equation 3)."""
 
     def values(at: Point, y: Tensor) -> Tensor:
@@ -31,7 +31,7 @@ def quality_focal_values(beta: Parameter) -> Values:
     return values
 
 
-def _distance_power(at: Point, y: Tensor, beta: Parameter) -> Tensor:
+def _distance_power(at: Point, y: Tensor, beta: Exponent) -> Tensor:
     """|y - p|^beta; exact at y = 0 and y = 1, and of derivative 0 where p meets y."""
     distance = (y * at.q - (1.0 - y) * at.p).abs()
     if isinstance(beta, float) and beta == 2.0:  # the default, without a logarithm

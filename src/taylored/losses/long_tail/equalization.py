@@ -11,8 +11,8 @@ from taylored.core.class_counts import check_counts
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input, one_hot, sigmoid_kind, softmax_kind
+from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import LinkName, Options, PerClass
-from taylored.core.plan.plan import computing_dtype
 from taylored.core.plan.sample_weight import per_element_weight
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term

@@ -7,13 +7,13 @@ from torch import Tensor
 
 from taylored.core.engine.elementwise import Elements, Own, coefficients, elements, own
 from taylored.core.engine.elementwise_pass import loss_of, pieces
-from taylored.core.engine.one_pass import undivided
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
 from taylored.core.links.class_sums import ClassSums
+from taylored.core.plan.denominator import undivided
 from taylored.core.plan.options import Options
 from taylored.core.plan.plan import along_classes
-from taylored.core.terms.point import Point
+from taylored.core.terms import fast_point
 from taylored.losses.detection_quality.quality_focal import quality_focal_values
 from taylored.losses.long_tail.focusing import FocusingLoss
 from taylored.modules.spec import Reference, spec_of
@@ -36,7 +36,7 @@ def _sums(given: Own, exponent: Tensor) -> Tensor:
 
 def _gradient(found: Elements, exponent: Tensor) -> Tensor:
     """Of the loss of each element, but for its sign."""
-    at, y = Point.fixed(found.z), found.y
+    at, y = fast_point.fixed(found.z), found.y
     distance = (y * at.q - (1.0 - y) * at.p).abs()
     met = distance == 0
     entropy = -(y * at.log_p + (1.0 - y) * at.log_q)

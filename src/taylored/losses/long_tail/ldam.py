@@ -13,8 +13,8 @@ from taylored.core.class_counts import inverse_frequency_weights
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
+from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Options, PerClass
-from taylored.core.plan.plan import computing_dtype
 from taylored.core.terms.point import Point
 from taylored.core.terms.power_series import Series
 from taylored.core.terms.term import Pick, Term

@@ -13,10 +13,10 @@ from taylored.core.class_counts import log_prior
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_indices, check_input, softmax_kind
+from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Options, PerClass
-from taylored.core.plan.plan import computing_dtype
+from taylored.core.state.buffers import held
 from taylored.core.state.distributed import summed
-from taylored.core.state.held import held
 from taylored.core.terms.elementary import nll
 from taylored.modules.class_axis import along, class_axis
 from taylored.modules.parameter import About

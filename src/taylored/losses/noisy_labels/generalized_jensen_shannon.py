@@ -14,8 +14,8 @@ from taylored.core.engine.elementwise import own
 from taylored.core.engine.elementwise_pass import loss_of
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
+from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Options
-from taylored.core.plan.plan import computing_dtype
 from taylored.core.terms.noise_robust import jensen_shannon
 from taylored.core.terms.point import Point
 from taylored.modules.function import function_of

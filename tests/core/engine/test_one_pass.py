@@ -22,8 +22,10 @@ from taylored import (
     term_loss,
     terms,
 )
-from taylored.core.engine import executors
-from taylored.core.engine.executors import Blocked, Swept, Whole
+from taylored.core.engine import blocked, executors
+from taylored.core.engine.blocked import Blocked
+from taylored.core.engine.executor import Swept
+from taylored.core.engine.whole import Whole
 
 N, C = 6, 5
 LOSSES = {
@@ -140,7 +142,7 @@ def test_any_size_of_block(block: int, shape: tuple[int, ...], reduction: str, m
     soft = torch.softmax(draw(*shape, seed=1), dim=1)
     found = []
     for size in (block, 10**9):
-        monkeypatch.setattr(executors, "BLOCK_ELEMENTS", size)
+        monkeypatch.setattr(blocked, "BLOCK_ELEMENTS", size)
         for link in ("softmax", "sigmoid"):
             for y in (target, soft):
                 z = logits.clone().requires_grad_()
@@ -163,9 +165,9 @@ def test_registered_executors_come_first_and_may_decline(monkeypatch) -> None:
         def value(self, logits, plan):
             return 2 * Whole().value(logits, plan)
 
-        def sweep(self, logits, plan, *, collect):
-            found = Whole().sweep(logits, plan, collect=collect)
-            return Swept(2 * found.loss, 2 * found.gradient, found.sums)
+        def sweep(self, logits, plan, *, sums=None):
+            found = Whole().sweep(logits, plan, sums=sums)
+            return Swept(2 * found.loss, 2 * found.gradient)
 
     monkeypatch.setattr(executors, "_EXECUTORS", list(executors._EXECUTORS))
     plain = [cross_entropy_loss(draw(n, C), CLASSES[:n]) for n in (3, 4)]
@@ -504,7 +506,7 @@ def test_two_losses_share_logits() -> None:
 
 @each_path
 def test_large_inputs_take_the_blocks_by_themselves(path: str) -> None:
-    size = executors.BLOCK_ELEMENTS
+    size = blocked.BLOCK_ELEMENTS
     logits = draw(2 * size // 8 + 3, 8, dtype=torch.float32)
     target = torch.arange(len(logits)) % 8
     assert Blocked().accepts(logits, None)

@@ -16,11 +16,10 @@ from torch.utils.checkpoint import checkpoint
 
 import taylored
 from kit.elementwise import target_of
-from taylored.core.engine import elementwise_pass, executors
+from taylored.core.engine import blocked, elementwise_pass, executors
 from taylored.core.engine.elementwise import Own, Values
 from taylored.core.engine.elementwise_pass import element_loss
-from taylored.core.engine.margins import margins_and_pullback
-from taylored.core.links.softmax import margins_of
+from taylored.core.links.margins import margins_and_pullback, margins_of
 from taylored.core.plan.options import LinkName, Options, Reduction
 from taylored.core.terms.point import Point
 
@@ -32,7 +31,7 @@ REDUCTIONS: tuple[Reduction, ...] = ("none", "sum", "mean", "batch_mean")
 @contextlib.contextmanager
 def in_pieces(size: int) -> Iterator[None]:
     """Pieces of about so many logits, and everything in pieces."""
-    with mock.patch.object(executors, "BLOCK_ELEMENTS", size), executors.only("blocked"):
+    with mock.patch.object(blocked, "BLOCK_ELEMENTS", size), executors.only("blocked"):
         yield
 
 

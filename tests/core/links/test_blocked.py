@@ -9,8 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from taylored.core.engine import executors
-from taylored.core.engine.executors import Blocked, Whole
+from kit.native import counted
+from taylored.core.engine import blocked
+from taylored.core.engine.blocked import Blocked
+from taylored.core.engine.whole import Whole
 from taylored.core.links import sigmoid, softmax
 from taylored.core.links.scratch import Scratch, empty_result
 from taylored.core.plan.options import Options
@@ -71,7 +73,7 @@ def composed(logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "BLOCK_ELEMENTS", 15)
+    monkeypatch.setattr(blocked, "BLOCK_ELEMENTS", 15)
 
 
 @pytest.mark.parametrize(("link", "kind"), KINDS)
@@ -80,7 +82,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_as_exact_as_the_reference(link: str, kind: str, name: str, scale: float) -> None:
     logits, plan = drawn(link, kind, TERMS[name], scale)
     loss, gradient = composed(logits, plan)
-    found = Blocked().sweep(logits, plan, collect=False)
+    found = Blocked().sweep(logits, plan)
     torch.testing.assert_close(found.loss, loss, rtol=1e-10, atol=1e-300)
     torch.testing.assert_close(found.gradient, gradient, rtol=1e-9, atol=1e-15)
     torch.testing.assert_close(Blocked().value(logits, plan), loss, rtol=1e-10, atol=1e-300)
@@ -91,9 +93,9 @@ def test_as_exact_as_the_reference(link: str, kind: str, name: str, scale: float
 @pytest.mark.parametrize("scale", [1.0, 1e4])
 def test_over_the_logits_themselves(link: str, kind: str, scale: float, dtype: torch.dtype) -> None:
     logits, plan = drawn(link, kind, TERMS["focal"], scale, dtype)
-    expected = Blocked().sweep(logits, plan, collect=True)
+    expected = counted(Blocked(), logits, plan)
     over = logits.clone()
-    found = Blocked().sweep(over, plan, collect=True, into=over)
+    found = counted(Blocked(), over, plan, into=over)
     assert found.gradient is over
     for one, other in (
         (found.loss, expected.loss), (over, expected.gradient), (found.sums, expected.sums)
@@ -107,7 +109,7 @@ def general_form_used(link: str, logits: Tensor, plan: Plan) -> int:
     with mock.patch.object(
         module, "value_and_gradient", side_effect=module.value_and_gradient
     ) as general:
-        Blocked().sweep(logits, plan, collect=False)
+        Blocked().sweep(logits, plan)
     return general.call_count
 
 
@@ -126,9 +128,9 @@ def test_ordinary_logits_take_the_short_way(link: str, kind: str, dtype: torch.d
 def test_one_bad_row_stays_alone(link: str, kind: str) -> None:
     logits, plan = drawn(link, kind, nll, 1.0)
     plan = replace(plan, output="each")
-    clean = Blocked().sweep(logits, plan, collect=False)
+    clean = Blocked().sweep(logits, plan)
     logits[2, 1] = torch.nan
-    found = Blocked().sweep(logits, plan, collect=False)
+    found = Blocked().sweep(logits, plan)
     kept = torch.tensor([0, 1, 3, 4, 5])
     for one, other in ((found.loss, clean.loss), (found.gradient, clean.gradient)):
         torch.testing.assert_close(one[kept], other[kept], rtol=1e-12, atol=1e-15)

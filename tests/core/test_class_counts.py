@@ -121,9 +121,9 @@ def test_alpha_that_balances() -> None:
 
 def test_counts_of_indices() -> None:
     assert class_counts([0, 0, 2, -100]).tolist() == [2, 0, 1]
-    assert class_counts(torch.tensor([[1, 1], [3, 255]]), num_classes=5, ignore_index=255).tolist() == [
-        0, 2, 0, 1, 0
-    ]  # fmt: skip
+    picture = torch.tensor([[1, 1], [3, 255]])
+    found = class_counts(picture, num_classes=5, ignore_index=255)
+    assert found.tolist() == [0, 2, 0, 1, 0]
     assert class_counts(x % 3 for x in range(7)).tolist() == [3, 2, 2]
     assert class_counts(torch.tensor([1, 2], dtype=torch.uint8)).tolist() == [0, 1, 1]
     assert class_counts([], num_classes=3).tolist() == [0, 0, 0]

@@ -1,4 +1,4 @@
-"""Which losses only ever pull towards the truth: their gradients need no absolute values."""
+"""Losses that always pull towards the truth: their gradients need no absolute values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from taylored.core.terms.term import Product, Scaled, Sum, Term
 
 
 def never_negative(term: Term) -> bool:
-    """Whether value and slope of a term are known to be >= 0 at every p; False where in doubt."""
+    """Whether value and slope of a term are known to be >= 0 at every p. False where in doubt."""
     match term:
         case NegativeLogLikelihood() | Power() | Truncated():
             return True
@@ -22,7 +22,7 @@ def never_negative(term: Term) -> bool:
 
 
 def pulls_never_negative(plan: Plan) -> bool:
-    """The same of a whole plan. Looks at its weights: where that costs no device sync."""
+    """The same for a whole plan. It looks at the weights, so call it where that costs no sync."""
     if plan.rejection is not None or not never_negative(plan.term):
         return False
     weights = (plan.rows, plan.positive, plan.negative)

@@ -30,7 +30,7 @@ from taylored import (
     terms,
 )
 from taylored.core.engine import linear_chunks
-from taylored.core.engine.executors import Whole
+from taylored.core.engine.whole import Whole
 
 WIDTH = 3
 Parts = tuple[Tensor, Tensor, Tensor]

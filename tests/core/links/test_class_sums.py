@@ -6,8 +6,8 @@ from torch import Tensor
 
 from kit.executors import running
 from taylored import terms
-from taylored.core.engine.nonnegative import never_negative
 from taylored.core.engine.one_pass import p_t_loss
+from taylored.core.plan.nonnegative import never_negative
 from taylored.core.plan.options import Options
 from taylored.core.state.gradient_indicator import GradientIndicator
 

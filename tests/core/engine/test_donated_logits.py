@@ -28,7 +28,7 @@ from taylored import (
     focal_loss,
 )
 from taylored.core.engine import donated_pass
-from taylored.core.engine.executors import Whole
+from taylored.core.engine.whole import Whole
 
 
 def computed(values: Tensor) -> tuple[Tensor, Tensor]:

@@ -70,8 +70,37 @@ NAMED = pytest.mark.parametrize("name", EXPRESSIONS)
 
 
 @NAMED
-def test_repr_is_the_formula(name: str) -> None:
-    assert repr(EXPRESSIONS[name][0]) == name
+def test_str_is_the_formula(name: str) -> None:
+    assert str(EXPRESSIONS[name][0]) == name
+
+
+NESTED = {
+    "power(2) * nll + 1.5 * power(3)": terms.power(2) * terms.nll + 1.5 * terms.power(3),
+    "2 * (3 * nll)": 2 * (3 * terms.nll),
+    "2 * nll * power(1)": (2 * terms.nll) * terms.power(1),
+    "2 * (nll * power(1))": 2 * (terms.nll * terms.power(1)),
+    "nll * (power(1) * power(2))": terms.nll * (terms.power(1) * terms.power(2)),
+    "nll + (power(1) + power(2))": terms.nll + (terms.power(1) + terms.power(2)),
+    "(nll + power(1)) * (power(2) + constant(1))": (terms.nll + terms.power(1))
+    * (terms.power(2) + 1),
+    "nll - 0.1 * series([1, 0.25])": terms.nll - 0.1 * terms.series([1.0, 0.25]),
+    "power([0, 0.1, 2]) * truncated(3)": terms.power([0.0, 0.1, 2.0]) * terms.truncated(3),
+    "shifted(nll, 0.5)": terms.shifted(terms.nll, 0.5),
+}
+
+
+@pytest.mark.parametrize("written", NESTED)
+def test_repr_keeps_the_order_of_operations(written: str) -> None:
+    assert repr(NESTED[written]) == written
+
+
+@pytest.mark.parametrize("term", [*NESTED.values(), *(term for term, _ in EXPRESSIONS.values())])
+def test_repr_builds_the_term_again(term: Term) -> None:
+    again = eval(repr(term), vars(terms))  # noqa: S307 - that it can be is the test
+    assert repr(again) == repr(term)
+    p = torch.tensor([0.1, 0.5, 0.9]).double()
+    assert torch.equal(again.value(p), term.value(p))
+    assert torch.equal(again.gain(p), term.gain(p))
 
 
 @NAMED
@@ -198,7 +227,7 @@ def test_gain_of_cross_entropy_is_one_and_of_poly1_is_one_plus_epsilon_p() -> No
 
 def test_exponents_per_class() -> None:
     per_class = terms.power([0.0, 0.5, 2.0])
-    assert repr(per_class) == "(1-p)^[0, 0.5, 2]"
+    assert str(per_class) == "(1-p)^[0, 0.5, 2]"
     assert [value.tolist() for value in per_class.parameters()] == [[0.0, 0.5, 2.0]]
     p = torch.tensor([0.3, 0.3, 0.3]).double()
     torch.testing.assert_close(
@@ -206,7 +235,7 @@ def test_exponents_per_class() -> None:
     )
     with pytest.raises(ValueError, match="one class at a time"):
         per_class.series(3)
-    long = repr(terms.power([0.0] * 9))
+    long = str(terms.power([0.0] * 9))
     assert long == "(1-p)^[0, 0, 0, 0, ...]"
     nested = 2 * (per_class * terms.nll) + terms.power([1.0, 2.0, 3.0])
     assert len(nested.parameters()) == 2

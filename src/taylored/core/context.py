@@ -1,0 +1,46 @@
+"""What else is at work around a call: a compiler, a transform of torch.func, a mode.
+
+Eager code may look at values, write to buffers and keep results; none of that is possible where
+operations are only being recorded. Whatever depends on this asks here.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+compiling = torch.compiler.is_compiling
+"""Whether torch.compile or torch.export is recording this call."""
+
+exporting = torch.compiler.is_exporting
+"""Whether torch.export is; an exported program keeps no backward of ours."""
+
+
+def transformed() -> bool:
+    """Whether a transform of torch.func, such as vmap or grad, is applied to this eager call."""
+    return not compiling() and torch._C._are_functorch_transforms_active()
+
+
+def eager() -> bool:
+    """Whether neither a compiler nor a transform of torch.func is at work."""
+    return not (compiling() or torch._C._are_functorch_transforms_active())
+
+
+def values_are_known() -> bool:
+    """Whether Python may look at the numbers of tensors: under a dispatch mode they may be fake."""
+    return eager() and torch._C._len_torch_dispatch_stack() == 0
+
+
+def unobserved() -> bool:
+    """Whether nothing needs to see the operations: no compiler, transform, mode or forward mode."""
+    return (
+        values_are_known()
+        and forward_ad._current_level < 0
+        and torch._C._get_tracing_state() is None
+    )
+
+
+def has_tangent(values: Tensor) -> bool:
+    """Whether forward-mode differentiation passes through a tensor."""
+    return forward_ad.unpack_dual(values).tangent is not None

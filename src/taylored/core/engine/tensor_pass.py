@@ -1,0 +1,107 @@
+"""The single pass over logits in a tensor: forward finds the gradient, backward scales it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from taylored.core.context import compiling, exporting, has_tangent, transformed
+from taylored.core.engine.backward import scaled_gradient
+from taylored.core.engine.executors import choose
+from taylored.core.engine.gradient_tap import active_tap
+from taylored.core.engine.whole import WHOLE
+from taylored.core.links.class_sums import ClassSums
+from taylored.core.plan.plan import Plan
+
+
+def needs_composition(logits: Tensor, plan: Plan) -> bool:
+    """Whether anything except the first derivative on the logits could be asked for."""
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in plan.tensors()):
+        return True
+    if exporting():
+        return True
+    if compiling():
+        return False
+    return transformed() or has_tangent(logits)
+
+
+def run(logits: Tensor, plan: Plan, sums: ClassSums | None = None) -> Tensor:
+    """The loss of canonical logits, by the cheapest way that gives every derivative needed."""
+    if sums is not None:
+        return _run_counting(logits, plan, sums)
+    if needs_composition(logits, plan):
+        return WHOLE.value(logits, plan)
+    if torch.is_grad_enabled() and logits.requires_grad:
+        loss: Tensor = _OnePass.apply(logits, plan)
+        return loss
+    return choose(logits, plan).value(logits, plan)
+
+
+def run_reporting(logits: Tensor, plan: Plan, sums: ClassSums | None) -> Tensor:
+    """The same for logits that the caller has not as a tensor, with a gradient tap on them."""
+    tap = active_tap()
+    if tap is not None:
+        with torch.no_grad():
+            tap.begin(logits)
+            tap.add(choose(logits, plan).sweep(logits, plan).gradient)
+    return run(logits, plan, sums)
+
+
+def _run_counting(logits: Tensor, plan: Plan, sums: ClassSums) -> Tensor:
+    """The loss; its absolute gradient per class, from the same sweep, is added to the sums."""
+    if torch.is_autocast_enabled(logits.device.type):
+        # The sums stay in the dtype that the executor chooses.
+        with torch.autocast(logits.device.type, enabled=False):
+            return _run_counting(logits, plan, sums)
+    if not needs_composition(logits, plan) and logits.requires_grad:
+        loss: Tensor
+        loss, positive, negative = _OnePassCounting.apply(logits, plan)
+        sums.add(positive, negative)
+        return loss
+    with torch.no_grad():
+        choose(logits, plan).sweep(logits, plan, sums=sums)
+    return run(logits, plan)
+
+
+class _OnePass(torch.autograd.Function):
+    """(logits, plan) -> loss. Never sees functorch, so it needs no separate `setup_context`."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, plan: Plan) -> Tensor:
+        found = choose(logits, plan).sweep(logits, plan)
+        ctx.save_for_backward(logits, plan.target, found.gradient)
+        ctx.plan = plan
+        return found.loss
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Tensor | None, None]:
+        logits, target, gradient = ctx.saved_tensors
+        grad_loss = grad_outputs[0]
+        if grad_loss is None:
+            return None, None
+        if torch.is_grad_enabled():  # double backward: differentiate the composed reference
+            loss = WHOLE.value(logits, replace(ctx.plan, target=target))
+            (grad,) = torch.autograd.grad(loss, logits, grad_loss, create_graph=True)
+            return grad, None
+        return scaled_gradient(gradient, grad_loss, logits.dtype), None
+
+
+class _OnePassCounting(torch.autograd.Function):
+    """(logits, plan) -> loss, and the two sums of its gradient per class, which are constants.
+
+    The sums are outputs because a compiler does not let `forward` write to anything else.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor, Tensor]:
+        sums = ClassSums.of(logits)
+        found = choose(logits, plan).sweep(logits, plan, sums=sums)
+        ctx.save_for_backward(logits, plan.target, found.gradient)
+        ctx.mark_non_differentiable(sums.positive, sums.negative)
+        ctx.plan = plan
+        return found.loss, sums.positive, sums.negative
+
+    backward = staticmethod(_OnePass.backward)

@@ -1,0 +1,53 @@
+"""The executor that is right everywhere, and what a compiler fuses: one expression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from taylored.core.engine.executor import Swept, gradient_dtype
+from taylored.core.links import sigmoid, softmax
+from taylored.core.links.class_sums import ClassSums
+from taylored.core.plan.plan import Block, Plan
+
+LINKS = {"softmax": softmax, "sigmoid": sigmoid}
+
+
+@dataclass(frozen=True)
+class Whole:
+    """One expression over the whole batch."""
+
+    name: str = "whole"
+
+    def accepts(self, logits: Tensor, plan: Plan) -> bool:
+        """Always."""
+        return True
+
+    def value(self, logits: Tensor, plan: Plan) -> Tensor:
+        """The loss alone. Differentiable in every slot and mode: this is the reference."""
+        block = Block(logits, plan.target, plan.rows)
+        return _reduced(LINKS[plan.link].value(block, plan), plan)
+
+    def sweep(
+        self,
+        logits: Tensor,
+        plan: Plan,
+        *,
+        sums: ClassSums | None = None,
+        into: Tensor | None = None,
+    ) -> Swept:
+        """Loss, gradient and sums."""
+        block = Block(logits, plan.target, plan.rows)
+        values, gradient = LINKS[plan.link].value_and_gradient(block, plan, sums)
+        gradient = gradient.to(gradient_dtype(logits)) if into is None else into.copy_(gradient)
+        if sums is not None:
+            sums.divide(plan.temperature)
+        return Swept(_reduced(values, plan), gradient)
+
+
+def _reduced(values: Tensor, plan: Plan) -> Tensor:
+    return values if plan.output == "each" else values.sum()
+
+
+WHOLE = Whole()

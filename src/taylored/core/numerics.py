@@ -1,0 +1,32 @@
+"""Rules of arithmetic that hold in every room."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+HALF = (torch.float16, torch.bfloat16)
+"""Dtypes for storage, in which nothing is computed."""
+
+
+def computing_dtype(values: Tensor) -> torch.dtype:
+    """The dtype to compute in: float32 for half precision, else the tensor's own."""
+    return torch.float32 if values.dtype in HALF else values.dtype
+
+
+def one_if_zero(amount: Tensor) -> Tensor:
+    """A denominator that is safe to divide by: where nothing was counted the result stays 0."""
+    return torch.where(amount == 0, 1.0, amount)
+
+
+def smoothing_parts(smoothing: float, outcomes: int) -> tuple[float, float]:
+    """What label smoothing leaves to the truth, and what it gives to each of the outcomes."""
+    return 1.0 - smoothing, smoothing / outcomes
+
+
+def smoothed(truth: Tensor, smoothing: float, outcomes: int) -> Tensor:
+    """The probability of each outcome after `smoothing` of the mass is spread over all alike."""
+    if smoothing == 0.0:
+        return truth
+    kept, even = smoothing_parts(smoothing, outcomes)
+    return truth * kept + even

@@ -1,0 +1,41 @@
+"""Buffers that a loss reads and updates in the same forward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from taylored.core.context import compiling
+from taylored.core.numerics import HALF
+
+_LIBRARY = torch.library.Library("taylored", "DEF")
+_LIBRARY.define("held(Tensor values) -> Tensor")
+_LIBRARY.impl("held", lambda values: values.clone(), "CompositeExplicitAutograd")
+
+
+def held(values: Tensor) -> Tensor:
+    """The values of a buffer as they are now, whatever is written to it later.
+
+    The partitioner of torch.compile may compute again in backward what forward computed from a
+    buffer. If forward then updates that buffer, backward reads the new contents: silently wrong
+    gradients (pytorch pull request 197039). The result of this operator is saved instead.
+    """
+    if not compiling():
+        return values  # eager code computes nothing again
+    copy: Tensor = torch.ops.taylored.held(values)
+    return copy
+
+
+def keep_wide(module: nn.Module, before: Mapping[str, Tensor | None]) -> None:
+    """Undo `.half()` and `.bfloat16()` on buffers whose sums would stall or overflow there.
+
+    Called after a module was moved, with the buffers as they were before.
+    """
+    for name, kept in before.items():
+        moved = module._buffers.get(name)
+        if kept is None or moved is None:
+            continue
+        if moved.dtype in HALF:
+            module._buffers[name] = kept.to(moved.device)
