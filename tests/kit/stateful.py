@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from kit.cases import call_of, target_kinds
+from kit.traits import CLASSES, OWN, STATEFUL
 from references import Call
 from references.official import Official
 from taylored import catalog
 
-CLASSES = 5
 # A long tail: the last class turns up about once in a hundred targets.
 SHARES = torch.tensor([0.6, 0.25, 0.1, 0.04, 0.01], dtype=torch.float64)
 SIZES = (1, 2, 5, 8, 13)
@@ -125,8 +126,19 @@ def _is_distribution(target: Tensor, subject: Subject) -> bool:
     return subject.call.link() == "softmax" and target.is_floating_point()
 
 
-SUBJECTS = (
-    Subject("softmax_eql(num_classes=5)", ("index", "probabilities")),
+def _kinds(name: str) -> tuple[str, ...]:
+    kinds = target_kinds(call_of(name))
+    return (*kinds, "scores") if "soft" in kinds else kinds
+
+
+PLAIN = tuple(
+    Subject(f"{name}(num_classes={CLASSES})", _kinds(name))
+    for name in catalog.SPECS
+    if name in STATEFUL
+)
+"""Each loss with its defaults."""
+
+VARIANTS = (
     Subject('softmax_eql(num_classes=5, tau=0.7, floor="share")'),
     Subject(
         "softmax_eql(focal(gamma=1.5, ignore_index=255), num_classes=5, tau=1.3, decay=0.9)",
@@ -139,7 +151,6 @@ SUBJECTS = (
     ),
     Subject('softmax_eql(poly(epsilon=2, reduction="sum"), num_classes=5)'),
     Subject('softmax_eql(cross_entropy(reduction="none"), num_classes=5, tau=0.5)'),
-    Subject("sigmoid_eql(num_classes=5)", ("index", "multi-hot", "soft")),
     Subject(
         'sigmoid_eql(num_classes=4, background="column", reduction="batch_mean")',
         ("index", "multi-hot", "soft"),
@@ -152,7 +163,6 @@ SUBJECTS = (
         ("index", "multi-hot", "soft"),
         ignore=-1,
     ),
-    Subject("equalized_focal(num_classes=5)", ("index", "multi-hot", "soft")),
     Subject(
         "equalized_focal(num_classes=5, gamma=1.5, alpha=0.6, scale=4, decay=0.95, "
         'background_index=5, reduction="batch_mean")',
@@ -164,25 +174,21 @@ SUBJECTS = (
         ("index", "multi-hot", "soft"),
         ignore=255,
     ),
-    Subject("equalized_quality_focal(num_classes=5)", ("index", "scores")),
     Subject(
         "equalized_quality_focal(num_classes=5, gamma=1.5, scale=4, decay=0.9, "
         'background_index=-1, reduction="sum")',
         background=-1,
     ),
 )
+"""Options of single losses, and what they wrap."""
+
+SUBJECTS = (*PLAIN, *VARIANTS)
 """Every stateful loss, its variants and options, through the official update."""
 
-PLAIN = tuple(
-    subject
-    for subject in SUBJECTS
-    if subject.text in {f"{name}(num_classes=5)" for name in
-                        ("softmax_eql", "sigmoid_eql", "equalized_focal",
-                         "equalized_quality_focal")}
-)  # fmt: skip
-"""Each loss with its defaults."""
-
-COMPILED = (PLAIN[0], PLAIN[-1])
+COMPILED = (
+    next(subject for subject in PLAIN if subject.call.name not in OWN),
+    next(subject for subject in PLAIN if subject.call.name in OWN),
+)
 """One loss with a gradient from the sweep and one that is differentiated: for slow tests."""
 
 

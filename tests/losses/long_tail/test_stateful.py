@@ -7,18 +7,12 @@ import torch
 
 from kit.checks import stateful as checks
 from kit.stateful import PLAIN, SUBJECTS, Subject, identified
-from kit.traits import STATEFUL
 
 each_subject = pytest.mark.parametrize(**identified(SUBJECTS))
 each_loss = pytest.mark.parametrize(**identified(PLAIN))
 each_dtype = pytest.mark.parametrize(
     "dtype", [torch.float64, torch.float32], ids=lambda dtype: str(dtype)[6:]
 )
-
-
-def test_every_loss_with_state_is_here() -> None:
-    assert {subject.call.name for subject in PLAIN} == STATEFUL
-    assert {subject.call.name for subject in SUBJECTS} == STATEFUL
 
 
 @each_subject

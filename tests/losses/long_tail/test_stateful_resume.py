@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import signal
 import subprocess
@@ -28,7 +29,10 @@ def command(folder: Path, mode: str) -> list[str]:
 def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     """How the uninterrupted and the resumed training ended."""
     folder = tmp_path_factory.mktemp("resume")
-    with subprocess.Popen(command(folder, "until-killed")) as process:
+    # The workers import tests/kit.
+    paths = [str(WORKER.parents[2]), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    with subprocess.Popen(command(folder, "until-killed"), env=environment) as process:
         try:
             deadline = time.monotonic() + 120
             while not (folder / "checkpoint.pt").exists():
@@ -40,7 +44,7 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     assert process.returncode == -signal.SIGKILL
     modes = ("resume", "straight")
     for mode in modes:
-        subprocess.run(command(folder, mode), check=True, timeout=120)
+        subprocess.run(command(folder, mode), check=True, timeout=120, env=environment)
     known["main"](folder, "forgetful")
     return {mode: torch.load(folder / f"{mode}.pt") for mode in (*modes, "forgetful")}
 

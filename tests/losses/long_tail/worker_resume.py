@@ -16,16 +16,14 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
+from kit.traits import STATEFUL
 from taylored import catalog
 
 STEPS = 60
 SAVE_AT = 23
 LOSSES = (
-    "softmax_eql(num_classes=10)",
+    *(f"{name}(num_classes=10)" for name in sorted(STATEFUL)),
     'softmax_eql(focal(gamma=2), num_classes=10, floor="share", decay=0.9)',
-    "sigmoid_eql(num_classes=10)",
-    "equalized_focal(num_classes=10)",
-    "equalized_quality_focal(num_classes=10)",
 )
 
 
