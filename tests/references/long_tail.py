@@ -287,8 +287,9 @@ def ecm(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
     smoothing = parameters.get("label_smoothing", 0.0)
     y = y * (1 - smoothing) + smoothing / 2
     given = parameters.get("num_samples")
-    total = sum(parameters["counts"]) if given is None else given
-    yes = [min(max(float(n), 1.0), total - 1.0) for n in parameters["counts"]]
+    present = [max(float(n), 1.0) for n in parameters["counts"]]
+    total = max(2.0, sum(present) if given is None else given)
+    yes = [min(n, total - 1.0) for n in present]
     no = [total - n for n in yes]
     both = [a**0.25 + b**0.25 for a, b in zip(yes, no, strict=True)]
     for_yes = along([s / b**0.25 for s, b in zip(both, no, strict=True)], logits)

@@ -83,7 +83,7 @@ def effective_number_weights(
         Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, equation 6.
     """
     in_range("beta", beta, 0.0, 1.0, "0.9, 0.99, 0.999 and 0.9999 are the published choices")
-    n = _checked(counts)
+    n = present_counts(counts)
     if beta == 1.0:
         weights = 1.0 / n
     elif beta == 0.0:
@@ -116,7 +116,7 @@ def inverse_frequency_weights(
         tensor([0.6667, 1.3333])
     """
     in_range("power", power, 0.0, math.inf, "0.5 and 1 are usual", interval="[)")
-    return _normalised(_checked(counts) ** -power, dtype)
+    return _normalised(present_counts(counts) ** -power, dtype)
 
 
 def log_prior(counts: Tensor | Sequence[float], *, dtype: torch.dtype | None = None) -> Tensor:
@@ -180,7 +180,8 @@ def check_counts(counts: Tensor | Sequence[float]) -> Tensor:
     return n
 
 
-def _checked(counts: Tensor | Sequence[float]) -> Tensor:
+def present_counts(counts: Tensor | Sequence[float]) -> Tensor:
+    """Counts in float64 with no zeros: a class without samples counts as one, and warns."""
     n = check_counts(counts)
     empty = (n == 0).nonzero().flatten().tolist()
     if empty:

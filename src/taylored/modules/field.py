@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -120,7 +121,7 @@ class Field:
             if not (whole and value in self.interval):
                 self._refuse(value)
         elif self.per_class:
-            self._check_tensor(value)
+            self._check_per_class(value)
         elif self.sequence:
             self._check_sequence(value)
         elif self.number is not None or not self._is_instance(value):
@@ -147,8 +148,24 @@ class Field:
             self.about.convert is not None or not isinstance(kind, type) or isinstance(value, kind)
         )
 
-    def _check_tensor(self, value: Any) -> None:
-        values = value if isinstance(value, Tensor) else self._as_tensor(value)
+    def _check_per_class(self, value: Any) -> None:
+        if isinstance(value, (list, tuple)):
+            self._check_list(value)
+        else:
+            self._check_tensor(value if isinstance(value, Tensor) else self._as_tensor(value))
+
+    def _check_list(self, value: list[Any] | tuple[Any, ...]) -> None:
+        if not value or isinstance(value[0], bool):
+            self._refuse(repr(value), "give one number per class")
+        try:
+            # NaN is in the sum if it is anywhere; where it is, the least is a matter of order.
+            ends = (sum(value), min(value), max(value))
+        except TypeError:  # words, nested lists
+            self._refuse(repr(value))
+        if math.isnan(ends[0]) or any(end not in self.interval for end in ends[1:]):
+            self._refuse(next(number for number in value if number not in self.interval))
+
+    def _check_tensor(self, values: Tensor) -> None:
         if values.dim() > 1 or values.numel() == 0:
             self._refuse(f"shape {tuple(values.shape)}", "give a flat list")
         if values.dtype == torch.bool or values.is_complex():
@@ -221,7 +238,8 @@ def check_lengths(found: Mapping[str, int], classes: int) -> None:
         if length != classes:
             kind = "a number of classes" if name == "num_classes" else "one number per class"
             fix = "classes are axis 1 of `input`; values per sample go into `sample_weight`"
-            fail(name, f"{kind}: {classes} for this input", length, fix)
+            got = f"{length} columns" if name == "num_classes" else length
+            fail(name, f"{kind}: {classes} columns for this input", got, fix)
 
 
 def _is_union(kind: object) -> bool:

@@ -83,10 +83,12 @@ class Loss(DeclaredModule):
             normalizer: float | Tensor | None = None,
         ) -> Tensor:
             """The loss of logits against targets."""
+            ...
 
         @property
         def term(self) -> Term:
             """The loss as a term; an error for a loss that is no function of p_t alone."""
+            ...
     else:
         term = _NoTerm()
 

@@ -7,7 +7,7 @@ from typing import Annotated, Unpack
 import torch
 from torch import Tensor, nn
 
-from taylored.core.class_counts import check_counts
+from taylored.core.class_counts import present_counts
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options, PerClass
@@ -24,9 +24,9 @@ __all__ = ["ECMLoss", "ecm_loss"]
 
 def negatives_per_positive(counts: PerClass, num_samples: float | None) -> Tensor:
     """(N - n) / n of each class, between 1 / (N - 1) and N - 1, in float64."""
-    amounts = check_counts(counts)
-    total = max(2.0, float(amounts.sum()) if num_samples is None else float(num_samples))
-    present = amounts.clamp(1.0, total - 1.0)
+    present = present_counts(counts)
+    total = max(2.0, float(present.sum()) if num_samples is None else float(num_samples))
+    present = present.clamp_max(total - 1.0)
     return (total - present) / present
 
 

@@ -133,6 +133,7 @@ class InfluenceBalancedLoss(WeightedLoss):
             normalizer: float | Tensor | None = None,
         ) -> Tensor:
             """The loss of logits against targets, given the features they came from."""
+            ...
 
 
 @function_of(InfluenceBalancedLoss)
