@@ -27,6 +27,8 @@ NUMERIC = (
     "layers.py",
     "monitor.py",
     "lab/trial/*.py",
+    "lab/data/*.py",
+    "lab/metrics.py",
     "lab/tasks.py",
 )
 """Files of the package that the numbers of a trial come from."""
