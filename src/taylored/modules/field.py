@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail, one_of
+from taylored.core.context import values_are_known
 from taylored.modules.interval import Interval
 from taylored.modules.parameter import REQUIRED, About, Parameter, Search
 
@@ -252,9 +253,7 @@ def _is_number(value: Any) -> bool:
 
 def _worth_a_look(values: Tensor) -> bool:
     """Whether looking at the numbers costs neither a device sync nor a graph break."""
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-        return False
-    return values.device.type == "cpu" and torch._C._len_torch_dispatch_stack() == 0
+    return values_are_known() and values.device.type == "cpu"
 
 
 def _words(field: Field) -> str:

@@ -8,13 +8,13 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from taylored.core.checks import fail
 from taylored.core.engine.elementwise import Elements, Own, Values, elements, own
 from taylored.core.engine.elementwise_pass import loss_of, pieces
 from taylored.core.inputs.logits import Logits
 from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Options
 from taylored.core.state.buffers import held, keep_wide
+from taylored.core.state.side_effects import refuse_inside_transforms
 from taylored.core.terms.point import Point
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
@@ -58,7 +58,7 @@ def harmonised_values(weights: Tensor) -> Values:
 
     def values(at: Point, y: Tensor) -> Tensor:
         place = gradient_bins(at.margin, y, len(weights))
-        return weights[place] * -(y * at.log_p + (1.0 - y) * at.log_q)
+        return weights[place] * at.binary_cross_entropy(y)
 
     return values
 
@@ -136,13 +136,8 @@ class GHMLoss(WeightedLoss):
 
     @torch.no_grad()
     def _count(self, counts: Tensor) -> None:
-        if torch._C._are_functorch_transforms_active():
-            fail(
-                "loss",
-                "without momentum or in eval mode inside torch.func transforms",
-                "a training forward",
-                "call loss.eval() before, or use momentum=0",
-            )
+        fix = "call loss.eval() before, or use momentum=0"
+        refuse_inside_transforms("without momentum or in eval mode", fix)
         # A bin that is empty in this batch stays as it is: nothing times 1, plus nothing.
         kept = torch.where(counts > 0, torch.full_like(self.density, self.momentum), 1.0)
         fresh = 1.0 - self.momentum

@@ -24,7 +24,7 @@ def quality_focal_values(beta: Exponent) -> Values:
     """|y - p|^beta times the entropy of p under y (Li et al. 2020, equation 3)."""
 
     def values(at: Point, y: Tensor) -> Tensor:
-        entropy = -(y * at.log_p + (1.0 - y) * at.log_q)
+        entropy = at.binary_cross_entropy(y)
         plain = isinstance(beta, float) and beta == 0.0
         return entropy if plain else _distance_power(at, y, beta) * entropy
 

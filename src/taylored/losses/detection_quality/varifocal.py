@@ -21,10 +21,10 @@ __all__ = ["VarifocalLoss", "varifocal_loss"]
 
 
 def varifocal_values(alpha: float, gamma: float) -> Values:
-    """Y times the entropy of p under y for y > 0, -alpha p^gamma log(1 - p) for y = 0 (eq. 2)."""
+    """y times the entropy of p under y for y > 0, -alpha p^gamma log(1 - p) for y = 0 (eq. 2)."""
 
     def values(at: Point, y: Tensor) -> Tensor:
-        positive = -y * (y * at.log_p + (1.0 - y) * at.log_q)
+        positive = y * at.binary_cross_entropy(y)
         return torch.where(y > 0, positive, -alpha * at.complement().q_power(gamma) * at.log_q)
 
     return values

@@ -39,7 +39,7 @@ def _gradient(found: Elements, exponent: Tensor) -> Tensor:
     at, y = fast_point.fixed(found.z), found.y
     distance = (y * at.q - (1.0 - y) * at.p).abs()
     met = distance == 0
-    entropy = -(y * at.log_p + (1.0 - y) * at.log_q)
+    entropy = at.binary_cross_entropy(y)
     # d|y - p| / dp over |y - p|, times dp / dx: without a division where y is 0 or 1.
     fall = torch.where(y == 0, at.q, torch.where(y == 1, at.p, at.p * at.q / distance))
     fall = torch.where(met & (y > 0) & (y < 1), 0.0, fall)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from taylored.core.checks import fail
 from taylored.core.class_counts import inverse_frequency_weights
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
 from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Options, PerClass
-from taylored.core.terms.point import Point
-from taylored.core.terms.power_series import Series
-from taylored.core.terms.term import Pick, Term
+from taylored.core.terms.elementary import nll
+from taylored.core.terms.shifted import shifted
+from taylored.core.terms.term import Term
 from taylored.modules.class_axis import probabilities
 from taylored.modules.function import function_of
 from taylored.modules.parameter import About
@@ -25,44 +23,6 @@ from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import Counts, SmoothedCall, SmoothedLoss
 
 __all__ = ["LDAMLoss", "ldam_loss"]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class MarginLogLikelihood(Term):
-    """-log sigmoid(x - m) with p = sigmoid(x): cross-entropy after m is taken off the true logit.
-
-    The margin moves the log odds of the truth and nothing else, so that the loss still is a
-    function of p_t alone: log(p + e^m q) - log p.
-    """
-
-    margin: Tensor
-
-    def evaluate(self, at: Point) -> Tensor:
-        """-log p of the moved point."""
-        return -self._moved(at).log_p
-
-    def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
-        """-log p and q of the moved point."""
-        moved = self._moved(at)
-        return -moved.log_p, moved.q
-
-    def _moved(self, at: Point) -> Point:
-        return Point(at.margin - self.margin)
-
-    def bind(self, pick: Pick) -> Term:
-        """With the margin of each position's class."""
-        return MarginLogLikelihood(pick(self.margin))
-
-    def parameters(self) -> tuple[Tensor, ...]:
-        """The margins."""
-        return (self.margin,)
-
-    def series(self, order: int) -> Series:
-        """None: its series has a radius of e^-m and says nothing about usual p_t."""
-        fail("term", "one with a power series in 1 - p_t", repr(self), "use cross_entropy's")
-
-    def __repr__(self) -> str:
-        return "log(1 + e^m (1-p)/p)"
 
 
 def ldam_margins(counts: PerClass, max_m: float, *, dtype: torch.dtype | None = None) -> Tensor:
@@ -125,7 +85,7 @@ class LDAMLoss(SmoothedLoss):
     @property
     def term(self) -> Term:
         """The loss as a term of the probability of the scaled logits."""
-        return MarginLogLikelihood(self.scale * self.margins)
+        return shifted(nll, self.scale * self.margins)
 
     def fill(self, options: Options) -> Options:
         """The options with the scale."""
@@ -157,7 +117,7 @@ def ldam_loss(
         >>> ldam_loss(cosines, truth, counts=[160, 10], max_m=0.5, scale=4.0)
         tensor(2.1269)
     """
-    term = MarginLogLikelihood(scale * ldam_margins(counts, max_m, dtype=torch.float64))
+    term = shifted(nll, scale * ldam_margins(counts, max_m, dtype=torch.float64))
     return p_t_loss(input, target, term, Options(temperature=1.0 / scale, **shared))
 
 

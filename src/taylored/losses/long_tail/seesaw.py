@@ -17,6 +17,7 @@ from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Options, PerClass
 from taylored.core.state.buffers import held
 from taylored.core.state.distributed import summed
+from taylored.core.state.side_effects import refuse_inside_transforms
 from taylored.core.terms.elementary import nll
 from taylored.modules.class_axis import along, class_axis
 from taylored.modules.parameter import About
@@ -161,10 +162,8 @@ class SeesawLoss(WeightedLoss):
 
     @torch.no_grad()
     def _count(self, seen: Tensor, truth: Tensor, kept: Tensor) -> None:
-        if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
-            expected = "in eval mode, or given `counts`, inside torch.func (no side effects there)"
-            fix = "call loss.eval() before, or pass counts=..."
-            fail("loss", expected, "a training forward that counts", fix)
+        fix = "call loss.eval() before, or pass counts=..."
+        refuse_inside_transforms("in eval mode, or given `counts`,", fix)
         batch = torch.zeros_like(seen).index_add_(0, truth.flatten(), kept.flatten().to(seen))
         seen.add_(summed(batch))
 
