@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kit.cases import call_of, target_kinds
-from kit.traits import CLASSES, OWN, STATEFUL
+from kit.traits import CLASSES, ELEMENTWISE, STATEFUL
 from references import Call
 from references.official import Official
 from taylored import catalog
@@ -186,8 +186,8 @@ SUBJECTS = (*PLAIN, *VARIANTS)
 """Every stateful loss, its variants and options, through the official update."""
 
 COMPILED = (
-    next(subject for subject in PLAIN if subject.call.name not in OWN),
-    next(subject for subject in PLAIN if subject.call.name in OWN),
+    next(subject for subject in PLAIN if subject.call.name not in ELEMENTWISE),
+    next(subject for subject in PLAIN if subject.call.name in ELEMENTWISE),
 )
 """One loss with a gradient from the sweep and one that is differentiated: for slow tests."""
 

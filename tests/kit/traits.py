@@ -119,7 +119,7 @@ def _those(trait: Callable[[str], bool]) -> frozenset[str]:
 NEED_ALL_LOGITS = _those(needs_all_logits)
 STATEFUL = _those(is_stateful)
 BATCHWISE = _those(is_batchwise)
-OWN = _those(is_elementwise)
+ELEMENTWISE = _those(is_elementwise)
 NOT_NATIVE = _those(lambda name: not is_native(name))
 
 

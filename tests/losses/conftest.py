@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kit.traits import NOT_NATIVE, OWN
+from kit.traits import ELEMENTWISE, NOT_NATIVE
 
 torch.set_num_threads(1)
 
@@ -23,4 +23,4 @@ def _walked_already(item: pytest.Item) -> bool:
     path, case = parameters.get("path", "whole"), parameters.get("case")
     if path in ("whole", "blocked") or case is None:
         return False
-    return case.call.name in (NOT_NATIVE if path == "native" else OWN)
+    return case.call.name in (NOT_NATIVE if path == "native" else ELEMENTWISE)

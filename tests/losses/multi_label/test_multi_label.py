@@ -65,9 +65,7 @@ def test_rows_without_positives_and_classes_without_samples_stay_finite() -> Non
 def test_more_positives_than_samples_are_refused() -> None:
     with pytest.raises(ValueError, match=r"`num_samples` must be at least the largest count"):
         DistributionBalancedLoss(counts=[900, 2], num_samples=800)
-    with pytest.raises(
-        ValueError, match=r"`counts` must be one number per class: 5"
-    ):
+    with pytest.raises(ValueError, match=r"`counts` must be one number per class: 5"):
         distribution_balanced_loss(LOGITS, HARD, counts=[900, 2])
 
 
