@@ -14,7 +14,9 @@ from kit.checks import every_loss as loss_checks
 from kit.faults import Faults, Plant
 from references import Call
 from taylored import layers
+from taylored.core.terms.elementary import nll
 from taylored.core.terms.point import Point
+from taylored.core.terms.shifted import Shifted, shifted
 from taylored.losses.long_tail import (
     balanced_softmax,
     deferred,
@@ -102,14 +104,12 @@ def margin_of_another_class(patch: pytest.MonkeyPatch) -> None:
 @fault(checks.check_ldam_by_hand)
 @fault(loss_checks.check_value, DEFERRED, "composed")
 def margin_in_favour_of_the_truth(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        ldam.MarginLogLikelihood, "_moved", lambda self, at: Point(at.margin + self.margin)
-    )
+    patch.setattr(Shifted, "_moved", lambda self, at: Point(at.margin + self.margin))
 
 
 @fault(checks.check_ldam_by_hand)
 def margin_that_is_not_scaled(patch: pytest.MonkeyPatch) -> None:
-    term = property(lambda self: ldam.MarginLogLikelihood(self.margins))
+    term = property(lambda self: shifted(nll, self.margins))
     patch.setattr(ldam.LDAMLoss, "term", term)
 
 
@@ -119,7 +119,7 @@ def margin_without_its_slope(patch: pytest.MonkeyPatch) -> None:
     def slope(self, at: Point) -> tuple[Tensor, Tensor]:
         return self.evaluate(at), at.q
 
-    patch.setattr(ldam.MarginLogLikelihood, "evaluate_with_slope", slope)
+    patch.setattr(Shifted, "evaluate_with_slope", slope)
 
 
 def wrong_bias(change: Callable[..., Tensor]) -> Plant:
