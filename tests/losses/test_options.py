@@ -203,9 +203,7 @@ def test_class_balanced_by_sample_refuses_multi_hot_targets() -> None:
 
 def test_class_balanced_with_the_wrong_number_of_counts() -> None:
     loss = ClassBalancedLoss(CrossEntropyLoss(), counts=[3, 2])
-    with pytest.raises(
-        ValueError, match=r"^`counts` must be one number per class: 4 columns"
-    ):
+    with pytest.raises(ValueError, match=r"^`counts` must be one number per class: 4 columns"):
         loss(LOGITS, CLASSES)
 
 
