@@ -142,9 +142,9 @@ def counted(
     executor: Executor, logits: Tensor, plan: Plan, *, into: Tensor | None = None
 ) -> Counted:
     """A sweep with the sums of its gradient per class."""
-    sums = ClassSums.of(logits)
+    sums = ClassSums(logits)
     found = executor.sweep(logits, plan, sums=sums, into=into)
-    return Counted(found.loss, found.gradient, sums.stacked())
+    return Counted(found.loss, found.gradient, sums.total())
 
 
 def agree(found: Swept | Counted, expected: Swept | Counted, relative: float) -> None:

@@ -14,7 +14,7 @@ from kit.executors import torch_alone
 from kit.faults import Faults, Plant
 from kit.stateful import PLAIN, Subject
 from taylored.core.engine import one_pass
-from taylored.core.links.class_sums import ClassSums
+from taylored.core.links.class_sums import RunningSums
 from taylored.core.plan.options import Options
 from taylored.core.state import gradient_indicator
 from taylored.core.state.gradient_indicator import GradientIndicator, GradientSums
@@ -100,11 +100,11 @@ def nothing_is_forgotten(patch: pytest.MonkeyPatch) -> None:
 @fault(checks.check_steps, SOFTMAX, 10, "blocked")
 @fault(checks.check_target_forms, FOCAL)
 def truths_weigh_more(patch: pytest.MonkeyPatch) -> None:
-    def add_truths(self: ClassSums, index: Tensor, pulls: Tensor) -> None:
+    def add_truths(self: RunningSums, index: Tensor, pulls: Tensor) -> None:
         hot = torch.zeros_like(self.positive).index_add_(0, index.reshape(-1), pulls.reshape(-1))
         self.positive.copy_(torch.maximum(self.positive, hot) * 1.5)
 
-    patch.setattr(ClassSums, "_add_truths", add_truths)
+    patch.setattr(RunningSums, "_add_truths", add_truths)
 
 
 @fault(checks.check_weights_are_from_before, SOFTMAX)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from taylored.core.engine.executor import Swept, gradient_dtype
 from taylored.core.links import sigmoid_blocked, softmax_blocked
-from taylored.core.links.class_sums import ClassSums
+from taylored.core.links.class_sums import ClassSums, RunningSums
 from taylored.core.links.scratch import Scratch, empty_result
 from taylored.core.numerics import computing_dtype
 from taylored.core.plan.nonnegative import pulls_never_negative
@@ -59,14 +59,15 @@ class Blocked:
         """Loss, gradient and sums."""
         collected = Collector(logits, plan)
         gradient = empty_result(logits, gradient_dtype(logits)) if into is None else into
-        if sums is not None and pulls_never_negative(plan):
-            sums = replace(sums, unsigned=True)
+        running = None
+        if sums is not None:
+            running = RunningSums.of(logits, unsigned=pulls_never_negative(plan))
         sweep, scratch = LINKS[plan.link].sweep, Scratch()
         for place in places(logits):
             block = _cut(logits, plan, place)
-            collected.add(place, sweep(block, plan, sums, gradient[place], scratch))
-        if sums is not None:
-            sums.divide(plan.temperature)
+            collected.add(place, sweep(block, plan, running, gradient[place], scratch))
+        if sums is not None and running is not None:
+            sums.add(running.stacked() / plan.temperature)
         return Swept(collected.loss(), gradient)
 
 

@@ -52,7 +52,7 @@ class Executor(Protocol):
         Args:
             logits: (N, C) or (N, C, S).
             plan: everything else.
-            sums: if given, all zero, receives the absolute gradient on the logits per class.
+            sums: if given, receives the sums of the absolute gradient on the logits per class.
             into: if given, receives the gradient; it may be the logits themselves.
         """
 

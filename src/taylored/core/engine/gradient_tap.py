@@ -11,7 +11,7 @@ from torch import Tensor
 
 from taylored.core.checks import fail
 from taylored.core.context import compiling
-from taylored.core.links.class_sums import ClassSums
+from taylored.core.links.class_sums import RunningSums
 from taylored.core.plan.canonical import canonical
 from taylored.core.plan.positions import Positions, rows_at, values_at
 from taylored.core.state.gradient_indicator import GradientSums
@@ -23,7 +23,7 @@ class GradientTap:
     def __init__(self, shape: torch.Size, target: Tensor) -> None:
         self._dense = target.shape == shape
         self._target = target
-        self._sums: ClassSums | None = None
+        self._sums: RunningSums | None = None
 
     def begin(self, logits: Tensor) -> None:
         """Expect the gradient on logits like these, (N, C[, S])."""
@@ -34,7 +34,7 @@ class GradientTap:
                 "a function that calls several",
                 "watch one of them, or pass the logits themselves",
             )
-        self._sums = ClassSums.of(logits, unsigned=False)
+        self._sums = RunningSums.of(logits, unsigned=False)
         if self._dense:
             self._target = canonical(self._target)
         else:

@@ -105,10 +105,7 @@ def walk(head: Head, plan: Plan, wanted: Wanted) -> Walked:
             losses[spot] = executor.value(z, cut)
             continue
         g = g_buffer[: len(piece)]
-        sums = None if wanted.sums is None else ClassSums.of(z)
-        losses[spot] = executor.sweep(z, cut, sums=sums, into=g).loss
-        if wanted.sums is not None and sums is not None:
-            wanted.sums.add(sums.positive, sums.negative)
+        losses[spot] = executor.sweep(z, cut, sums=wanted.sums, into=g).loss
         if wanted.tap is not None:
             wanted.tap.add(g, place)
         products.add(piece.to(g.dtype), g, place)

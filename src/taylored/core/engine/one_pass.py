@@ -42,9 +42,9 @@ def p_t_loss(input: Logits, target: Tensor, term: Term, options: Options) -> Ten
     if indicator is not None and indicator.collecting():
         indicator.refuse_transforms()
         logits, plan = prepare(outline(input), target, term, options)
-        sums = ClassSums.of(logits)
+        sums = ClassSums(logits)
         loss = run(input, logits, plan, sums)
-        counted = sums.stacked()[:, : logits.shape[1] - options.uncounted]
+        counted = sums.total()[:, : logits.shape[1] - options.uncounted]
         indicator.update(undivided(counted, plan.denominator))
         return in_shape_of(input, loss, plan)
     found = at_once(input, target, term, options)

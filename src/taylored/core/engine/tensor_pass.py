@@ -58,8 +58,8 @@ def _run_counting(logits: Tensor, plan: Plan, sums: ClassSums) -> Tensor:
             return _run_counting(logits, plan, sums)
     if not needs_composition(logits, plan) and logits.requires_grad:
         loss: Tensor
-        loss, positive, negative = _OnePassCounting.apply(logits, plan)
-        sums.add(positive, negative)
+        loss, total = _OnePassCounting.apply(logits, plan)
+        sums.add(total)
         return loss
     with torch.no_grad():
         choose(logits, plan).sweep(logits, plan, sums=sums)
@@ -90,18 +90,19 @@ class _OnePass(torch.autograd.Function):
 
 
 class _OnePassCounting(torch.autograd.Function):
-    """(logits, plan) -> loss, and the two sums of its gradient per class, which are constants.
+    """(logits, plan) -> loss, and the sums of its gradient per class, which are constants.
 
-    The sums are outputs because a compiler does not let `forward` write to anything else.
+    The sums are an output, because a compiler does not let `forward` write to anything else.
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor, Tensor]:
-        sums = ClassSums.of(logits)
+    def forward(ctx: Any, logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
+        sums = ClassSums(logits)
         found = choose(logits, plan).sweep(logits, plan, sums=sums)
+        total = sums.total()
         ctx.save_for_backward(logits, plan.target, found.gradient)
-        ctx.mark_non_differentiable(sums.positive, sums.negative)
+        ctx.mark_non_differentiable(total)
         ctx.plan = plan
-        return found.loss, sums.positive, sums.negative
+        return found.loss, total
 
     backward = staticmethod(_OnePass.backward)

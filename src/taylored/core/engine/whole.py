@@ -8,7 +8,7 @@ from torch import Tensor
 
 from taylored.core.engine.executor import Swept, gradient_dtype
 from taylored.core.links import sigmoid, softmax
-from taylored.core.links.class_sums import ClassSums
+from taylored.core.links.class_sums import ClassSums, RunningSums
 from taylored.core.plan.plan import Block, Plan
 
 LINKS = {"softmax": softmax, "sigmoid": sigmoid}
@@ -39,10 +39,11 @@ class Whole:
     ) -> Swept:
         """Loss, gradient and sums."""
         block = Block(logits, plan.target, plan.rows)
-        values, gradient = LINKS[plan.link].value_and_gradient(block, plan, sums)
+        running = None if sums is None else RunningSums.of(logits)
+        values, gradient = LINKS[plan.link].value_and_gradient(block, plan, running)
         gradient = gradient.to(gradient_dtype(logits)) if into is None else into.copy_(gradient)
-        if sums is not None:
-            sums.divide(plan.temperature)
+        if sums is not None and running is not None:
+            sums.add(running.stacked() / plan.temperature)
         return Swept(_reduced(values, plan), gradient)
 
 

@@ -10,9 +10,28 @@ from torch import Tensor
 from taylored.core.numerics import computing_dtype
 
 
-@dataclass(frozen=True, eq=False)
 class ClassSums:
-    """Sums per class; every method changes them in place.
+    """What sweeps report to whoever wants the sums; there may be several sweeps, or none."""
+
+    def __init__(self, logits: Tensor) -> None:
+        self._logits = logits
+        self._total: Tensor | None = None
+
+    def add(self, total: Tensor) -> None:
+        """Take the (2, C) sums of one sweep, which may be written to afterwards."""
+        self._total = total if self._total is None else self._total.add_(total)
+
+    def total(self) -> Tensor:
+        """The sums of all sweeps, (2, C): where the class is the truth, and where it is not."""
+        if self._total is None:
+            classes = self._logits.shape[1]
+            self._total = self._logits.new_zeros(2, classes, dtype=computing_dtype(self._logits))
+        return self._total
+
+
+@dataclass(frozen=True, eq=False)
+class RunningSums:
+    """The sums of one sweep, added up piece by piece; every method changes them in place.
 
     Attributes:
         positive: (C,) of the class where it is the truth.
@@ -25,22 +44,11 @@ class ClassSums:
     unsigned: bool
 
     @classmethod
-    def of(cls, logits: Tensor, *, unsigned: bool = False) -> ClassSums:
+    def of(cls, logits: Tensor, *, unsigned: bool = False) -> RunningSums:
         """Zeros, for logits of shape (N, C) or (N, C, S)."""
         dtype = computing_dtype(logits)
         positive, negative = (logits.new_zeros(logits.shape[1], dtype=dtype) for _ in range(2))
         return cls(positive, negative, unsigned)
-
-    def add(self, positive: Tensor, negative: Tensor) -> None:
-        """Add the sums of another sweep."""
-        self.positive.add_(positive)
-        self.negative.add_(negative)
-
-    def divide(self, temperature: float) -> None:
-        """Turn gradients on divided logits into those on the logits."""
-        if temperature != 1.0:
-            self.positive.div_(temperature)
-            self.negative.div_(temperature)
 
     def add_rivals(self, rivals: Tensor, pulls: Tensor, index: Tensor) -> None:
         """Gradients on the classes of each position, 0 at its truth, and that on the truth."""

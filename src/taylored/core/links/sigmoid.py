@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.inputs.targets import one_hot
-from taylored.core.links.class_sums import ClassSums
+from taylored.core.links.class_sums import RunningSums
 from taylored.core.numerics import smoothed
 from taylored.core.plan.plan import Block, Plan, adjusted, along_classes
 from taylored.core.terms import fast_point
@@ -33,7 +33,7 @@ def value(block: Block, plan: Plan) -> Tensor:
     return yes * term.evaluate(at) + no * rejection.evaluate(at.complement())
 
 
-def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tuple[Tensor, Tensor]:
+def value_and_gradient(block: Block, plan: Plan, sums: RunningSums | None) -> tuple[Tensor, Tensor]:
     """Loss of each element, and the gradient of their sum on the logits.
 
     The gradient is added to the `sums` as it is before the division by the temperature.

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.links import sigmoid
-from taylored.core.links.class_sums import ClassSums
+from taylored.core.links.class_sums import RunningSums
 from taylored.core.links.exponentials import bits_of, well_inside_range
 from taylored.core.links.scratch import Scratch
 from taylored.core.numerics import computing_dtype
@@ -22,7 +22,7 @@ from taylored.core.terms import fast_point
 
 
 def sweep(
-    block: Block, plan: Plan, sums: ClassSums | None, into: Tensor, scratch: Scratch
+    block: Block, plan: Plan, sums: RunningSums | None, into: Tensor, scratch: Scratch
 ) -> Tensor:
     """Loss of each element; the gradient of their sum goes into `into`.
 
@@ -44,7 +44,7 @@ def _hard(
     block: Block,
     plan: Plan,
     truth: Tensor,
-    sums: ClassSums | None,
+    sums: RunningSums | None,
     into: Tensor,
     scratch: Scratch,
 ) -> Tensor | None:

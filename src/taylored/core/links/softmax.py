@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from taylored.core.inputs.targets import one_hot
-from taylored.core.links.class_sums import ClassSums
+from taylored.core.links.class_sums import RunningSums
 from taylored.core.links.margins import margin_of, margins_of, put, split_off, taken
 from taylored.core.numerics import smoothed
 from taylored.core.plan.plan import Block, Plan, adjusted, along_classes
@@ -35,7 +35,7 @@ def value(block: Block, plan: Plan) -> Tensor:
     return (_mass(block, plan, z) * values).sum(dim=1) * block.rows.squeeze(1)
 
 
-def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tuple[Tensor, Tensor]:
+def value_and_gradient(block: Block, plan: Plan, sums: RunningSums | None) -> tuple[Tensor, Tensor]:
     """Loss of each position, and the gradient of their sum on the logits.
 
     The gradient is added to the `sums` as it is before the division by the temperature.
@@ -46,7 +46,7 @@ def value_and_gradient(block: Block, plan: Plan, sums: ClassSums | None) -> tupl
     return values, gradient if plan.temperature == 1.0 else gradient / plan.temperature
 
 
-def _single(block: Block, plan: Plan, z: Tensor, sums: ClassSums | None) -> tuple[Tensor, Tensor]:
+def _single(block: Block, plan: Plan, z: Tensor, sums: RunningSums | None) -> tuple[Tensor, Tensor]:
     hot = block.target.unsqueeze(1)
     split = split_off(z, hot)
     at = fast_point.fixed(split.margin)
@@ -60,7 +60,7 @@ def _single(block: Block, plan: Plan, z: Tensor, sums: ClassSums | None) -> tupl
 
 
 def _distribution(
-    block: Block, plan: Plan, z: Tensor, sums: ClassSums | None
+    block: Block, plan: Plan, z: Tensor, sums: RunningSums | None
 ) -> tuple[Tensor, Tensor]:
     top = z.argmax(dim=1, keepdim=True)
     top_margin, others, shares, log_sum = split_off(z, top)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.links import softmax
-from taylored.core.links.class_sums import ClassSums
+from taylored.core.links.class_sums import RunningSums
 from taylored.core.links.exponentials import BITS_PER_NAT, bits_of, well_inside_range
 from taylored.core.links.scratch import Scratch
 from taylored.core.numerics import computing_dtype, smoothing_parts
@@ -23,7 +23,7 @@ from taylored.core.terms.fast_point import fast_log1p
 
 
 def sweep(
-    block: Block, plan: Plan, sums: ClassSums | None, into: Tensor, scratch: Scratch
+    block: Block, plan: Plan, sums: RunningSums | None, into: Tensor, scratch: Scratch
 ) -> Tensor:
     """Loss of each position; the gradient of their sum goes into `into`.
 
@@ -40,7 +40,7 @@ def sweep(
 
 
 def _single(
-    block: Block, plan: Plan, sums: ClassSums | None, into: Tensor, scratch: Scratch
+    block: Block, plan: Plan, sums: RunningSums | None, into: Tensor, scratch: Scratch
 ) -> Tensor | None:
     hot = block.target.unsqueeze(1)
     found = _rivals(block, plan, hot, scratch)
@@ -59,7 +59,7 @@ def _single(
 
 
 def _distribution(
-    block: Block, plan: Plan, sums: ClassSums | None, into: Tensor, scratch: Scratch
+    block: Block, plan: Plan, sums: RunningSums | None, into: Tensor, scratch: Scratch
 ) -> Tensor | None:
     found = _parts(block, plan, scratch)
     if found is None:

@@ -74,20 +74,21 @@ def check_options(options: Options) -> None:
             options.background_index,
             "background is a row of negatives, ignored positions count for nothing",
         )
-    sigmoid_only = {
-        "alpha": options.alpha,
-        "pos_weight": options.pos_weight,
-        "neg_weight": options.neg_weight,
-    }
-    if options.link == "softmax" and options.background_index is not None:
+    if options.link == "softmax":
+        _refuse_what_only_sigmoid_has(options)
+
+
+def _refuse_what_only_sigmoid_has(options: Options) -> None:
+    if options.background_index is not None:
         fail(
             "background_index",
             'left out with link="softmax": every position has one true class',
             options.background_index,
             "give background a column of its own, or use ignore_index",
         )
-    for name, value in sigmoid_only.items():
-        if options.link == "softmax" and value is not None:
+    for name in ("alpha", "pos_weight", "neg_weight"):
+        value = getattr(options, name)
+        if value is not None:
             fail(
                 name,
                 'left out with link="softmax": it balances positives against negatives, and a'

@@ -9,7 +9,7 @@ from taylored.core.engine.elementwise import Elements, Own, coefficients, elemen
 from taylored.core.engine.elementwise_pass import loss_of, pieces
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
-from taylored.core.links.class_sums import ClassSums
+from taylored.core.links.class_sums import RunningSums
 from taylored.core.plan.denominator import undivided
 from taylored.core.plan.options import Options
 from taylored.core.plan.plan import along_classes
@@ -24,7 +24,7 @@ __all__ = ["EqualizedQualityFocalLoss"]
 @torch.no_grad()
 def _sums(given: Own, exponent: Tensor) -> Tensor:
     """Absolute gradients per class, split into elements with a quality and without."""
-    sums = ClassSums.of(given.logits, unsigned=False)
+    sums = RunningSums.of(given.logits, unsigned=False)
     for piece in pieces(given):
         found = elements(piece)
         gradient = _gradient(found, exponent) * coefficients(piece, found)
