@@ -69,7 +69,8 @@ class Loss(DeclaredModule):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.declare()
-        cls._slots = tuple(name for name, field in cls._fields.items() if field.about.slot)
+        own = (name for name, field in cls._fields.items() if field.about.slot and name != "link")
+        cls._slots = ("link", *own)
         document(cls, cls._fields, link_of(cls))
 
     if TYPE_CHECKING:
@@ -110,7 +111,6 @@ class Loss(DeclaredModule):
     ) -> Options:
         """The engine's options for a call of this loss."""
         named = {name: getattr(self, name) for name in self._slots}
-        named.setdefault("link", self.link)
         return self.fill(Options(sample_weight=sample_weight, normalizer=normalizer, **named))
 
     # The slots that a subclass may fill, beside `setup` and `derive`.
@@ -123,10 +123,13 @@ class Loss(DeclaredModule):
         """The loss, all of whose numbers are in the options and the term."""
         return p_t_loss(input, target, self.term, options)
 
+    def logits(self, outputs: Tensor) -> Tensor:
+        """The logits that a model's outputs stand for at test time: those themselves."""
+        return check_input(outputs)
+
     def predict(self, input: Tensor) -> Tensor:
         """Probability of each class (axis 1): the rule at test time."""
-        check_input(input)
-        return probabilities(input, self.link)
+        return probabilities(self.logits(input), self.link)
 
     @property
     def has_term(self) -> bool:

@@ -48,6 +48,10 @@ class WrapperLoss(Loss):
         """The wrapped loss with these options."""
         return self.inner.evaluate(input, target, options)
 
+    def logits(self, outputs: Tensor) -> Tensor:
+        """The rule of the wrapped loss."""
+        return self.inner.logits(outputs)
+
     def predict(self, input: Tensor) -> Tensor:
         """The rule of the wrapped loss."""
         return self.inner.predict(input)

@@ -14,17 +14,14 @@ from taylored.lab.trial.average_precision import (
     precisions,
 )
 from taylored.lab.trial.links import LossFunction
-from taylored.losses.long_tail.ldam import LDAMLoss
-from taylored.modules.wrapper import WrapperLoss
+from taylored.modules.module import Loss
 
 _LIKELIHOODS = frozenset(("nll", "ece"))
 
 
 def logits_of(loss: LossFunction, outputs: Tensor) -> Tensor:
-    """The logits that the outputs of a model stand for: LDAM trains cosines, times its scale."""
-    while isinstance(loss, WrapperLoss):
-        loss = loss.inner
-    return outputs * loss.scale if isinstance(loss, LDAMLoss) else outputs
+    """The logits that the outputs of a model stand for, which a loss of this library knows."""
+    return loss.logits(outputs) if isinstance(loss, Loss) else outputs
 
 
 def measure(

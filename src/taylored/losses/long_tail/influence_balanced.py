@@ -177,6 +177,6 @@ SPEC = spec_of(
         "it divides by N: reduction='batch_mean' here. Its focal form raises 1 - p^w to gamma, "
         "with the class weight w inside",
     },
-    examples=("influence_balanced()",),
+    examples=("influence_balanced()", "influence_balanced(scale=3)"),
     call="features",
 )

@@ -16,7 +16,6 @@ from taylored.core.plan.options import Options, PerClass
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.shifted import shifted
 from taylored.core.terms.term import Term
-from taylored.modules.class_axis import probabilities
 from taylored.modules.function import function_of
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
@@ -91,10 +90,9 @@ class LDAMLoss(SmoothedLoss):
         """The options with the scale."""
         return options._replace(temperature=1.0 / self.scale)
 
-    def predict(self, input: Tensor) -> Tensor:
-        """Probabilities of the classes: the softmax of the scaled logits, without margins."""
-        wide = check_input(input).to(computing_dtype(input))
-        return probabilities(self.scale * wide, self.link)
+    def logits(self, outputs: Tensor) -> Tensor:
+        """The scaled outputs, without margins."""
+        return self.scale * check_input(outputs).to(computing_dtype(outputs))
 
 
 @function_of(LDAMLoss)

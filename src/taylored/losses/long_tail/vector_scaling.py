@@ -7,7 +7,7 @@ from typing import Annotated, Unpack
 import torch
 from torch import Tensor, nn
 
-from taylored.core.class_counts import inverse_frequency_weights
+from taylored.core.class_counts import inverse_frequency_weights, present_counts
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
@@ -71,8 +71,9 @@ class VectorScalingLoss(SmoothedLoss):
 
     def derive(self) -> None:
         """The factors on the logits, and what is added to them."""
-        self.scale = nn.Buffer(class_scale(self.counts, self.gamma), persistent=False)
-        self.logit_bias = nn.Buffer(adjustment(self.counts, self.tau), persistent=False)
+        counts = present_counts(self.counts)
+        self.scale = nn.Buffer(class_scale(counts, self.gamma), persistent=False)
+        self.logit_bias = nn.Buffer(adjustment(counts, self.tau), persistent=False)
 
     @property
     def term(self) -> Term:
@@ -108,6 +109,7 @@ def vector_scaling_loss(
         >>> vector_scaling_loss(logits, truth, counts=[81, 1], gamma=0.25, tau=0.0)
         tensor(1.0810)
     """
+    counts = present_counts(counts)
     scale = class_scale(counts, gamma, dtype=torch.float64)
     bias = adjustment(counts, tau, dtype=torch.float64)
     return p_t_loss(scaled(input, scale), target, nll, Options(logit_bias=bias, **shared))

@@ -151,6 +151,6 @@ SPEC = spec_of(
         "alone, with the views one after the other in the batch (AugMix)",
     },
     value_range="that of jensen_shannon, plus log M / -log(1 - pi)",
-    examples=("generalized_jensen_shannon(pi=0.3)",),
+    examples=("generalized_jensen_shannon(pi=0.3)", "generalized_jensen_shannon(pi=0.8)"),
     call="stacked",
 )
