@@ -41,23 +41,17 @@ class Loss(DeclaredModule):
     documentation follow. A parameter may be assigned later, `loss.gamma = 3.0`: it is checked, and
     what `derive` works out from it is worked out anew.
 
+    `taylored/modules/vocabulary.py` shows one written from scratch.
+
     Example:
         >>> import torch
-        >>> from typing import Annotated
-        >>> from taylored import Loss, terms
-        >>> from taylored.modules.parameter import About
-        >>> from taylored.modules.vocabulary import EitherLinkLoss
-        >>> class HalfFocalLoss(EitherLinkLoss):
-        ...     gamma: Annotated[float, About("focusing", within="[0, inf)")] = 2.0
-        ...
-        ...     @property
-        ...     def term(self):
-        ...         return 0.5 * terms.power(self.gamma) * terms.nll
-        >>> loss = HalfFocalLoss(gamma=1, label_smoothing=0.1)
-        >>> loss, isinstance(loss, Loss)
-        (HalfFocalLoss(gamma=1, label_smoothing=0.1), True)
-        >>> loss(torch.zeros(1, 2), torch.tensor([0]))
-        tensor(0.1733)
+        >>> from taylored import FocalLoss, Loss
+        >>> loss = FocalLoss(gamma=2.0)
+        >>> isinstance(loss, Loss), loss.spec.reference.venue
+        (True, 'ICCV 2017')
+        >>> loss.gamma = 3.0
+        >>> loss, loss.predict(torch.zeros(1, 2))
+        (FocalLoss(gamma=3), tensor([[0.5000, 0.5000]]))
     """
 
     link: LinkName

@@ -3,6 +3,25 @@
 A loss takes them by deriving from the smallest of the four classes that has what it needs, or by a
 line of its own, `pos_weight: PosWeight = None`. The `...Call` types say the same for the functions:
 `**shared: Unpack[SmoothedCall]`.
+
+A loss of your own:
+
+>>> import torch
+>>> from taylored import terms
+>>> class HalfFocalLoss(EitherLinkLoss):
+...     gamma: Annotated[float, About("focusing", within="[0, inf)")] = 2.0
+...
+...     @property
+...     def term(self):
+...         return 0.5 * terms.power(self.gamma) * terms.nll
+>>> loss = HalfFocalLoss(gamma=1, label_smoothing=0.1)
+>>> loss
+HalfFocalLoss(gamma=1, label_smoothing=0.1)
+>>> loss(torch.zeros(1, 2), torch.tensor([0]))
+tensor(0.1733)
+>>> HalfFocalLoss(gama=1)
+Traceback (most recent call last):
+TypeError: HalfFocalLoss has no parameter `gama`. Did you mean 'gamma'? ...
 """
 
 from __future__ import annotations
