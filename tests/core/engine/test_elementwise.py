@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kit.elementwise import target_of
 from taylored import binary_cross_entropy_loss, cross_entropy_loss
-from taylored.core.engine.elementwise import elements, own
+from taylored.core.engine.elementwise import element_batch, elements
 from taylored.core.engine.elementwise_pass import element_loss
 from taylored.core.plan.options import Options
 from taylored.core.terms.point import Point
@@ -78,7 +78,7 @@ def test_ignored_logits_leave_no_trace(link: str) -> None:
 
 def test_background_rows_have_no_truth() -> None:
     options = Options(link="sigmoid", background_index=5)
-    found = elements(own(torch.zeros(3, 5), torch.tensor([5, 2, -100]), options))
+    found = elements(element_batch(torch.zeros(3, 5), torch.tensor([5, 2, -100]), options))
     assert found.y.sum(dim=1).tolist() == [0.0, 1.0, 0.0]
     assert found.kept is not None
     assert found.kept.flatten().tolist() == [True, True, False]
@@ -93,7 +93,7 @@ def test_bytes_are_not_taken_for_negative_markers() -> None:
 
 def test_half_precision_is_only_storage() -> None:
     logits = torch.linspace(-40, 40, 35).reshape(7, 5).half().requires_grad_()
-    found = elements(own(logits, torch.arange(7) % 5, Options(link="sigmoid")))
+    found = elements(element_batch(logits, torch.arange(7) % 5, Options(link="sigmoid")))
     assert found.z.dtype == found.y.dtype == torch.float32
     loss = element_loss(logits, torch.arange(7) % 5, entropy, Options(link="sigmoid"))
     assert loss.dtype == torch.float32

@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 import taylored
 from kit.elementwise import target_of
 from taylored.core.engine import blocked, elementwise_pass, executors
-from taylored.core.engine.elementwise import Own, Values
+from taylored.core.engine.elementwise import ElementBatch, Values
 from taylored.core.engine.elementwise_pass import element_loss
 from taylored.core.links.margins import margins_and_pullback, margins_of
 from taylored.core.plan.options import LinkName, Options, Reduction
@@ -109,14 +109,16 @@ def test_a_fault_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(AssertionError):
             check_pieces("softmax", "index", (9, 5), "sum")
     with monkeypatch.context() as patch:
-        cut = Own.piece
+        cut = ElementBatch.piece
         first = (slice(0, 1), slice(None))
 
-        def misplaced(given: Own, place: tuple[slice, ...]) -> Own:
+        def misplaced(given: ElementBatch, place: tuple[slice, ...]) -> ElementBatch:
             piece = cut(given, place)
-            return Own(piece.logits, piece.plan, piece.kept, (cut(given, first).beside[0],))
+            return ElementBatch(
+                piece.logits, piece.plan, piece.kept, (cut(given, first).beside[0],)
+            )
 
-        patch.setattr(Own, "piece", misplaced)
+        patch.setattr(ElementBatch, "piece", misplaced)
         with pytest.raises(AssertionError):
             check_pieces("sigmoid", "dense", (9, 5), "sum")
 

@@ -112,11 +112,11 @@ def last_bin_out_of_reach(patch: pytest.MonkeyPatch) -> None:
 def nothing_is_ignored_by_losses_of_their_own(patch: pytest.MonkeyPatch) -> None:
     original = elementwise.elements
 
-    def kept(given: elementwise.Own) -> elementwise.Elements:
+    def kept(given: elementwise.ElementBatch) -> elementwise.Elements:
         found = original(given)
         return elementwise.Elements(found.z, found.y.clamp(0, 1), None)
 
-    def unmasked(given: elementwise.Own, found: elementwise.Elements) -> Tensor:
+    def unmasked(given: elementwise.ElementBatch, found: elementwise.Elements) -> Tensor:
         return torch.ones_like(given.plan.rows)
 
     patch.setattr(elementwise, "_kept", lambda given: None)

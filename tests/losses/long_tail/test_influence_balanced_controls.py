@@ -25,7 +25,7 @@ def divisor_in_the_graph(patch: pytest.MonkeyPatch) -> None:
 
 @fault(other_calls.check_values, INFLUENCE, (7,), torch.float64)
 def euclidean_features(patch: pytest.MonkeyPatch) -> None:
-    def euclidean(features: Tensor, given: elementwise.Own) -> Tensor:
+    def euclidean(features: Tensor, given: elementwise.ElementBatch) -> Tensor:
         return features.detach().norm(dim=1, keepdim=True)
 
     patch.setattr(influence_balanced, "feature_size", euclidean)

@@ -36,7 +36,7 @@ depend on other positions. For the sigmoid link its derivative must not depend o
 
 
 @dataclass(frozen=True, eq=False)
-class Own:
+class ElementBatch:
     """The arguments of an elementwise loss in canonical form.
 
     Attributes:
@@ -52,12 +52,14 @@ class Own:
     kept: Tensor | None
     beside: tuple[Tensor, ...]
 
-    def piece(self, place: tuple[slice, ...]) -> Own:
+    def piece(self, place: tuple[slice, ...]) -> ElementBatch:
         """The same for some of the positions, given as slices of the axes of the logits."""
         target = place if self.plan.target_kind == "dense" else place[:1] + place[2:]
         plan = replace(self.plan, target=self.plan.target[target], rows=self.plan.rows[place])
         kept = None if self.kept is None else self.kept[place]
-        return Own(self.logits[place], plan, kept, tuple(each[place] for each in self.beside))
+        return ElementBatch(
+            self.logits[place], plan, kept, tuple(each[place] for each in self.beside)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,17 +81,17 @@ class Elements:
         return margins_of(self.z) if plan.link == "softmax" else self.z
 
 
-def own(input: Logits, target: Tensor, options: Options, *beside: Tensor) -> Own:
+def element_batch(input: Logits, target: Tensor, options: Options, *beside: Tensor) -> ElementBatch:
     """The caller's arguments in canonical form."""
     logits, plan = prepare(input, target, nll, options)
     kept = None
     if plan.target_kind == "index" and options.ignore_index is not None:
         # Converted first: as a byte, -100 would be 156.
         kept = (target.long() != options.ignore_index).reshape(plan.target.shape).unsqueeze(1)
-    return Own(logits, plan, kept, beside)
+    return ElementBatch(logits, plan, kept, beside)
 
 
-def elements(given: Own) -> Elements:
+def elements(given: ElementBatch) -> Elements:
     """Logits and truth of every class, 0 where ignored."""
     dtype = computing_dtype(given.logits)
     kept = _kept(given)
@@ -99,7 +101,7 @@ def elements(given: Own) -> Elements:
     return Elements(z, y, kept)
 
 
-def coefficients(given: Own, found: Elements) -> Tensor:
+def coefficients(given: ElementBatch, found: Elements) -> Tensor:
     """What the loss of each element is multiplied by, shaped to broadcast."""
     rows, plan = given.plan.rows, given.plan
     if found.kept is not None:  # index targets have this mask in their rows already
@@ -107,14 +109,14 @@ def coefficients(given: Own, found: Elements) -> Tensor:
     return rows if plan.positive is None else rows * along_classes(plan.positive, found.z)
 
 
-def composed(given: Own, values: Values) -> Tensor:
+def composed(given: ElementBatch, values: Values) -> Tensor:
     """The loss, differentiable in every slot and mode: the reference."""
     found = elements(given)
     at = Point(found.margins(given.plan))
     return reduced(given, found, values(at, found.y, *given.beside))
 
 
-def reduced(given: Own, found: Elements, losses: Tensor) -> Tensor:
+def reduced(given: ElementBatch, found: Elements, losses: Tensor) -> Tensor:
     """The losses of the elements, weighted and summed as the plan says."""
     losses = losses * coefficients(given, found)
     if given.plan.output == "sum":
@@ -122,7 +124,7 @@ def reduced(given: Own, found: Elements, losses: Tensor) -> Tensor:
     return losses.sum(dim=1) if given.plan.link == "softmax" else losses
 
 
-def _kept(given: Own) -> Tensor | None:
+def _kept(given: ElementBatch) -> Tensor | None:
     """Where nothing is ignored, by position or by element."""
     plan = given.plan
     if plan.target_kind == "index":
@@ -132,7 +134,7 @@ def _kept(given: Own) -> Tensor | None:
     return plan.target != plan.ignore
 
 
-def _dense(given: Own) -> Tensor:
+def _dense(given: ElementBatch) -> Tensor:
     """The truth of every class. An index without a column is the truth of none."""
     if given.plan.target_kind == "dense":
         return given.plan.target

@@ -19,7 +19,14 @@ from taylored.core.context import compiling, has_tangent
 from taylored.core.engine import blocked, executors, tensor_pass
 from taylored.core.engine.backward import scaled_gradient
 from taylored.core.engine.blocked import Blocked, Collector
-from taylored.core.engine.elementwise import Own, Values, coefficients, composed, elements, own
+from taylored.core.engine.elementwise import (
+    ElementBatch,
+    Values,
+    coefficients,
+    composed,
+    element_batch,
+    elements,
+)
 from taylored.core.engine.executor import gradient_dtype
 from taylored.core.inputs.logits import Logits
 from taylored.core.links.margins import margins_and_pullback
@@ -32,7 +39,7 @@ class _PieceByPiece(torch.autograd.Function):
     """(logits, what they are given with, values) -> loss."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, given: Own, values: Values) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, given: ElementBatch, values: Values) -> Tensor:
         loss, gradient = _sweep(given, values)
         ctx.save_for_backward(logits, given.plan.target, gradient, *given.beside)
         ctx.given, ctx.values = given, values
@@ -62,10 +69,10 @@ def element_loss(
     `weight` multiplies the elements of a class. `alpha`, `pos_weight` and `label_smoothing` mean
     different things in different losses: a loss that has them applies them itself, in `values`.
     """
-    return loss_of(input, own(input, target, options, *beside), values)
+    return loss_of_batch(input, element_batch(input, target, options, *beside), values)
 
 
-def loss_of(input: Logits, given: Own, values: Values) -> Tensor:
+def loss_of_batch(input: Logits, given: ElementBatch, values: Values) -> Tensor:
     """The loss in the shape that the caller's input asks for."""
     if not _in_pieces(given) or _reaches_further(given, values):
         loss = composed(given, values)
@@ -76,7 +83,7 @@ def loss_of(input: Logits, given: Own, values: Values) -> Tensor:
     return in_shape_of(input, loss, given.plan)
 
 
-def pieces(given: Own) -> Iterator[Own]:
+def pieces(given: ElementBatch) -> Iterator[ElementBatch]:
     """All positions, in one piece or in several where that saves memory: for code that counts."""
     if not _in_pieces(given):
         yield given
@@ -85,7 +92,7 @@ def pieces(given: Own) -> Iterator[Own]:
         yield given.piece(place)
 
 
-def _in_pieces(given: Own) -> bool:
+def _in_pieces(given: ElementBatch) -> bool:
     """Whether pieces save time, and no derivative is needed that only the composed form has."""
     executor = Blocked()
     if compiling() or executor.name not in executors.asked():
@@ -97,7 +104,7 @@ def _in_pieces(given: Own) -> bool:
     return not tensor_pass.needs_composition(given.logits, given.plan)
 
 
-def _reaches_further(given: Own, values: Values) -> bool:
+def _reaches_further(given: ElementBatch, values: Values) -> bool:
     """Whether `values` contains tensors of its own for which derivatives could be asked."""
     first = given.piece((slice(0, 1), slice(None), slice(0, 1))[: given.logits.dim()])
     found = elements(replace(first, logits=first.logits.detach()))
@@ -105,7 +112,7 @@ def _reaches_further(given: Own, values: Values) -> bool:
     return losses.requires_grad or has_tangent(losses)
 
 
-def _sweep(given: Own, values: Values) -> tuple[Tensor, Tensor]:
+def _sweep(given: ElementBatch, values: Values) -> tuple[Tensor, Tensor]:
     """The loss, and the gradient of its sum."""
     collected = Collector(given.logits, given.plan)
     gradient = torch.empty_like(given.logits, dtype=gradient_dtype(given.logits))
@@ -127,7 +134,7 @@ def _sweep(given: Own, values: Values) -> tuple[Tensor, Tensor]:
     return collected.loss(), gradient
 
 
-def _value(given: Own, values: Values) -> Tensor:
+def _value(given: ElementBatch, values: Values) -> Tensor:
     """The loss alone."""
     collected = Collector(given.logits, given.plan)
     with torch.no_grad():
@@ -139,7 +146,7 @@ def _value(given: Own, values: Values) -> Tensor:
     return collected.loss()
 
 
-def _summed(losses: Tensor, given: Own) -> Tensor:
+def _summed(losses: Tensor, given: ElementBatch) -> Tensor:
     """The losses as they are reported: for softmax, the sum over the classes of a position."""
     return losses.sum(dim=1) if given.plan.link == "softmax" else losses
 

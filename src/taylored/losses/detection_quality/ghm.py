@@ -8,8 +8,8 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from taylored.core.engine.elementwise import Elements, Own, Values, elements, own
-from taylored.core.engine.elementwise_pass import loss_of, pieces
+from taylored.core.engine.elementwise import ElementBatch, Elements, Values, element_batch, elements
+from taylored.core.engine.elementwise_pass import loss_of_batch, pieces
 from taylored.core.inputs.logits import Logits
 from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Options
@@ -39,7 +39,7 @@ def bin_counts(found: Elements, bins: int) -> Tensor:
 
 
 @torch.no_grad()
-def all_bin_counts(given: Own, bins: int) -> Tensor:
+def all_bin_counts(given: ElementBatch, bins: int) -> Tensor:
     """How many elements of all positions each bin has, in the computing dtype."""
     counts = [bin_counts(elements(piece), bins) for piece in pieces(given)]
     return torch.stack(counts).sum(dim=0).to(computing_dtype(given.logits))
@@ -119,10 +119,10 @@ class GHMLoss(WeightedLoss):
 
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The loss of logits against targets; with momentum a training forward is counted."""
-        given = own(input, target, options)
+        given = element_batch(input, target, options)
         counts = all_bin_counts(given, self.bins)
         weights = bin_weights(counts, self._averaged(counts))
-        return loss_of(input, given, harmonised_values(weights))
+        return loss_of_batch(input, given, harmonised_values(weights))
 
     def _averaged(self, counts: Tensor) -> Tensor:
         """The counts, or their moving average over the batches."""

@@ -5,8 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from taylored.core.engine.elementwise import Elements, Own, coefficients, elements, own
-from taylored.core.engine.elementwise_pass import loss_of, pieces
+from taylored.core.engine.elementwise import (
+    ElementBatch,
+    Elements,
+    coefficients,
+    element_batch,
+    elements,
+)
+from taylored.core.engine.elementwise_pass import loss_of_batch, pieces
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
 from taylored.core.links.class_sums import RunningSums
@@ -22,7 +28,7 @@ __all__ = ["EqualizedQualityFocalLoss"]
 
 
 @torch.no_grad()
-def _sums(given: Own, exponent: Tensor) -> Tensor:
+def _sums(given: ElementBatch, exponent: Tensor) -> Tensor:
     """Absolute gradients per class, split into elements with a quality and without."""
     sums = RunningSums.of(given.logits, unsigned=False)
     for piece in pieces(given):
@@ -71,13 +77,13 @@ class EqualizedQualityFocalLoss(FocusingLoss):
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The loss of logits against qualities; in training mode the gradients are counted."""
         logits, exponents = check_input(input), self.exponents()
-        given = own(logits, target, self.resized(options, exponents))
+        given = element_batch(logits, target, self.resized(options, exponents))
         # One number per class, shaped for axis 1.
         exponent = along_classes(exponents, given.logits)
         if self.indicator.collecting():
             sums = _sums(given, exponent)
             self.indicator.update(undivided(sums, given.plan.denominator))
-        return loss_of(logits, given, quality_focal_values(exponent))
+        return loss_of_batch(logits, given, quality_focal_values(exponent))
 
 
 SPEC = spec_of(

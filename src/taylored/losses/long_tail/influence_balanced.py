@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail
-from taylored.core.engine.elementwise import Own, Values, own
-from taylored.core.engine.elementwise_pass import loss_of
+from taylored.core.engine.elementwise import ElementBatch, Values, element_batch
+from taylored.core.engine.elementwise_pass import loss_of_batch
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
 from taylored.core.numerics import computing_dtype
@@ -45,7 +45,7 @@ def influence(x: Tensor, y: Tensor, size: Tensor) -> Tensor:
     return distance.abs().sum(dim=1, keepdim=True) * size
 
 
-def feature_size(features: Tensor, given: Own) -> Tensor:
+def feature_size(features: Tensor, given: ElementBatch) -> Tensor:
     """|h|_1 of each position, (N, 1[, S]); 0 where it is ignored."""
     dtype = computing_dtype(features)
     size = torch.linalg.vector_norm(features.detach(), ord=1, dim=1, dtype=dtype)
@@ -65,9 +65,9 @@ def _loss_given(
         expected = "what the last layer is given, floating point (N, D, d1, ...), for input "
         expected += f"(N, C, d1, ...), here {tuple(logits.shape)}"
         fail("features", expected, got, "return the features beside the logits")
-    given = own(logits, target, options)
+    given = element_batch(logits, target, options)
     given = replace(given, beside=(feature_size(features, given),))
-    return loss_of(logits, given, influence_balanced_values(scale))
+    return loss_of_batch(logits, given, influence_balanced_values(scale))
 
 
 class InfluenceBalancedLoss(WeightedLoss):

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail
-from taylored.core.engine.elementwise import own
-from taylored.core.engine.elementwise_pass import loss_of
+from taylored.core.engine.elementwise import element_batch
+from taylored.core.engine.elementwise_pass import loss_of_batch
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
 from taylored.core.numerics import computing_dtype
@@ -38,13 +38,13 @@ def agreement_loss(input: Logits, target: Tensor, pi: float, options: Options) -
     log_p = torch.log_softmax(logits, dim=2)
     log_mean = torch.logsumexp(log_p, dim=0) - math.log(len(logits))
     # The softmax of the mean's logarithm is the mean.
-    given = own(log_mean, target, options)
+    given = element_batch(log_mean, target, options)
     apart = disagreement(log_p, log_mean).reshape(given.logits[:, 0].shape).unsqueeze(1)
 
     def values(at: Point, y: Tensor, apart: Tensor) -> Tensor:
         return y * (term.evaluate(at) - apart / math.log1p(-pi))
 
-    return loss_of(log_mean, replace(given, beside=(apart,)), values)
+    return loss_of_batch(log_mean, replace(given, beside=(apart,)), values)
 
 
 def _views(input: Logits, target: Tensor, ignore_index: int | None) -> Tensor:
