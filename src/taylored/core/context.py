@@ -14,7 +14,7 @@ compiling = torch.compiler.is_compiling
 """Whether torch.compile or torch.export is recording this call."""
 
 exporting = torch.compiler.is_exporting
-"""Whether torch.export is; an exported program keeps no backward of ours."""
+"""Whether torch.export is recording this call; an exported program keeps no backward of ours."""
 
 
 def transformed() -> bool:

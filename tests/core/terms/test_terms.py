@@ -86,6 +86,7 @@ NESTED = {
     "nll - 0.1 * series([1, 0.25])": terms.nll - 0.1 * terms.series([1.0, 0.25]),
     "power([0, 0.1, 2]) * truncated(3)": terms.power([0.0, 0.1, 2.0]) * terms.truncated(3),
     "shifted(nll, 0.5)": terms.shifted(terms.nll, 0.5),
+    "clipped_focal(4, 0.05)": terms.clipped_focal(4, 0.05),
 }
 
 

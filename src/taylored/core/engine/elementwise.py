@@ -125,7 +125,7 @@ def reduced(given: ElementBatch, found: Elements, losses: Tensor) -> Tensor:
 
 
 def _kept(given: ElementBatch) -> Tensor | None:
-    """Where nothing is ignored, by position or by element."""
+    """Where targets are not ignored, per position or per element; None if nothing can be."""
     plan = given.plan
     if plan.target_kind == "index":
         return given.kept

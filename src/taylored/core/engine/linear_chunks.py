@@ -22,12 +22,12 @@ from taylored.core.plan.plan import Plan
 from taylored.core.plan.positions import Positions, rows_at, values_at
 
 # Measured by `benchmarks/linear.py --chunks`. The three products of a chunk read the whole weight,
-# which costs 10 % at 64 rows and nothing from 256 on. More threads share the bandwidth
-# and need more rows. With few classes a chunk of so few rows is not worth its calls, and with very
-# many classes it is too large.
+# which costs 10 % at 64 rows and nothing from 256 on. More threads share the bandwidth and need
+# more rows. With few classes, a chunk of so few rows is not worth its calls. With very many classes
+# it is too large.
 CHUNK_ROWS = 512
 SMALL_CHUNK = 1 << 22
-"""Bytes of logits that a chunk may take in any case."""
+"""Bytes of logits that a chunk may take however many rows that makes."""
 LARGE_CHUNK = 1 << 27
 """Bytes of logits that a chunk may take at most."""
 

@@ -41,7 +41,7 @@ def run(logits: Tensor, plan: Plan, sums: ClassSums | None = None) -> Tensor:
 
 
 def run_reporting(logits: Tensor, plan: Plan, sums: ClassSums | None) -> Tensor:
-    """The same for logits that the caller has not as a tensor, with a gradient tap on them."""
+    """The same, after reporting the gradient to the active tap: for substitutes of logits."""
     tap = active_tap()
     if tap is not None:
         with torch.no_grad():

@@ -109,7 +109,7 @@ class Gone(Tensor):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Everything is refused, but what `_KNOWN` names."""
+        """Refuse everything except what `_KNOWN` names."""
         if func in cls._KNOWN:
             with torch._C.DisableTorchFunctionSubclass():
                 return func(*args, **(kwargs or {}))

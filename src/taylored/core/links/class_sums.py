@@ -11,7 +11,7 @@ from taylored.core.numerics import computing_dtype
 
 
 class ClassSums:
-    """What sweeps report to whoever wants the sums; there may be several sweeps, or none."""
+    """The sums that a caller gets from the sweeps of one call: usually one, or one per chunk."""
 
     def __init__(self, logits: Tensor) -> None:
         self._logits = logits

@@ -57,7 +57,7 @@ class ClippedFocal(Term):
         return self
 
     def parameters(self) -> tuple[Tensor, ...]:
-        """None."""
+        """No tensors."""
         return ()
 
     def series(self, order: int) -> Series:
@@ -73,6 +73,19 @@ class ClippedFocal(Term):
 
 
 def clipped_focal(gamma: float, margin: float) -> Term:
-    """Focal loss that begins where q exceeds a margin in [1e-6, 1) (Ridnik et al. 2021, eq. 5)."""
+    """Focal loss that begins where q exceeds a margin; it ignores samples that are easier.
+
+    Args:
+        gamma: exponent >= 0; raising it silences easy samples sooner.
+        margin: in [1e-6, 1); raising it ignores more samples.
+
+    Example:
+        >>> round(clipped_focal(2, 0.2).value(0.5).item(), 4), clipped_focal(2, 0.2).value(0.9).item()
+        (0.0321, 0.0)
+
+    Reference:
+        Ridnik et al., Asymmetric Loss For Multi-Label Classification, ICCV 2021, equation 5.
+    """
+    in_range("gamma", gamma, 0.0, float("inf"), "give a number >= 0", interval="[)")
     in_range("margin", margin, _LEAST_MARGIN, 1.0, "0 switches it off", interval="[)")
     return ClippedFocal(float(gamma), float(margin))

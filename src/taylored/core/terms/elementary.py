@@ -34,7 +34,7 @@ class NegativeLogLikelihood(Term):
         return self
 
     def parameters(self) -> tuple[Tensor, ...]:
-        """None."""
+        """No tensors."""
         return ()
 
     def series(self, order: int) -> Series:
@@ -118,7 +118,7 @@ class Truncated(Term):
         return self
 
     def parameters(self) -> tuple[Tensor, ...]:
-        """None."""
+        """No tensors."""
         return ()
 
     def series(self, order: int) -> Series:
@@ -157,7 +157,7 @@ class Polynomial(Term):
         return self
 
     def parameters(self) -> tuple[Tensor, ...]:
-        """None."""
+        """No tensors."""
         return ()
 
     def series(self, order: int) -> Series:

@@ -45,7 +45,7 @@ class BoxCox(Term):
         return self
 
     def parameters(self) -> tuple[Tensor, ...]:
-        """None."""
+        """No tensors."""
         return ()
 
     def series(self, order: int) -> Series:
@@ -112,7 +112,7 @@ class JensenShannon(Term):
         return self
 
     def parameters(self) -> tuple[Tensor, ...]:
-        """None."""
+        """No tensors."""
         return ()
 
     def series(self, order: int) -> Series:

@@ -115,7 +115,7 @@ class Constant(Term):
         return self
 
     def parameters(self) -> tuple[Tensor, ...]:
-        """None."""
+        """No tensors."""
         return ()
 
     def series(self, order: int) -> Series:

@@ -1,5 +1,6 @@
 """The vocabulary of the algebra, one flat namespace: `from taylored import terms`."""
 
+from taylored.core.terms.clipped_focal import clipped_focal
 from taylored.core.terms.elementary import constant, nll, power, series, truncated
 from taylored.core.terms.noise_robust import box_cox, jensen_shannon
 from taylored.core.terms.shifted import shifted
@@ -8,6 +9,7 @@ from taylored.core.terms.term import Term
 __all__ = [
     "Term",
     "box_cox",
+    "clipped_focal",
     "constant",
     "jensen_shannon",
     "nll",
