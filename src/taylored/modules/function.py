@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, cast
+from typing import Any, ParamSpec, cast, get_args, get_type_hints
 
 from torch import Tensor
 
@@ -81,16 +81,20 @@ def _check_lengths(input: Logits, given: Mapping[str, Any], loss: type[Loss]) ->
 
 def _agree(written: inspect.Signature, loss: type[Loss]) -> None:
     """Refuse, at import, a function whose keywords or defaults are not those of the module."""
-    fields = parameters_of(loss)
-    own = {p.name: p for p in written.parameters.values() if p.kind is p.KEYWORD_ONLY}
-    expected = {k for k, v in fields.items() if not (v.about.shared or v.by_position)}
-    if not expected <= own.keys() <= fields.keys():
-        raise TypeError(f"the function of {loss.__name__} must take {sorted(expected)}")
-    for name, parameter in own.items():
-        default = fields[name].default
-        default = inspect.Parameter.empty if default is REQUIRED else default
-        if parameter.default != default:
-            raise TypeError(f"`{name}` of the function of {loss.__name__}: default {default!r}")
+    fields = {k: v for k, v in parameters_of(loss).items() if not v.by_position}
+    own, shared = {}, set[str]()
+    for name, parameter in written.parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            own[name] = parameter.default
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            (call,) = get_args(parameter.annotation)  # Unpack[...Call]
+            shared = get_type_hints(call).keys() - _CALL.keys()
+    if own.keys() | shared != fields.keys():
+        raise TypeError(f"the function of {loss.__name__} must take {', '.join(fields)}")
+    for name, default in own.items():
+        expected = fields[name].default
+        if default != (inspect.Parameter.empty if expected is REQUIRED else expected):
+            raise TypeError(f"`{name}` of the function of {loss.__name__}: default {expected!r}")
 
 
 def _signature(first: list[inspect.Parameter], loss: type[Loss]) -> inspect.Signature:
