@@ -17,7 +17,7 @@ from references import Call
 from taylored import CrossEntropyLoss, Loss
 from taylored.core.links import margins, sigmoid, softmax
 from taylored.core.plan import prepare
-from taylored.core.terms import elementary, truncated_sum
+from taylored.core.terms import elementary, sums_of_powers, truncated_sum
 from taylored.core.terms.point import Point
 from taylored.core.terms.term import Product
 
@@ -46,8 +46,8 @@ def slope_of_the_power_without_p(patch: pytest.MonkeyPatch) -> None:
 @fault(checks.check_gradient, FOCAL, "blocked")
 @fault(checks.check_vmap, TAYLOR)
 def swapped_sign(patch: pytest.MonkeyPatch) -> None:
-    original = elementary.Truncated._slope
-    patch.setattr(elementary.Truncated, "_slope", lambda self, at: -original(self, at))
+    original = sums_of_powers.Truncated._slope
+    patch.setattr(sums_of_powers.Truncated, "_slope", lambda self, at: -original(self, at))
     nll = elementary.NegativeLogLikelihood.evaluate_with_slope
 
     def flipped(self, at: Point) -> tuple[Tensor, Tensor]:
@@ -176,7 +176,7 @@ def label_smoothing_without_the_true_class_s_share(patch: pytest.MonkeyPatch) ->
 )
 def one_term_too_many(patch: pytest.MonkeyPatch) -> None:
     original = truncated_sum.truncated_sum
-    patch.setattr(elementary, "truncated_sum", lambda q, log_q, n: original(q, log_q, n + 1))
+    patch.setattr(sums_of_powers, "truncated_sum", lambda q, log_q, n: original(q, log_q, n + 1))
 
 
 @fault(checks.check_value, TAYLOR, "whole")

@@ -52,20 +52,20 @@ def layout_of(logits: Tensor) -> Layout | None:
     return shape[0], shape[1], s, strides[0], strides[1], z_s
 
 
-def positions(values: Tensor) -> Strides:
+def position_strides(values: Tensor) -> Strides:
     """Strides of (N[, S]) along n, c and s."""
     strides = values.stride()
     return strides[0], 0, strides[1] if len(strides) > 1 else 0
 
 
-def elements(values: Tensor) -> Strides:
+def element_strides(values: Tensor) -> Strides:
     """Strides of (N, C[, S]) or (N, 1[, S]) along n, c and s."""
     strides = values.stride()
     along = strides[1] if values.shape[1] > 1 else 0
     return strides[0], along, strides[2] if len(strides) > 2 else 0
 
 
-def per_class(values: Tensor | None, logits: Tensor) -> Tensor | None:
+def spread_per_class(values: Tensor | None, logits: Tensor) -> Tensor | None:
     """One number for each class, contiguous and in the computing dtype."""
     if values is None:
         return None

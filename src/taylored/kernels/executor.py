@@ -19,11 +19,11 @@ from taylored.kernels.abi import (
     SWEEP,
     TRUTHS,
     address,
-    elements,
+    element_strides,
     layout_of,
     numbers,
-    per_class,
-    positions,
+    position_strides,
+    spread_per_class,
 )
 from taylored.kernels.library import Library
 from taylored.kernels.ordinary import in_plain_memory
@@ -89,8 +89,11 @@ class Native:
         dtype = computing_dtype(logits)
         index = plan.target_kind == "index"
         # Names keep these tensors alive until the library returns.
-        positive, negative = per_class(plan.positive, logits), per_class(plan.negative, logits)
-        bias, gammas = per_class(plan.bias, logits), per_class(program.gammas, logits)
+        positive, negative = (
+            spread_per_class(plan.positive, logits),
+            spread_per_class(plan.negative, logits),
+        )
+        bias, gammas = spread_per_class(plan.bias, logits), spread_per_class(program.gammas, logits)
         total, each = ctypes.c_double(), None
         if plan.output == "each":
             by_position = plan.link == "softmax"
@@ -98,7 +101,9 @@ class Native:
             each = torch.empty(shape, dtype=dtype, device="cpu")
         each_strides = (0, 0, 0)
         if each is not None:
-            each_strides = positions(each) if plan.link == "softmax" else elements(each)
+            each_strides = (
+                position_strides(each) if plan.link == "softmax" else element_strides(each)
+            )
         record = SWEEP.pack(
             LINKS[plan.link],
             *layout,
@@ -109,9 +114,9 @@ class Native:
             0 if index else 1,
             0 if index else TRUTHS[plan.target.dtype],
             address(plan.target),
-            *(positions(plan.target) if index else elements(plan.target)),
+            *(position_strides(plan.target) if index else element_strides(plan.target)),
             address(plan.rows),
-            *elements(plan.rows),
+            *element_strides(plan.rows),
             0 if plan.ignore is None else 1,
             plan.ignore or 0,
             address(positive),

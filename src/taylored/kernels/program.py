@@ -15,7 +15,8 @@ from weakref import WeakKeyDictionary
 
 from torch import Tensor
 
-from taylored.core.terms.elementary import NegativeLogLikelihood, Polynomial, Power, Truncated
+from taylored.core.terms.elementary import NegativeLogLikelihood, Power
+from taylored.core.terms.sums_of_powers import Polynomial, Truncated
 from taylored.core.terms.term import Constant, Product, Scaled, Sum, Term
 
 MOST_POWERS = 32

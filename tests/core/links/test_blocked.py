@@ -18,8 +18,9 @@ from taylored.core.links.scratch import Scratch, empty_result
 from taylored.core.plan.options import Options
 from taylored.core.plan.plan import Plan
 from taylored.core.plan.prepare import prepare
-from taylored.core.terms.elementary import nll, power, truncated
+from taylored.core.terms.elementary import nll, power
 from taylored.core.terms.noise_robust import box_cox, jensen_shannon
+from taylored.core.terms.sums_of_powers import truncated
 from taylored.core.terms.term import Term
 
 TERMS = {

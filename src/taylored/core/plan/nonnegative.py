@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from taylored.core.plan.plan import Plan
-from taylored.core.terms.elementary import NegativeLogLikelihood, Polynomial, Power, Truncated
+from taylored.core.terms.elementary import NegativeLogLikelihood, Power
+from taylored.core.terms.sums_of_powers import Polynomial, Truncated
 from taylored.core.terms.term import Product, Scaled, Sum, Term
 
 

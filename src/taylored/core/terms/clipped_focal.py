@@ -80,7 +80,8 @@ def clipped_focal(gamma: float, margin: float) -> Term:
         margin: in [1e-6, 1); raising it ignores more samples.
 
     Example:
-        >>> round(clipped_focal(2, 0.2).value(0.5).item(), 4), clipped_focal(2, 0.2).value(0.9).item()
+        >>> term = clipped_focal(2, 0.2)
+        >>> round(term.value(0.5).item(), 4), term.value(0.9).item()
         (0.0321, 0.0)
 
     Reference:

@@ -9,11 +9,9 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail, in_range
-from taylored.core.terms.known_slope import with_known_slope
 from taylored.core.terms.point import Exponent, Point
 from taylored.core.terms.power_series import Series, collect
 from taylored.core.terms.term import Constant, Pick, Term
-from taylored.core.terms.truncated_sum import polynomial, truncated_sum
 from taylored.core.written import literal
 
 
@@ -92,89 +90,6 @@ class Power(Term):
         return "(1-p)" if written == "1" else f"(1-p)^{written}"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Truncated(Term):
-    """The first n terms of the cross-entropy series, in constant memory for any n."""
-
-    count: int
-
-    def evaluate(self, at: Point) -> Tensor:
-        """Sum of q^j / j for j <= n."""
-        return with_known_slope(
-            at.margin,
-            lambda point: truncated_sum(point.q, point.log_q, self.count),
-            self._slope,
-        )
-
-    def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
-        """The sum, and q (1 - q^n)."""
-        return truncated_sum(at.q, at.log_q, self.count), self._slope(at)
-
-    def _slope(self, at: Point) -> Tensor:
-        return at.q * -torch.expm1(self.count * at.log_q)
-
-    def bind(self, pick: Pick) -> Term:
-        """The term itself: it has no per-class parameters."""
-        return self
-
-    def parameters(self) -> tuple[Tensor, ...]:
-        """No tensors."""
-        return ()
-
-    def series(self, order: int) -> Series:
-        """1/j at q^j up to n."""
-        return collect(((float(j), 1.0 / j) for j in range(1, min(order, self.count) + 1)), order)
-
-    def __repr__(self) -> str:
-        return f"truncated({self.count})"
-
-    def __str__(self) -> str:
-        return f"sum((1-p)^j/j, j=1..{self.count})"
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Polynomial(Term):
-    """A polynomial in q without constant: the coefficients a_j of q^j, j = 1, 2, ..."""
-
-    coefficients: tuple[float, ...]
-
-    def evaluate(self, at: Point) -> Tensor:
-        """Sum of a_j q^j."""
-        return with_known_slope(
-            at.margin, lambda point: polynomial(self.coefficients, point.q), self._slope
-        )
-
-    def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
-        """The sum, and p times the sum of j a_j q^j."""
-        return polynomial(self.coefficients, at.q), self._slope(at)
-
-    def _slope(self, at: Point) -> Tensor:
-        weighted = tuple(j * a for j, a in enumerate(self.coefficients, start=1))
-        return at.p * polynomial(weighted, at.q)
-
-    def bind(self, pick: Pick) -> Term:
-        """The term itself: it has no per-class parameters."""
-        return self
-
-    def parameters(self) -> tuple[Tensor, ...]:
-        """No tensors."""
-        return ()
-
-    def series(self, order: int) -> Series:
-        """The coefficients themselves."""
-        pairs = ((float(j), a) for j, a in enumerate(self.coefficients, start=1))
-        return collect(pairs, order)
-
-    def __repr__(self) -> str:
-        return f"series({literal(self.coefficients)})"
-
-    def __str__(self) -> str:
-        shown = [f"{a:g}*(1-p)^{j}" for j, a in enumerate(self.coefficients[:4], start=1)]
-        if len(self.coefficients) > len(shown):
-            shown.append(f"... + {self.coefficients[-1]:g}*(1-p)^{len(self.coefficients)}")
-        return "(" + " + ".join(shown) + ")"
-
-
 def _number(value: Exponent) -> str:
     if not isinstance(value, Tensor):
         return f"{value:g}"
@@ -193,9 +108,6 @@ def _single(value: Exponent) -> float:
         )
     return value
 
-
-_MOST_TERMS = 10_000_000
-"""The tests check the truncated sum up to this number of terms."""
 
 nll = NegativeLogLikelihood()
 """-log p, the cross-entropy term."""
@@ -216,36 +128,6 @@ def power(exponent: float | Sequence[float] | Tensor) -> Term:
         return Power(float(exponent))
     values = torch.as_tensor(exponent)
     return Power(values if values.is_floating_point() else values.to(torch.get_default_dtype()))
-
-
-def truncated(count: int) -> Term:
-    """The first `count` terms of the cross-entropy series; raising it approaches cross-entropy.
-
-    Example:
-        >>> truncated(2).series(5)
-        1*q^1 + 0.5*q^2
-    """
-    whole = isinstance(count, int) and not isinstance(count, bool)
-    if not whole or not 1 <= count <= _MOST_TERMS:
-        fail(
-            "count",
-            f"a whole number from 1 to {_MOST_TERMS:,}",
-            repr(count),
-            "give the number of terms to keep; beyond that it is cross-entropy",
-        )
-    return Truncated(count)
-
-
-def series(coefficients: Sequence[float]) -> Term:
-    """A term from its coefficients: `coefficients[j - 1]` multiplies (1 - p)^j.
-
-    Example:
-        >>> round(series([1.0, 0.5]).value(0.5).item(), 4)
-        0.625
-    """
-    if len(coefficients) == 0:
-        fail("coefficients", "at least one number", "none", "give the factor of (1 - p) first")
-    return Polynomial(tuple(float(a) for a in coefficients))
 
 
 def constant(number: float) -> Term:

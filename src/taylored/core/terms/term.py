@@ -182,10 +182,8 @@ class Sum(Term):
         if isinstance(term, Scaled):  # one operation adds a multiple
             factor, term = term.factor, term.term
         right, right_slope = term.evaluate_with_slope(at)
-        return (
-            torch.add(left, right, alpha=factor),
-            torch.add(left_slope, right_slope, alpha=factor),
-        )
+        value = torch.add(left, right, alpha=factor)
+        return value, torch.add(left_slope, right_slope, alpha=factor)
 
     def bind(self, pick: Pick) -> Term:
         """With both parts bound."""
@@ -240,8 +238,8 @@ class Product(Term):
         return collect(((e + f, a * b) for e, a in left for f, b in right), order)
 
     def __repr__(self) -> str:
-        left = _enclosed(self.left, repr, Sum)
-        return f"{left} * {_enclosed(self.right, repr, Sum, Product, Scaled)}"
+        right = _enclosed(self.right, repr, Sum, Product, Scaled)
+        return f"{_enclosed(self.left, repr, Sum)} * {right}"
 
     def __str__(self) -> str:
         return f"{_enclosed(self.left, str, Sum)} * {_enclosed(self.right, str, Sum)}"
