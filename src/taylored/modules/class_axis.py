@@ -1,6 +1,8 @@
-"""Which axis the classes are on, and one number per class along it."""
+"""Which axis the classes are on, how many there are, and one number per class along it."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -9,6 +11,7 @@ from taylored.core.checks import fail
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
 from taylored.core.numerics import computing_dtype
+from taylored.modules.field import Field
 
 
 def class_axis(input: Logits) -> int:
@@ -38,3 +41,33 @@ def probabilities(logits: Tensor, link: str) -> Tensor:
     """Softmax over the class axis, or the sigmoid of each; float32 for half precision."""
     wide = logits.to(computing_dtype(logits))
     return torch.softmax(wide, dim=class_axis(logits)) if link == "softmax" else wide.sigmoid()
+
+
+def lengths(
+    fields: Mapping[str, Field], values: Mapping[str, object], columns: int = 0
+) -> dict[str, int]:
+    """How many columns of the logits each value speaks of: lists, counts, a number of classes.
+
+    A single number stands for every class, but for counts. `columns` are those that no number of
+    classes counts.
+    """
+    found = {}
+    for name, value in values.items():
+        field = fields[name]
+        if field.about.needs == "num_classes" and isinstance(value, int):
+            found[name] = value + columns
+        elif field.per_class and isinstance(value, (Tensor, Sequence)):
+            size = value.numel() if isinstance(value, Tensor) else len(value)
+            if size != 1 or field.about.needs == "counts":
+                found[name] = size
+    return found
+
+
+def check_lengths(found: Mapping[str, int], classes: int) -> None:
+    """Refuse per-class values that speak of another number of classes than the input has."""
+    for name, length in found.items():
+        if length != classes:
+            kind = "a number of classes" if name == "num_classes" else "one number per class"
+            fix = "classes are axis 1 of `input`; values per sample go into `sample_weight`"
+            got = f"{length} columns" if name == "num_classes" else length
+            fail(name, f"{kind}: {classes} columns for this input", got, fix)

@@ -6,7 +6,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
@@ -211,36 +211,6 @@ def own_fields(cls: type) -> dict[str, Field]:
             delattr(cls, name)
         found[name] = Field.of(name, annotation, default)
     return found
-
-
-def lengths(
-    fields: Mapping[str, Field], values: Mapping[str, object], columns: int = 0
-) -> dict[str, int]:
-    """How many columns of the logits each value speaks of: lists, counts, a number of classes.
-
-    A single number stands for every class, but for counts. `columns` are those that no number of
-    classes counts.
-    """
-    found = {}
-    for name, value in values.items():
-        field = fields[name]
-        if field.about.needs == "num_classes" and isinstance(value, int):
-            found[name] = value + columns
-        elif field.per_class and isinstance(value, (Tensor, Sequence)):
-            size = value.numel() if isinstance(value, Tensor) else len(value)
-            if size != 1 or field.about.needs == "counts":
-                found[name] = size
-    return found
-
-
-def check_lengths(found: Mapping[str, int], classes: int) -> None:
-    """Refuse per-class values that speak of another number of classes than the input has."""
-    for name, length in found.items():
-        if length != classes:
-            kind = "a number of classes" if name == "num_classes" else "one number per class"
-            fix = "classes are axis 1 of `input`; values per sample go into `sample_weight`"
-            got = f"{length} columns" if name == "num_classes" else length
-            fail(name, f"{kind}: {classes} columns for this input", got, fix)
 
 
 def _is_union(kind: object) -> bool:

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from taylored.core.inputs.logits import Logits
 from taylored.modules.arguments import refuse_keyword, refuse_position
-from taylored.modules.class_axis import class_count
+from taylored.modules.class_axis import check_lengths, class_count, lengths
 from taylored.modules.docs import document
-from taylored.modules.field import check_lengths, lengths
 from taylored.modules.module import Loss, link_of, parameters_of
 from taylored.modules.parameter import REQUIRED
 

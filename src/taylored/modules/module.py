@@ -15,10 +15,10 @@ from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
 from taylored.core.plan.options import LinkName, Options, check_options
 from taylored.core.terms.term import Term
-from taylored.modules.class_axis import class_count, probabilities
+from taylored.modules.class_axis import check_lengths, class_count, lengths, probabilities
 from taylored.modules.declared import DeclaredModule
 from taylored.modules.docs import document
-from taylored.modules.field import Field, check_lengths, lengths, positional
+from taylored.modules.field import Field, positional
 
 if TYPE_CHECKING:
     from taylored.modules.spec import Spec

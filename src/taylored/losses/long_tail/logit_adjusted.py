@@ -17,8 +17,7 @@ from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Options, PerClass
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
-from taylored.modules.class_axis import along, class_count
-from taylored.modules.field import check_lengths
+from taylored.modules.class_axis import along, check_lengths, class_count
 from taylored.modules.function import function_of
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
