@@ -14,7 +14,7 @@ _ALWAYS_SHOWN = (int, float, tuple, Tensor)
 
 
 def written(loss: nn.Module, fields: Mapping[str, Field]) -> str:
-    """Own numbers always, everything else where it is not the default.
+    """Own numbers always; what the engine has an option for, and words, where not the default.
 
     What is given by position comes first; what has no literal is written by its own repr.
     """
@@ -26,6 +26,7 @@ def written(loss: nn.Module, fields: Mapping[str, Field]) -> str:
                 shown.append(repr(value))
             continue
         plain = not isinstance(value, Tensor) and value == field.default
-        if not plain or (not field.about.shared and isinstance(value, _ALWAYS_SHOWN)):
+        optional = field.about.shared or field.about.slot
+        if not plain or (not optional and isinstance(value, _ALWAYS_SHOWN)):
             shown.append(f"{name}={literal(value)}")
     return f"{type(loss).__name__}({', '.join(shown)})"
