@@ -45,7 +45,7 @@ def the_second_keyword_for_the_first(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         function,
         "refuse_position",
-        lambda owner, fields, extra: original(owner, dict(list(fields.items())[1:]), extra),
+        lambda owner, fields, *given: original(owner, dict(list(fields.items())[1:]), *given),
     )
 
 

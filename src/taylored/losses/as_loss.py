@@ -1,4 +1,4 @@
-"""A loss to wrap: a copy of one of ours, or the exact equal of one of torch's."""
+"""A loss to wrap: a copy of one of ours, or the equal of one of torch's."""
 
 from __future__ import annotations
 
@@ -40,23 +40,31 @@ def as_loss(loss: object) -> Loss:
             ignore_index=None,
             reduction=_reduction(loss),
         )
+    if isinstance(loss, type):
+        _refuse(loss, f"write {loss.__name__}(), an instance")
+    if isinstance(loss, str):
+        _refuse(loss, f"write taylored.get({loss!r})")
     _refuse(loss, _INSTEAD.get(type(loss).__name__, "wrap one of taylored's losses"))
 
 
-def as_softmax_loss(loss: object) -> Loss:
-    """The same for a loss of the softmax link; cross-entropy where none is given."""
-    found = CrossEntropyLoss() if loss is None else as_loss(loss)
-    if found.link != "softmax":
-        fail("loss", 'a loss with link="softmax"', repr(loss), 'choose link="softmax"')
-    return found
+def as_loss_or_cross_entropy(loss: object) -> Loss:
+    """The same; cross-entropy where none is given."""
+    return CrossEntropyLoss() if loss is None else as_loss(loss)
 
 
 def _per_class(weight: Tensor | None) -> Tensor | None:
-    """Weights of BCEWithLogitsLoss that speak of classes: (C,), or (C, 1, 1) for images."""
-    if weight is None or weight.dim() == 0 or weight.numel() == weight.shape[0]:
-        return None if weight is None else weight.detach().reshape(-1)
-    fix = "leave it out, and pass weights of single elements as `sample_weight` at the call"
-    fail("loss", "BCEWithLogitsLoss with one weight per class", tuple(weight.shape), fix)
+    """Weights of BCEWithLogitsLoss that speak of classes: (C,), or (C, 1, 1) for images.
+
+    torch spreads (C,) along the last axis, which is that of the classes in (N, C) logits; here it
+    always means axis 1.
+    """
+    if weight is None:
+        return None
+    by_class = weight.dim() != 2 and weight.numel() == weight.shape[:1].numel()
+    if not by_class:
+        fix = "leave it out, and pass weights of single elements as `sample_weight` at the call"
+        fail("loss", "BCEWithLogitsLoss with one weight per class", tuple(weight.shape), fix)
+    return weight.detach().reshape(-1)
 
 
 def _reduction(loss: nn.CrossEntropyLoss | nn.BCEWithLogitsLoss) -> Reduction:

@@ -17,7 +17,8 @@ def bound(
     """The value of every field: given by position, by keyword, or its default."""
     first = [name for name, field in fields.items() if field.by_position]
     if len(given) > len(first):
-        refuse_position(owner, fields, given[len(first) :])
+        kept = [_short(value) for value in given[: len(first)]]
+        refuse_position(owner, fields, kept, given[len(first) :])
     values = dict(zip(first, given, strict=False))
     for name, value in named.items():
         if name not in fields:
@@ -38,14 +39,35 @@ def refuse_keyword(owner: str, name: str, known: Iterable[str]) -> NoReturn:
     )
 
 
-def refuse_position(owner: str, fields: Mapping[str, Field], extra: tuple[Any, ...]) -> NoReturn:
+def refuse_position(
+    owner: str, fields: Mapping[str, Field], first: Iterable[str], extra: tuple[Any, ...]
+) -> NoReturn:
     """Refuse parameters without a keyword, and name the keywords that were probably meant."""
-    named = [name for name, field in fields.items() if not field.by_position]
-    meant = ", ".join(f"{name}={value!r}" for name, value in zip(named, extra, strict=False))
+    named = [field for field in fields.values() if not field.by_position]
+    named.sort(key=lambda field: field.default is not REQUIRED)
+    meant = list(first)
+    for value in extra:
+        field = next((field for field in named if _takes(field, value)), None)
+        if field is not None:
+            named.remove(field)
+            meant.append(f"{field.name}={_short(value)}")
     raise TypeError(
-        f"{owner} takes its parameters by keyword, got {', '.join(map(repr, extra))} by position. "
-        f"Did you mean {owner}({meant})?"
+        f"{owner} takes its parameters by keyword, got {', '.join(map(_short, extra))} by "
+        f"position. Did you mean {owner}({', '.join(meant)})?"
     )
+
+
+def _takes(field: Field, value: object) -> bool:
+    try:
+        field.check(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from taylored.core.checks import fail
+from taylored.core.state.buffers import keep_wide
 from taylored.modules.arguments import bound, class_signature
 from taylored.modules.field import Field, own_fields
 from taylored.modules.written import written
@@ -27,8 +30,9 @@ class _OfTheClass:
 class DeclaredModule(nn.Module):
     """The machinery below `Loss`. Of its fields a module keeps the checked values as attributes.
 
-    Tensors are buffers that follow `.to(device)` and deepcopy, but are in no state dict: whoever
-    loads a checkpoint gives the constructor's arguments again.
+    Tensors are copied into buffers that follow `.to(device)` and deepcopy, but are in no state
+    dict: whoever loads a checkpoint gives the constructor's arguments again. A `nn.Parameter` stays
+    one, to be trained with the model.
     """
 
     _fields: ClassVar[dict[str, Field]] = {}
@@ -39,7 +43,11 @@ class DeclaredModule(nn.Module):
         found = own_fields(cls)
         for base in cls.__mro__[1:]:
             inherited: dict[str, Field] = vars(base).get("_fields", {})
-            found = {**found, **{k: v for k, v in inherited.items() if k not in found}}
+            for name, field in inherited.items():
+                if name not in found and name in vars(cls):  # another default, without its type
+                    found[name] = replace(field, default=vars(cls)[name])
+                    delattr(cls, name)
+                found.setdefault(name, field)
         # What is given by position comes first, the shared vocabulary last.
         ordered = sorted(
             found.values(), key=lambda field: (not field.by_position, field.about.shared)
@@ -69,29 +77,55 @@ class DeclaredModule(nn.Module):
         """Refuse parameters that do not go together; called after `derive`."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        field = self._fields.get(name)
-        if field is None or "_built" not in self.__dict__:
+        if not self.__dict__.get("_built"):
             super().__setattr__(name, value)
             return
-        before = getattr(self, name)
+        field = self._fields.get(name)
+        if field is None:
+            self._refuse_derived(name)
+            super().__setattr__(name, value)
+            return
         if field.about.fixed:
-            expected = f"left as it was built, {before!r}"
+            expected = f"left as it was built, {getattr(self, name)!r}"
             fail(name, expected, repr(value), f"build a new {type(self).__name__}")
         field.check(value)
+        kept: list[dict[str, Any]]
+        kept = [self.__dict__, self._parameters, self._buffers, self._modules]
+        before = [dict(each) for each in kept]
         try:
-            self._keep(name, field.kept(value))
+            self._keep(name, self._beside(getattr(self, name), field.kept(value)))
             self._derive_again()
             self.check()
-        except ValueError:
-            self._keep(name, before)
-            self._derive_again()
+        except BaseException:  # a warning that is an error, too, must not leave half a change
+            for each, old in zip(kept, before, strict=True):
+                each.clear()
+                each.update(old)
             raise
+
+    def _refuse_derived(self, name: str) -> None:
+        """Refuse to overwrite what the class says or `derive` works out: no repr would tell."""
+        said = getattr(type(self), name, None)
+        by_class = said is not None and not callable(said) and not hasattr(nn.Module, name)
+        if by_class or name in self._non_persistent_buffers_set:
+            known = ", ".join(self._fields)
+            fail(name, "left as the loss has it", "another value", f"assign one of {known}")
+
+    def _beside(self, before: object, value: object) -> object:
+        """A tensor where the module's are, in the dtype of the one that it replaces."""
+        if not isinstance(value, Tensor):
+            return value
+        if isinstance(before, Tensor):
+            return value.to(before)
+        other = next(self.buffers(), value)
+        return value.to(other.device)
 
     def _keep(self, name: str, value: object) -> None:
         """A tensor as a buffer, a module as a part, everything else as an attribute."""
-        for kept in (self.__dict__, self._buffers, self._modules):
+        for kept in (self.__dict__, self._parameters, self._buffers, self._modules):
             kept.pop(name, None)
-        if isinstance(value, Tensor):
+        if isinstance(value, nn.Parameter):  # to be trained with the model
+            self.register_parameter(name, value)
+        elif isinstance(value, Tensor):
             self.register_buffer(name, value, persistent=False)
         elif isinstance(value, nn.Module):
             self.register_module(name, value)
@@ -99,13 +133,22 @@ class DeclaredModule(nn.Module):
             self.__dict__[name] = value
 
     def _derive_again(self) -> None:
-        """Derived buffers keep device and dtype, to which the module may have been moved."""
+        """Derive; the buffers keep device and dtype, to which the module may have been moved."""
         before = dict(self._buffers)
+        self.__dict__["_built"] = False
         self.derive()
+        self.__dict__["_built"] = True
         for name, old in before.items():
             new = self._buffers.get(name)
             if old is not None and new is not None and name not in self._fields:
                 self._buffers[name] = new.to(old)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> DeclaredModule:
+        counts = [name for name, field in self._fields.items() if field.about.needs == "counts"]
+        before = {name: self._buffers.get(name) for name in counts}
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        keep_wide(self, before)  # half precision has not all whole numbers
+        return self
 
     def __repr__(self) -> str:
         return written(self, self._fields)

@@ -31,7 +31,7 @@ _RETURNS = (
 )
 _RAISES = (
     "ValueError: for a parameter out of its domain, or shapes that do not fit.\n"
-    "TypeError: for a keyword that the loss does not have, and parameters given by position."
+    "TypeError: for a keyword that the loss does not have, and a parameter without its keyword."
 )
 _WIDTH = 96
 _LISTS = ("Args", "Raises", "Differs from")

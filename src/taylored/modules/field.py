@@ -16,6 +16,7 @@ from torch import Tensor
 
 from taylored.core.checks import fail, one_of
 from taylored.core.context import values_are_known
+from taylored.core.written import literal
 from taylored.modules.interval import Interval
 from taylored.modules.parameter import REQUIRED, About, Parameter, Search
 
@@ -132,14 +133,16 @@ class Field:
         """The value in the form in which a module keeps it: a tensor, a tuple, or as it is."""
         if self.about.convert is not None:
             return self.about.convert(value)
-        if value is None or isinstance(value, (str, Tensor)):
+        if isinstance(value, Tensor):  # of our own: later writes do not reach it
+            return value if value.requires_grad else value.clone()
+        if value is None or isinstance(value, str):
             return value
         if _is_number(value) and self.number is not None:
             return self.number(value)
         if self.per_class:
             # Counts keep their own dtype: past 2^24 float32 has not all whole numbers.
             dtype = None if self.about.needs == "counts" else torch.get_default_dtype()
-            return torch.as_tensor(value, dtype=dtype)
+            return torch.as_tensor(value, dtype=dtype).clone()
         return tuple(float(item) for item in value) if self.sequence else value
 
     def _is_instance(self, value: object) -> bool:
@@ -194,7 +197,10 @@ class Field:
                 self._refuse(repr(item))
 
     def _refuse(self, got: object, fix: str = "") -> typing.NoReturn:
-        fail(self.name, self.domain, got, fix or self.about.fix or "correct the value")
+        default = "give such a value"
+        if self.default is not REQUIRED:
+            default = f"leave it out for the default, {literal(self.default)}"
+        fail(self.name, self.domain, got, fix or self.about.fix or default)
 
 
 def own_fields(cls: type) -> dict[str, Field]:
@@ -209,7 +215,14 @@ def own_fields(cls: type) -> dict[str, Field]:
         default = vars(cls).get(name, REQUIRED)
         if name in vars(cls):
             delattr(cls, name)
-        found[name] = Field.of(name, annotation, default)
+        field = Field.of(name, annotation, default)
+        if not field.domain:
+            raise TypeError(
+                f"{cls.__name__}.{name}: annotations of a loss are its parameters, and this type "
+                'is none that they know. Fix: Annotated[float, About("...")], float | PerClass, '
+                "int, Literal[...] or Sequence[float]; what is no parameter is assigned in `setup`"
+            )
+        found[name] = field
     return found
 
 

@@ -50,7 +50,7 @@ def _declared(function: Callable[_Given, Tensor], loss: type[Loss]) -> Callable[
     @functools.wraps(function)
     def call(*args: Any, **given: Any) -> Tensor:
         if len(args) > most:
-            refuse_position(name, fields, args[most:])
+            refuse_position(name, fields, [p.name for p in first], args[most:])
         if given:
             if not given.keys() <= allowed:
                 unknown = next(keyword for keyword in given if keyword not in allowed)
@@ -59,7 +59,9 @@ def _declared(function: Callable[_Given, Tensor], loss: type[Loss]) -> Callable[
             for keyword, value in own.items():
                 fields[keyword].check(value)
             if any(fields[keyword].per_class for keyword in own):
-                _check_lengths(args[0] if args else given["input"], own, loss)
+                input = args[0] if args else given.get("input")
+                if input is not None:  # else Python says that it is missing
+                    _check_lengths(input, own, loss)
         return cast(Any, function)(*args, **given)  # type: ignore[no-any-return]
 
     call.__signature__ = _signature(first, loss)  # type: ignore[attr-defined]

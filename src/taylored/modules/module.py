@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, NoReturn, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from taylored.core.checks import fail, in_range
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
-from taylored.core.plan.options import LinkName, Options, check_options
+from taylored.core.plan.options import LINK_NAMES, LinkName, Options, check_options
 from taylored.core.terms.term import Term
 from taylored.modules.class_axis import check_lengths, class_count, lengths, probabilities
 from taylored.modules.declared import DeclaredModule
@@ -24,11 +23,8 @@ if TYPE_CHECKING:
     from taylored.modules.spec import Spec
 
 
-class _NoTerm:
-    """Stands for the term of a loss that is no function of p_t alone."""
-
-    def __get__(self, loss: object, owner: type) -> NoReturn:
-        fail("loss", "a function of p_t alone", owner.__name__, "see the catalogue for those")
+class NoTermError(AttributeError, ValueError):
+    """The term was asked of a loss that is no function of p_t alone."""
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(positional,))
@@ -84,8 +80,17 @@ class Loss(DeclaredModule):
         def term(self) -> Term:
             """The loss as a term; an error for a loss that is no function of p_t alone."""
             ...
-    else:
-        term = _NoTerm()
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "term":
+            return super().__getattr__(name)
+        own = getattr(type(self), "term", None)
+        if isinstance(own, property) and own.fget is not None:
+            return own.fget(self)  # once more: an AttributeError inside it led here
+        raise NoTermError(
+            f"`loss` must be a function of p_t alone, got {type(self).__name__}. "
+            "Fix: take a loss whose page in `taylored show` has a series"
+        )
 
     def forward(
         self,
@@ -128,10 +133,9 @@ class Loss(DeclaredModule):
     @property
     def has_term(self) -> bool:
         """Whether the loss is a function of p_t alone."""
-        own = inspect.getattr_static(type(self), "term")
-        return "term" in self._fields or not isinstance(own, _NoTerm)
+        return "term" in self._fields or hasattr(type(self), "term")
 
-    def columns(self) -> int:
+    def extra_columns(self) -> int:
         """How many columns the logits have that `num_classes` does not count."""
         return 0
 
@@ -152,11 +156,14 @@ class Loss(DeclaredModule):
 
     def check(self) -> None:
         """Refuse parameters that do not go together."""
+        if getattr(self, "link", None) not in LINK_NAMES:
+            name = type(self).__name__
+            raise TypeError(f'{name} says no link. Fix: write link = "softmax" in its class')
         values = {name: getattr(self, name) for name in self._fields}
-        found = lengths(self._fields, values, self.columns())
+        found = lengths(self._fields, values, self.extra_columns())
         for inner in self.children():
             if isinstance(inner, Loss):
-                found.update(inner._lengths)
+                found |= {f"loss.{name}": length for name, length in inner._lengths.items()}
         if found:
             (first, length), *others = found.items()
             for name, other in others:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from torch import Tensor
 
+from taylored.core.checks import fail
+from taylored.core.context import compiling
 from taylored.core.inputs.logits import Logits
-from taylored.core.plan.options import Options
+from taylored.core.plan.options import LinkName, Options
 from taylored.core.terms.term import Term
 from taylored.modules.module import Loss
 
@@ -19,14 +21,20 @@ class WrapperLoss(Loss):
     which keeps a copy.
     """
 
-    def setup(self) -> None:
-        """Take the link of the wrapped loss."""
-        self.link = self.inner.link
-
     @property
     def inner(self) -> Loss:
         """The wrapped loss."""
         return cast(Loss, self._modules["loss"])
+
+    @property
+    def link(self) -> LinkName:  # type: ignore[override]
+        """That of the wrapped loss."""
+        return self.inner.link
+
+    @property
+    def class_axis(self) -> int:  # type: ignore[override]
+        """That of the wrapped loss."""
+        return self.inner.class_axis
 
     @property
     def term(self) -> Term:
@@ -42,7 +50,24 @@ class WrapperLoss(Loss):
         self, sample_weight: Tensor | None = None, normalizer: float | Tensor | None = None
     ) -> Options:
         """Those of the wrapped loss, with what is filled in here."""
+        if not compiling() and self._known is not self.inner._lengths:
+            self.check()  # a parameter of the wrapped loss was assigned
         return self.fill(self.inner.options(sample_weight, normalizer))
+
+    def check(self) -> None:
+        """Refuse a wrapped loss, or parameters, that do not go together."""
+        self.__dict__["_known"] = self.inner._lengths
+        spec = getattr(type(self.inner), "spec", None)
+        if spec is not None and spec.call == "features":
+            fix = "use it alone: a wrapper has only logits and targets to hand on"
+            fail("loss", "a loss of logits and targets", repr(self.inner), fix)
+        super().check()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        inner = self._modules.get("loss")
+        if isinstance(inner, Loss) and name in inner._fields and name not in self._fields:
+            fail(name, "assigned to the wrapped loss", repr(value), f"write loss.loss.{name} = ...")
+        super().__setattr__(name, value)
 
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The wrapped loss with these options."""

@@ -246,7 +246,7 @@ def weights_that_change_places(patch: pytest.MonkeyPatch) -> None:
     original = deferred.DeferredReweightingLoss._choose
 
     def moving(self) -> None:
-        self.current = self.current.clone()
+        self._buffers["current"] = self.current.clone()
         original(self)
 
     patch.setattr(deferred.DeferredReweightingLoss, "_choose", moving)

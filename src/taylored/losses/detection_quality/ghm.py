@@ -146,7 +146,7 @@ class GHMLoss(WeightedLoss):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GHMLoss:
         before = {name: self._buffers.get(name) for name in ("density", "seen")}
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)
         keep_wide(self, before)
         return self
 

@@ -54,7 +54,10 @@ class ClassBalancedLoss(ReweightingLoss):
     def derive(self) -> None:
         """The weight of every class."""
         self.weights = self.weights_for(self.beta)
-        self._by_sample = self.link == "sigmoid" and self.weighting == "sample"
+
+    @property
+    def _by_sample(self) -> bool:
+        return self.link == "sigmoid" and self.weighting == "sample"
 
     def fill(self, options: Options) -> Options:
         """Weights per class; those per sample are put in where the target is known."""

@@ -69,7 +69,6 @@ class DeferredReweightingLoss(ReweightingLoss):
 
     def setup(self) -> None:
         """Start at the beginning of the training."""
-        super().setup()
         self.fraction = nn.Buffer(torch.zeros(()))
         self.register_load_state_dict_post_hook(_in_the_loaded_state)  # type: ignore[no-untyped-call]
 

@@ -12,6 +12,7 @@ from taylored.core.plan.options import Options, PerClass
 from taylored.core.terms.term import Term
 from taylored.losses.classification.focal import focal_term
 from taylored.losses.long_tail.focusing import FocusingLoss
+from taylored.losses.long_tail.reweighting import weighted
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
 
@@ -61,7 +62,9 @@ class EqualizedFocalLoss(FocusingLoss):
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The loss with the focusing and the factors of the moment."""
         exponents = self.exponents()
-        return p_t_loss(input, target, focal_term(exponents), self.resized(options, exponents))
+        return p_t_loss(
+            input, target, focal_term(exponents), weighted(options, exponents / self.gamma)
+        )
 
 
 SPEC = spec_of(

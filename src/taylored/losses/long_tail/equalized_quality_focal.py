@@ -22,6 +22,7 @@ from taylored.core.plan.plan import along_classes
 from taylored.core.terms import fast_point
 from taylored.losses.detection_quality.quality_focal import quality_focal_values
 from taylored.losses.long_tail.focusing import FocusingLoss
+from taylored.losses.long_tail.reweighting import weighted
 from taylored.modules.spec import Reference, spec_of
 
 __all__ = ["EqualizedQualityFocalLoss"]
@@ -77,7 +78,7 @@ class EqualizedQualityFocalLoss(FocusingLoss):
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The loss of logits against qualities; in training mode the gradients are counted."""
         logits, exponents = check_input(input), self.exponents()
-        given = element_batch(logits, target, self.resized(options, exponents))
+        given = element_batch(logits, target, weighted(options, exponents / self.gamma))
         # One number per class, shaped for axis 1.
         exponent = along_classes(exponents, given.logits)
         if self.indicator.collecting():

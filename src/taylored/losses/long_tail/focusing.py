@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import torch
 from torch import Tensor
 
 from taylored.core.plan.options import Options
@@ -55,10 +54,3 @@ class FocusingLoss(WeightedLoss):
     def fill(self, options: Options) -> Options:
         """This forward is to be counted."""
         return options._replace(indicator=self.indicator)
-
-    def resized(self, options: Options, exponents: Tensor) -> Options:
-        """The options with gamma_j / gamma, which gives back the size that focusing takes away."""
-        factor = exponents / self.gamma
-        if options.weight is not None:
-            factor = factor * torch.as_tensor(options.weight)
-        return options._replace(weight=factor)

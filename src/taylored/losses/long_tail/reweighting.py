@@ -43,19 +43,23 @@ class ReweightingLoss(WrapperLoss):
     ] = positional(kw_only=False)
     counts: Counts
 
-    def setup(self) -> None:
+    def check(self) -> None:
         """Refuse a loss that is weighted already, or has no place for weights."""
-        super().setup()
+        self._refuse_weighted()
+        super().check()
+
+    def _refuse_weighted(self) -> None:
         losses = [module for module in self.inner.modules() if isinstance(module, Loss)]
-        weighted = [loss for loss in losses if "weight" in parameters_of(type(loss))]
-        taken = any(isinstance(loss, ReweightingLoss) for loss in losses)
-        if taken or not weighted or any(loss.weight is not None for loss in weighted):
-            fail(
-                "loss",
-                "a loss that takes `weight`, and has none of its own",
-                repr(self.inner),
-                "leave `weight` out of the inner loss: it is the slot that is filled here",
-            )
+        takers = [loss for loss in losses if "weight" in parameters_of(type(loss))]
+        if any(isinstance(loss, ReweightingLoss) for loss in losses):
+            fix = "weight it once: unwrap the inner loss"
+        elif not takers:
+            fix = "wrap another loss: this one has no weights per class"
+        elif any(loss.weight is not None for loss in takers):
+            fix = "leave `weight` out of the inner loss: it is the slot that is filled here"
+        else:
+            return
+        fail("loss", "a loss that takes `weight`, and has none of its own", repr(self.inner), fix)
 
     def weights_for(self, beta: float) -> Tensor:
         """(1 - beta) / (1 - beta^n) for every class, of sum C (Cui et al. 2019, equation 6)."""

@@ -87,7 +87,7 @@ class SigmoidEQLLoss(WeightedLoss):
             self.num_classes, initial=100.0, decay=self.decay, scale="sum"
         )
 
-    def columns(self) -> int:
+    def extra_columns(self) -> int:
         """The background column, which no class counts."""
         return int(self.background == "column")
 
@@ -110,7 +110,7 @@ class SigmoidEQLLoss(WeightedLoss):
             pos_weight=positive,
             neg_weight=negative,
             indicator=self.indicator,
-            uncounted=self.columns(),
+            uncounted=self.extra_columns(),
         )
 
     def predict(self, input: Tensor) -> Tensor:

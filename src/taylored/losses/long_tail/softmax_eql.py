@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from taylored.core.checks import fail
 from taylored.core.plan.options import Options
 from taylored.core.state.gradient_indicator import GradientIndicator
-from taylored.losses.as_loss import as_softmax_loss
+from taylored.losses.as_loss import as_loss_or_cross_entropy
 from taylored.modules.field import positional
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
@@ -57,7 +57,7 @@ class SoftmaxEQLLoss(WrapperLoss):
             domain="a softmax loss that is a function of p_t, or torch's CrossEntropyLoss; by "
             "default cross-entropy",
             fixed=True,
-            convert=as_softmax_loss,
+            convert=as_loss_or_cross_entropy,
         ),
     ] = positional(default=None, kw_only=False)
     tau: Annotated[
@@ -82,10 +82,15 @@ class SoftmaxEQLLoss(WrapperLoss):
 
     def setup(self) -> None:
         """Start to count gradients."""
-        if not self.inner.has_term or self.inner.options().indicator is not None:
-            known = "a softmax loss that is a function of p_t and counts no gradients itself"
-            fail("loss", known, repr(self.inner), "wrap FocalLoss, PolyLoss, ...")
         self.indicator = GradientIndicator(self.num_classes, decay=self.decay, scale="mean")
+
+    def check(self) -> None:
+        """Refuse a loss with another link, no term, or an indicator of its own."""
+        counts = self.inner.options().indicator is not None
+        if self.inner.link != "softmax" or not self.inner.has_term or counts:
+            known = "a softmax loss that is a function of p_t and counts no gradients itself"
+            fail("loss", known, repr(self.inner), "wrap CrossEntropyLoss(), FocalLoss(), ...")
+        super().check()
 
     def bias(self) -> Tensor:
         """What is added to the logits in training: tau log G_j, floored, with its maximum at 0."""
