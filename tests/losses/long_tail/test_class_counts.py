@@ -15,6 +15,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kit.cases import default_dtype
 from kit.checks import class_counts as checks
 from kit.checks.class_counts import (
     COUNTS,
@@ -179,8 +180,8 @@ def test_seesaw_is_the_published_formula() -> None:
         factors = factors * (relative**2.0 * above + 1 - above)
         return F.cross_entropy(z + torch.log(factors) * (1 - hot), target)
 
-    loss = SeesawLoss(num_classes=C, counts=COUNTS).double()
-    loss.log_counts = torch.log(n)
+    with default_dtype(torch.float64):
+        loss = SeesawLoss(num_classes=C, counts=COUNTS)
     agree(lambda z: loss(z, target), published, draw(20, C))
 
 
