@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from taylored.core.checks import fail
 from taylored.core.state.buffers import keep_wide
 from taylored.modules.arguments import bound, class_signature
+from taylored.modules.call_text import written
 from taylored.modules.field import Field, own_fields
-from taylored.modules.written import written
 
 
 class _OfTheClass:
