@@ -18,6 +18,9 @@ from taylored.modules.parameter import REQUIRED
 
 _Given = ParamSpec("_Given")
 
+_SINGLE = (float, int, type(None))
+"""Types of values that speak of no number of classes."""
+
 _CALL: dict[str, object] = {
     "sample_weight": Tensor | None,
     "normalizer": float | Tensor | None,
@@ -55,10 +58,14 @@ def _declared(function: Callable[_Given, Tensor], loss: type[Loss]) -> Callable[
             if not given.keys() <= allowed:
                 unknown = next(keyword for keyword in given if keyword not in allowed)
                 refuse_keyword(name, unknown, [*fields, *_CALL])
-            own = {keyword: value for keyword, value in given.items() if keyword in fields}
-            for keyword, value in own.items():
-                fields[keyword].check(value)
-            if any(fields[keyword].per_class for keyword in own):
+            own, lists = {}, False
+            for keyword, value in given.items():
+                field = fields.get(keyword)
+                if field is not None:
+                    field.check(value)
+                    own[keyword] = value
+                    lists = lists or (field.per_class and type(value) not in _SINGLE)
+            if lists:
                 input = args[0] if args else given.get("input")
                 if input is not None:  # else Python says that it is missing
                     _check_lengths(input, own, loss)

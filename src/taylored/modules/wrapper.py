@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor
 
@@ -24,7 +24,8 @@ class WrapperLoss(Loss):
     @property
     def inner(self) -> Loss:
         """The wrapped loss."""
-        return cast(Loss, self._modules["loss"])
+        loss: Loss = self._modules["loss"]  # type: ignore[assignment]
+        return loss
 
     @property
     def link(self) -> LinkName:  # type: ignore[override]
