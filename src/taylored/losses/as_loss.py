@@ -16,7 +16,7 @@ from taylored.modules.module import Loss
 _INSTEAD = {
     "NLLLoss": "pass CrossEntropyLoss(), and logits instead of log-probabilities",
     "BCELoss": "pass BinaryCrossEntropyLoss(), and logits instead of probabilities",
-    "MultiLabelSoftMarginLoss": "pass BinaryCrossEntropyLoss(), which is the same",
+    "MultiLabelSoftMarginLoss": "pass BinaryCrossEntropyLoss(), which has the same mean",
     "KLDivLoss": "pass CrossEntropyLoss(), which has the same gradient for probabilities as target",
 }
 """What to pass for other losses of torch."""

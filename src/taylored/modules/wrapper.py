@@ -52,8 +52,16 @@ class WrapperLoss(Loss):
     ) -> Options:
         """Those of the wrapped loss, with what is filled in here."""
         if not compiling() and self._known is not self.inner._lengths:
-            self.check()  # a parameter of the wrapped loss was assigned
+            self._check_again()
         return self.fill(self.inner.options(sample_weight, normalizer))
+
+    def _check_again(self) -> None:
+        """A parameter of the wrapped loss was assigned: refuse every call until all fits again."""
+        try:
+            self.check()
+        except ValueError:
+            self.__dict__["_known"] = None
+            raise
 
     def check(self) -> None:
         """Refuse a wrapped loss, or parameters, that do not go together."""
