@@ -12,10 +12,10 @@ from taylored import kernels as _kernels  # noqa: F401 - registers the native ex
 from taylored.catalog import get as get
 from taylored.catalog.power_series_of import series as series
 from taylored.core.checks import debug as debug
-from taylored.core.class_counts import balance_alpha as balance_alpha
 from taylored.core.class_counts import class_counts as class_counts
-from taylored.core.class_counts import effective_number_weights as effective_number_weights
-from taylored.core.class_counts import inverse_frequency_weights as inverse_frequency_weights
+from taylored.core.class_weights import balance_alpha as balance_alpha
+from taylored.core.class_weights import effective_number_weights as effective_number_weights
+from taylored.core.class_weights import inverse_frequency_weights as inverse_frequency_weights
 from taylored.core.inputs.donated_logits import donate as donate
 from taylored.core.inputs.linear_logits import LinearLogits as LinearLogits
 from taylored.core.state.gradient_indicator import GradientIndicator as GradientIndicator

@@ -17,7 +17,7 @@ from taylored.modules import arguments, field, function, module
 from taylored.modules.module import Loss
 
 # Beside failed comparisons: pytest.raises that sees nothing, and errors of another kind.
-fault = Faults(pytest.fail.Exception, RuntimeError, NameError)
+fault = Faults(pytest.fail.Exception, RuntimeError, NameError, TypeError)
 
 
 def replaced(name: str, **changes: object) -> object:
@@ -66,7 +66,7 @@ def another_default(patch: pytest.MonkeyPatch) -> None:
 
 @fault(checks.check_refused, "module", "focal")
 @fault(checks.check_bad_assignment, "focal")
-@fault(checks.check_copies, "focal")
+@fault(checks.check_copies, "ldam")
 def nothing_is_checked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(field.Field, "check", lambda self, value: None)
 
@@ -190,7 +190,7 @@ def derived_numbers_of_before(patch: pytest.MonkeyPatch) -> None:
 
 
 @fault(checks.check_bad_assignment, "focal")
-@fault(checks.check_assignment, "focal")
+@fault(checks.check_assignment, "ldam")
 def attributes_like_any_others(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Loss, "__setattr__", nn.Module.__setattr__)
 

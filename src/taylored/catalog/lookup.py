@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-from torch import Tensor
+from collections.abc import Mapping
 
 from taylored.catalog.parser import KNOWN, LossCall, LossNameError, parse
 from taylored.catalog.table import SPECS
+from taylored.core.labels import PerClass, in_class_order
 from taylored.modules.module import Loss
 from taylored.modules.spec import Spec
 
@@ -69,7 +68,7 @@ def head(text: str) -> str:
 def get(
     text: str,
     *,
-    counts: Tensor | Sequence[float] | None = None,
+    counts: PerClass | None = None,
     num_classes: int | None = None,
     num_samples: float | None = None,
 ) -> Loss:
@@ -96,8 +95,10 @@ def get(
         ClassBalancedLoss(FocalLoss(gamma=2), beta=0.99, counts=[90, 10])
     """
     call = parse(text)
-    if num_classes is None and counts is not None:
-        num_classes = len(counts)
+    if counts is not None:
+        counts = listed = in_class_order("counts", counts, gaps=True, classes=num_classes)
+        if num_classes is None:
+            num_classes = len(listed)
     data = {"counts": counts, "num_classes": num_classes, "num_samples": num_samples}
     fixes = {
         "counts": "get(..., counts=taylored.class_counts(targets)), or counts=[...] in the string",

@@ -1,21 +1,23 @@
-"""Weights per class, from how often each class occurs."""
+"""How often each class occurs."""
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from taylored.core.checks import fail, in_range
+from taylored.core.checks import fail
+from taylored.core.labels import Array, in_class_order, labelled, positions_of
+from taylored.core.numerics import widest_dtype
 
 
 def class_counts(
-    targets: Tensor | Sequence[int] | Iterable[int],
+    targets: Tensor | Array | Iterable[Hashable] | Mapping[Any, float],
     *,
     num_classes: int | None = None,
+    classes: Sequence[Hashable] | None = None,
     ignore_index: int = -100,
 ) -> Tensor:
     """How often each class occurs.
@@ -23,30 +25,36 @@ def class_counts(
     Args:
         targets: class indices of any shape (integer dtype or a sequence of whole numbers), or
             multi-hot / probability targets (N, C, d1, ...) with bool or floating dtype, whose
-            columns are summed.
+            columns are summed. Or counts by class (a dict, a `Counter`), to be brought into the
+            order of the columns.
         num_classes: length of the result for indices; by default the largest class plus one.
-        ignore_index: indices that are not counted.
+        classes: the name of each column, in order, where targets are names and not indices.
+        ignore_index: indices, or elements of floating-point targets, that are not counted.
 
     Returns:
         (C,) whole numbers (int64), or float sums for floating-point targets.
 
     Raises:
-        ValueError: for indices outside 0..num_classes - 1.
+        ValueError: for indices outside 0..num_classes - 1, for names that are not in `classes`.
 
     Example:
         >>> class_counts([0, 0, 2, -100])
         tensor([2, 0, 1])
+        >>> class_counts(["dog", "cat", "dog"], classes=["cat", "dog", "fox"])
+        tensor([1, 2, 0])
+        >>> class_counts({"dog": 500, "cat": 30}, classes=["cat", "dog", "fox"])
+        tensor([ 30, 500,   0])
     """
-    values = targets if isinstance(targets, Tensor) else torch.as_tensor(list(targets))
+    if isinstance(targets, Mapping):
+        return _rearranged(targets, num_classes, classes)
+    if classes is not None:
+        column = positions_of(classes)
+        num_classes = len(classes)
+        listed = targets.tolist() if isinstance(targets, Tensor) else list(_each(targets))
+        targets = torch.tensor([_column(column, name) for name in listed], dtype=torch.int64)
+    values = targets if isinstance(targets, Tensor) else _as_indices(targets)
     if values.dtype == torch.bool or (values.is_floating_point() and values.numel() > 0):
-        if values.dim() < 2:
-            fail(
-                "targets",
-                "class indices (integer dtype), or multi-hot with classes on axis 1",
-                f"shape {tuple(values.shape)}, dtype {values.dtype}",
-                "use targets.long() for class indices",
-            )
-        return values.movedim(1, -1).flatten(0, -2).sum(0)
+        return _column_sums(values, ignore_index)
     whole = values.long()  # compared as bytes, -100 would be 156
     kept = whole[whole != ignore_index]
     size = num_classes or (int(kept.max()) + 1 if kept.numel() else 0)
@@ -56,143 +64,64 @@ def class_counts(
     return torch.bincount(kept, minlength=size)
 
 
-def effective_number_weights(
-    counts: Tensor | Sequence[float], beta: float, *, dtype: torch.dtype | None = None
+def _rearranged(
+    counts: Mapping[Any, float], num_classes: int | None, classes: Sequence[Hashable] | None
 ) -> Tensor:
-    r"""Class-balanced weights, :math:`w_c \propto (1 - \beta) / (1 - \beta^{n_c})`, of sum C.
-
-    Args:
-        counts: samples per class. A class without samples is given the weight of a class with
-            one, with a warning: it has no positives to weigh, but the sigmoid link and label
-            smoothing use its column.
-        beta: in [0, 1]. 0 weighs all classes alike, 1 by inverse frequency; raising it favours
-            rare classes more. The effect begins where n_c nears 1 / (1 - beta).
-        dtype: of the result; the default dtype if not given. Arithmetic is in float64.
-
-    Returns:
-        (C,) weights with mean one.
-
-    Raises:
-        ValueError: for beta outside [0, 1], negative or no counts.
-
-    Example:
-        >>> effective_number_weights([1000, 100, 10], beta=0.999)
-        tensor([0.0422, 0.2800, 2.6778])
-
-    Reference:
-        Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, equation 6.
-    """
-    in_range("beta", beta, 0.0, 1.0, "0.9, 0.99, 0.999 and 0.9999 are the published choices")
-    n = present_counts(counts)
-    if beta == 1.0:
-        weights = 1.0 / n
-    elif beta == 0.0:
-        weights = torch.ones_like(n)
-    else:
-        # 1 - beta^n without cancellation for beta -> 1.
-        weights = (1.0 - beta) / -torch.expm1(n * math.log(beta))
-    return _normalised(weights, dtype)
+    """Counts by class in the order of the columns; a class that does not occur has none."""
+    if classes is not None:
+        column = positions_of(classes)
+        num_classes = len(classes)
+        found = labelled("targets", counts) or {}
+        counts = {_column(column, name): amount for name, amount in found.items()}
+    listed = in_class_order("counts", counts, gaps=True, classes=num_classes)
+    if num_classes is not None and len(listed) > num_classes:
+        wrong = len(listed) - 1
+        fail("targets", f"classes in 0..{num_classes - 1}", wrong, "raise `num_classes`")
+    return torch.as_tensor(listed)
 
 
-def inverse_frequency_weights(
-    counts: Tensor | Sequence[float], *, power: float = 1.0, dtype: torch.dtype | None = None
-) -> Tensor:
-    r"""Weights :math:`w_c \propto n_c^{-\text{power}}`, of sum C.
-
-    Args:
-        counts: samples per class; a class without samples counts as one, with a warning.
-        power: >= 0. 0 weighs all alike, 0.5 is the square-root rule, 1 balances the classes fully;
-            raising it favours rare classes more.
-        dtype: of the result; the default dtype if not given.
-
-    Returns:
-        (C,) weights with mean one.
-
-    Raises:
-        ValueError: for a negative power, negative or no counts.
-
-    Example:
-        >>> inverse_frequency_weights([100, 25], power=0.5)
-        tensor([0.6667, 1.3333])
-    """
-    in_range("power", power, 0.0, math.inf, "0.5 and 1 are usual", interval="[)")
-    return _normalised(present_counts(counts) ** -power, dtype)
+def _column(column: Mapping[Hashable, int], name: Hashable) -> int:
+    if name not in column:
+        known = ", ".join(map(repr, list(column)[:5])) + (", ..." if len(column) > 5 else "")
+        fail("targets", f"names of `classes` ({known})", repr(name), "add it to `classes`")
+    return column[name]
 
 
-def log_prior(counts: Tensor | Sequence[float], *, dtype: torch.dtype | None = None) -> Tensor:
-    """Log of each class's share of the samples; a class without samples counts as one, and warns.
-
-    Args:
-        counts: samples per class.
-        dtype: of the result; the default dtype if not given. Arithmetic is in float64.
-
-    Returns:
-        (C,) numbers <= 0 whose exponentials sum to one, always finite.
-
-    Example:
-        >>> log_prior([75, 25])
-        tensor([-0.2877, -1.3863])
-    """
-    inverse = inverse_frequency_weights(counts, dtype=torch.float64)
-    return torch.log_softmax(-torch.log(inverse), dim=0).to(dtype or torch.get_default_dtype())
+def _each(targets: Any) -> Iterable[Any]:
+    """The single targets; a series that was counted already has lost which label is which."""
+    if getattr(targets, "name", None) in ("count", "proportion"):
+        got = "value_counts(), which is in another order"
+        fix = "pass it to the loss as it is, or class_counts(series.to_dict(), classes=[...])"
+        fail("targets", "the labels themselves", got, fix)
+    if isinstance(targets, (str, bytes)):
+        fail("targets", "a sequence of labels", repr(targets), "give a list")
+    return targets  # type: ignore[no-any-return]
 
 
-def balance_alpha(
-    positives: Tensor | Sequence[float], total: float, *, dtype: torch.dtype | None = None
-) -> Tensor:
-    r"""The alpha per class at which positives and negatives weigh the same, the negatives' share.
-
-    Args:
-        positives: positive samples per class.
-        total: number of samples (positions); raising it raises alpha.
-        dtype: of the result; the default dtype if not given.
-
-    Returns:
-        (C,) numbers in [0, 1].
-
-    Raises:
-        ValueError: if a count exceeds `total`.
-
-    Example:
-        >>> balance_alpha([10, 50], total=100)
-        tensor([0.9000, 0.5000])
-
-    Reference:
-        Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, section 3.1 (inverse class
-        frequency).
-    """
-    n = torch.as_tensor(positives).double()
-    if bool((n < 0).any()) or bool((n > total).any()):
-        fail("positives", f"counts in [0, {total:g}]", n.tolist()[:5], "count over the same data")
-    return (1.0 - n / total).to(dtype or torch.get_default_dtype())
+def _as_indices(targets: Any) -> Tensor:
+    each = _each(targets)
+    try:
+        return torch.tensor(each.__array__() if isinstance(each, Array) else list(each))
+    except (TypeError, ValueError, RuntimeError):  # names, ragged lists, anything
+        name = next((item for item in each if not isinstance(item, (int, float))), "no number")
+        fix = "class_counts(targets, classes=[...]), the names in the order of the model's columns"
+        fail("targets", "class indices, or names with `classes`", repr(name), fix)
 
 
-def check_counts(counts: Tensor | Sequence[float]) -> Tensor:
-    """Counts in float64 on the CPU; refuse what cannot be counts. Zeros are allowed."""
-    n = torch.as_tensor(counts).double().cpu()
-    if n.dim() != 1 or n.numel() == 0 or not bool((n >= 0).all()) or bool(n.isinf().any()):
+def _column_sums(values: Tensor, ignore_index: int) -> Tensor:
+    """The sum of every column of multi-hot or probability targets."""
+    if values.dim() < 2:
         fail(
-            "counts",
-            "one finite number >= 0 per class",
-            counts,
-            "use taylored.class_counts(targets)",
+            "targets",
+            "class indices (integer dtype), or multi-hot with classes on axis 1",
+            f"shape {tuple(values.shape)}, dtype {values.dtype}",
+            "use targets.long() for class indices",
         )
-    return n
-
-
-def present_counts(counts: Tensor | Sequence[float]) -> Tensor:
-    """Counts in float64 with no zeros: a class without samples counts as one, and warns."""
-    n = check_counts(counts)
-    empty = (n == 0).nonzero().flatten().tolist()
-    if empty:
-        shown = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
-        warnings.warn(
-            f"{len(empty)} of {n.numel()} classes have no samples (class {shown}); each is "
-            "weighted as if it had one",
-            stacklevel=3,
-        )
-    return n.clamp_min(1.0)
-
-
-def _normalised(weights: Tensor, dtype: torch.dtype | None) -> Tensor:
-    return (weights * (weights.numel() / weights.sum())).to(dtype or torch.get_default_dtype())
+    columns = values.movedim(1, -1).flatten(0, -2)
+    if values.dtype == torch.bool:
+        return columns.sum(0)
+    kept = torch.where(columns == ignore_index, 0.0, columns)
+    if not bool((kept >= 0).all()):  # NaN too
+        fix = f"give the value that marks them: ignore_index={float(kept.min()):g}"
+        fail("targets", f"numbers >= 0, or {ignore_index} where ignored", float(kept.min()), fix)
+    return kept.sum(0, dtype=widest_dtype(values.device))

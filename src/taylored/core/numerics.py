@@ -14,6 +14,11 @@ def computing_dtype(values: Tensor) -> torch.dtype:
     return torch.float32 if values.dtype in HALF else values.dtype
 
 
+def widest_dtype(device: torch.device) -> torch.dtype:
+    """float64 for sums and counts; float32 on devices that have nothing wider."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def one_if_zero(amount: Tensor) -> Tensor:
     """A denominator that is safe to divide by: where nothing was counted the result stays 0."""
     return torch.where(amount == 0, 1.0, amount)

@@ -69,5 +69,7 @@ def check_lengths(found: Mapping[str, int], classes: int) -> None:
         if length != classes:
             kind = "a number of classes" if name == "num_classes" else "one number per class"
             fix = "classes are axis 1 of `input`; values per sample go into `sample_weight`"
+            if name.endswith("counts"):
+                fix = f"taylored.class_counts(targets, num_classes={classes})"
             got = f"{length} columns" if name == "num_classes" else length
             fail(name, f"{kind}: {classes} columns for this input", got, fix)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from taylored.core.checks import fail
-from taylored.core.state.buffers import keep_wide
+from taylored.core.state.buffers import keep_wide, where_there_is_float64
 from taylored.modules.arguments import bound, class_signature
 from taylored.modules.call_text import written
 from taylored.modules.field import Field, own_fields
@@ -59,13 +59,21 @@ class DeclaredModule(nn.Module):
         """Build the module; its parameters are documented on the class."""
         super().__init__()
         values = bound(type(self).__name__, self._fields, given, named)
+        classes = self._classes_of(values)
         for name, field in self._fields.items():
-            field.check(values[name])
-            self._keep(name, field.kept(values[name]))
+            value = field.arranged(values[name], classes)
+            field.check(value)
+            self._keep(name, field.kept(value))
         self.setup()
         self.derive()
         self.check()
         self.__dict__["_built"] = True
+
+    def _classes_of(self, values: Mapping[str, Any]) -> int | None:
+        """The number of classes, where a field says it."""
+        told = [f.name for f in self._fields.values() if f.about.needs == "num_classes"]
+        found = [values[name] for name in told if type(values[name]) is int]
+        return found[0] if found else None
 
     def setup(self) -> None:
         """Make the state that training changes; called once."""
@@ -88,6 +96,7 @@ class DeclaredModule(nn.Module):
         if field.about.fixed:
             expected = f"left as it was built, {getattr(self, name)!r}"
             fail(name, expected, repr(value), f"build a new {type(self).__name__}")
+        value = field.arranged(value, self._classes_of(self.__dict__))
         field.check(value)
         kept: list[dict[str, Any]]
         kept = [self.__dict__, self._parameters, self._buffers, self._modules]
@@ -111,11 +120,12 @@ class DeclaredModule(nn.Module):
             fail(name, "left as the loss has it", "another value", f"assign one of {known}")
 
     def _beside(self, before: object, value: object) -> object:
-        """A tensor where the module's are, in the dtype of the one that it replaces."""
+        """A tensor where the module's are, in the floating dtype of the one that it replaces."""
         if not isinstance(value, Tensor):
             return value
         if isinstance(before, Tensor):
-            return value.to(before)
+            both = before.is_floating_point() and value.is_floating_point()
+            return value.to(before) if both else value.to(before.device)
         other = next(self.buffers(), value)
         return value.to(other.device)
 
@@ -144,10 +154,10 @@ class DeclaredModule(nn.Module):
                 self._buffers[name] = new.to(old)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> DeclaredModule:
-        counts = [name for name, field in self._fields.items() if field.about.needs == "counts"]
-        before = {name: self._buffers.get(name) for name in counts}
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        keep_wide(self, before)  # half precision has not all whole numbers
+        # Numbers, not activations: half precision would round weights and has not all counts.
+        before = {name: self._buffers.get(name) for name in self._non_persistent_buffers_set}
+        super()._apply(where_there_is_float64(fn), recurse)  # type: ignore[no-untyped-call]
+        keep_wide(self, before)
         return self
 
     def __repr__(self) -> str:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from taylored.core.checks import fail, one_of
 from taylored.core.context import values_are_known
+from taylored.core.labels import in_class_order
 from taylored.core.written import literal
 from taylored.modules.interval import Interval
 from taylored.modules.parameter import REQUIRED, About, Parameter, Search
@@ -108,6 +109,12 @@ class Field:
         about = self.about
         return Parameter(self.name, self.default, self.domain, about.within, about.effect, search)
 
+    def arranged(self, value: Any, classes: int | None = None) -> Any:
+        """Numbers that are given by class label in the order of the classes; others as they are."""
+        if not self.per_class:
+            return value
+        return in_class_order(self.name, value, gaps=self.about.needs == "counts", classes=classes)
+
     def check(self, value: Any) -> None:
         """Refuse a value outside the domain."""
         if value is None and self.optional:
@@ -140,9 +147,10 @@ class Field:
         if _is_number(value) and self.number is not None:
             return self.number(value)
         if self.per_class:
-            # Counts keep their own dtype: past 2^24 float32 has not all whole numbers.
-            dtype = None if self.about.needs == "counts" else torch.get_default_dtype()
-            return torch.as_tensor(value, dtype=dtype).clone()
+            # All their digits: the logits may be float64. Counts that are whole stay so.
+            values = torch.as_tensor(value)
+            whole = self.about.needs == "counts" and not values.is_floating_point()
+            return torch.as_tensor(value, dtype=None if whole else torch.float64).clone()
         return tuple(float(item) for item in value) if self.sequence else value
 
     def _is_instance(self, value: object) -> bool:
@@ -159,7 +167,7 @@ class Field:
             self._check_tensor(value if isinstance(value, Tensor) else self._as_tensor(value))
 
     def _check_list(self, value: list[Any] | tuple[Any, ...]) -> None:
-        if not value or isinstance(value[0], bool):
+        if not value or bool in set(map(type, value)):
             self._refuse(repr(value), "give one number per class")
         try:
             # NaN is in the sum if it is anywhere; where it is, the least is a matter of order.

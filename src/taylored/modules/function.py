@@ -62,9 +62,11 @@ def _declared(function: Callable[_Given, Tensor], loss: type[Loss]) -> Callable[
             for keyword, value in given.items():
                 field = fields.get(keyword)
                 if field is not None:
+                    if field.per_class and type(value) not in _SINGLE:
+                        value = given[keyword] = field.arranged(value)
+                        lists = True
                     field.check(value)
                     own[keyword] = value
-                    lists = lists or (field.per_class and type(value) not in _SINGLE)
             if lists:
                 input = args[0] if args else given.get("input")
                 if input is not None:  # else Python says that it is missing

@@ -18,7 +18,7 @@ from taylored import (
     focal_loss,
     poly_loss,
 )
-from taylored.core.class_counts import effective_number_weights
+from taylored.core.class_weights import effective_number_weights
 
 kornia_losses = pytest.importorskip("kornia.losses")
 timm_loss = pytest.importorskip("timm.loss")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from torch import Tensor
 
 from taylored.core.checks import fail, in_range, one_of
+from taylored.core.labels import PerClass as PerClass
 from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.core.terms.term import Term
 
 LinkName = Literal["softmax", "sigmoid"]
 Reduction = Literal["none", "sum", "mean", "batch_mean"]
-PerClass = Tensor | Sequence[float]
-"""One number per class."""
 
 LINK_NAMES: tuple[LinkName, ...] = ("softmax", "sigmoid")
 REDUCTIONS: tuple[Reduction, ...] = ("none", "sum", "mean", "batch_mean")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,20 @@ def held(values: Tensor) -> Tensor:
         return values  # eager code computes nothing again
     copy: Tensor = torch.ops.taylored.held(values)
     return copy
+
+
+def where_there_is_float64(fn: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """What moves a tensor, with float32 in place of float64 on devices that have none (MPS)."""
+
+    def moved(values: Tensor) -> Tensor:
+        try:
+            return fn(values)
+        except TypeError:
+            if values.dtype is not torch.float64:
+                raise
+            return fn(values.float())
+
+    return moved
 
 
 def keep_wide(module: nn.Module, before: Mapping[str, Tensor | None]) -> None:

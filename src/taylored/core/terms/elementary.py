@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from taylored.core.checks import fail, in_range
+from taylored.core.labels import PerClass, in_class_order
 from taylored.core.terms.point import Exponent, Point
 from taylored.core.terms.power_series import Series, collect
 from taylored.core.terms.term import Constant, Pick, Term
@@ -113,11 +113,11 @@ nll = NegativeLogLikelihood()
 """-log p, the cross-entropy term."""
 
 
-def power(exponent: float | Sequence[float] | Tensor) -> Term:
+def power(exponent: float | PerClass) -> Term:
     """(1 - p)^exponent; raising the exponent silences easy samples sooner.
 
     Args:
-        exponent: a number >= 0, or one per class.
+        exponent: a number >= 0, or one per class; its digits are kept, a tensor's in its dtype.
 
     Example:
         >>> print(power(2) * nll)
@@ -126,8 +126,10 @@ def power(exponent: float | Sequence[float] | Tensor) -> Term:
     if isinstance(exponent, (int, float)):
         in_range("exponent", exponent, 0.0, float("inf"), "give a number >= 0", interval="[)")
         return Power(float(exponent))
-    values = torch.as_tensor(exponent)
-    return Power(values if values.is_floating_point() else values.to(torch.get_default_dtype()))
+    if isinstance(exponent, Tensor) and exponent.is_floating_point():
+        return Power(exponent)
+    listed = in_class_order("exponent", exponent, gaps=False)
+    return Power(torch.as_tensor(listed, dtype=torch.float64))
 
 
 def constant(number: float) -> Term:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Unpack
 
 from torch import Tensor
@@ -22,7 +21,7 @@ __all__ = ["FocalLoss", "focal_loss"]
 
 
 @remembered
-def focal_term(gamma: float | Sequence[float] | Tensor) -> Term:
+def focal_term(gamma: float | PerClass) -> Term:
     """-(1 - p)^gamma log p (Lin et al. 2017, equation 4)."""
     return power(gamma) * nll
 

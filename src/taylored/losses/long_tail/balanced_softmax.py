@@ -7,7 +7,7 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
-from taylored.core.class_counts import log_prior
+from taylored.core.class_weights import log_prior
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options, PerClass
@@ -44,7 +44,8 @@ class BalancedSoftmaxLoss(SmoothedLoss):
 
     def derive(self) -> None:
         """What is added to the logits: log n, but for a constant that the softmax does not see."""
-        self.logit_bias = nn.Buffer(log_prior(self.counts), persistent=False)
+        bias = log_prior(self.counts, dtype=torch.float64)
+        self.logit_bias = nn.Buffer(bias, persistent=False)
 
     @property
     def term(self) -> Term:

@@ -7,7 +7,7 @@ from typing import Annotated, Unpack
 import torch
 from torch import Tensor, nn
 
-from taylored.core.class_counts import present_counts
+from taylored.core.class_weights import present_counts
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options, PerClass
@@ -25,8 +25,9 @@ __all__ = ["ECMLoss", "ecm_loss"]
 def negatives_per_positive(counts: PerClass, num_samples: float | None) -> Tensor:
     """(N - n) / n of each class, between 1 / (N - 1) and N - 1, in float64."""
     present = present_counts(counts)
-    total = max(2.0, float(present.sum()) if num_samples is None else float(num_samples))
-    present = present.clamp_max(total - 1.0)
+    total = present.sum() if num_samples is None else torch.full_like(present[0], num_samples)
+    total = total.clamp_min(2.0)
+    present = torch.minimum(present, total - 1.0)
     return (total - present) / present
 
 
@@ -69,9 +70,8 @@ class ECMLoss(SmoothedLoss):
     def derive(self) -> None:
         """Bias and weight of every class."""
         ratio = negatives_per_positive(self.counts, self.num_samples)
-        dtype = torch.get_default_dtype()
-        self.bias = nn.Buffer(ecm_bias(ratio).to(dtype), persistent=False)
-        self.weights = nn.Buffer(ecm_weight(ratio).to(dtype), persistent=False)
+        self.bias = nn.Buffer(ecm_bias(ratio), persistent=False)
+        self.weights = nn.Buffer(ecm_weight(ratio), persistent=False)
 
     @property
     def term(self) -> Term:

@@ -7,7 +7,7 @@ from typing import Annotated, Unpack
 import torch
 from torch import Tensor, nn
 
-from taylored.core.class_counts import check_counts
+from taylored.core.class_weights import check_counts
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input, one_hot, sigmoid_kind, softmax_kind

@@ -7,7 +7,7 @@ from typing import Annotated, Unpack
 import torch
 from torch import Tensor, nn
 
-from taylored.core.class_counts import inverse_frequency_weights
+from taylored.core.class_weights import inverse_frequency_weights
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
@@ -24,10 +24,10 @@ from taylored.modules.vocabulary import Counts, SmoothedCall, SmoothedLoss
 __all__ = ["LDAMLoss", "ldam_loss"]
 
 
-def ldam_margins(counts: PerClass, max_m: float, *, dtype: torch.dtype | None = None) -> Tensor:
+def ldam_margins(counts: PerClass, max_m: float) -> Tensor:
     """n^(-1/4), scaled so that the rarest class has max_m (Cao et al. 2019)."""
     root = inverse_frequency_weights(counts, power=0.25, dtype=torch.float64)
-    return (max_m * root / root.max()).to(dtype or torch.get_default_dtype())
+    return max_m * root / root.max()
 
 
 class LDAMLoss(SmoothedLoss):
@@ -43,7 +43,7 @@ class LDAMLoss(SmoothedLoss):
         >>> import torch
         >>> from taylored import CosineClassifier
         >>> loss = LDAMLoss(counts=[160, 10])
-        >>> loss.margins
+        >>> loss.margins.float()
         tensor([0.2500, 0.5000])
         >>> cosines = CosineClassifier(8, 2)(torch.ones(4, 8))
         >>> loss(cosines, torch.tensor([0, 0, 0, 1])).isfinite()
@@ -115,7 +115,7 @@ def ldam_loss(
         >>> ldam_loss(cosines, truth, counts=[160, 10], max_m=0.5, scale=4.0)
         tensor(2.1269)
     """
-    term = shifted(nll, scale * ldam_margins(counts, max_m, dtype=torch.float64))
+    term = shifted(nll, scale * ldam_margins(counts, max_m))
     return p_t_loss(input, target, term, Options(temperature=1.0 / scale, **shared))
 
 

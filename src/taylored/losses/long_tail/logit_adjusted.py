@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import in_range
-from taylored.core.class_counts import log_prior
+from taylored.core.class_weights import log_prior
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
@@ -37,10 +37,9 @@ Tau = Annotated[
 ]
 
 
-def adjustment(counts: PerClass, tau: float, *, dtype: torch.dtype | None = None) -> Tensor:
+def adjustment(counts: PerClass, tau: float) -> Tensor:
     """Tau log prior, what Menon et al. 2021 add to or take off the logits."""
-    wide = tau * log_prior(counts, dtype=torch.float64)
-    return wide.to(dtype or torch.get_default_dtype())
+    return tau * log_prior(counts, dtype=torch.float64)
 
 
 def adjust_logits(logits: Tensor, *, counts: PerClass, tau: float = 1.0) -> Tensor:
@@ -72,7 +71,7 @@ def adjust_logits(logits: Tensor, *, counts: PerClass, tau: float = 1.0) -> Tens
     """
     check_input(logits)
     in_range("tau", tau, 0.0, math.inf, "1 is the published choice", interval="[)")
-    moved = adjustment(counts, tau, dtype=torch.float64)
+    moved = adjustment(counts, tau)
     check_lengths({"counts": len(moved)}, class_count(logits, "softmax", 1))
     return logits.to(computing_dtype(logits)) - along(moved, logits)
 
@@ -134,7 +133,7 @@ def logit_adjusted_loss(
         >>> logit_adjusted_loss(torch.zeros(1, 2), torch.tensor([1]), counts=[90, 10])
         tensor(2.3026)
     """
-    bias = adjustment(counts, tau, dtype=torch.float64)
+    bias = adjustment(counts, tau)
     return p_t_loss(input, target, nll, Options(logit_bias=bias, **shared))
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail
-from taylored.core.class_counts import effective_number_weights
+from taylored.core.class_weights import effective_number_weights
 from taylored.core.plan.options import Options
 from taylored.losses.as_loss import as_loss
 from taylored.modules.field import positional
@@ -63,11 +63,12 @@ class ReweightingLoss(WrapperLoss):
 
     def weights_for(self, beta: float) -> Tensor:
         """(1 - beta) / (1 - beta^n) for every class, of sum C (Cui et al. 2019, equation 6)."""
-        return nn.Buffer(effective_number_weights(self.counts, beta), persistent=False)
+        weights = effective_number_weights(self.counts, beta, dtype=torch.float64)
+        return nn.Buffer(weights, persistent=False)
 
 
 def weighted(options: Options, weights: Tensor) -> Options:
     """The options with class weights, times those that they have already."""
     if options.weight is not None:
-        weights = weights * torch.as_tensor(options.weight).to(weights)
+        weights = weights * torch.as_tensor(options.weight, dtype=weights.dtype).to(weights)
     return options._replace(weight=weights)

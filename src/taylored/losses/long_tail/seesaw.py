@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail
-from taylored.core.class_counts import log_prior
+from taylored.core.class_weights import log_prior
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_indices, check_input, softmax_kind
@@ -131,7 +131,9 @@ class SeesawLoss(WeightedLoss):
     def derive(self) -> None:
         """The log of the counts, where they are known."""
         if self.counts is not None:
-            self.log_counts = nn.Buffer(log_prior(self.counts), persistent=False)
+            self.log_counts = nn.Buffer(
+                log_prior(self.counts, dtype=torch.float64), persistent=False
+            )
 
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The loss of logits against targets; in training mode the targets are counted."""

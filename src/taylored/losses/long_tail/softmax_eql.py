@@ -108,7 +108,7 @@ class SoftmaxEQLLoss(WrapperLoss):
         if options.temperature != 1.0:
             bias = bias * options.temperature  # which the engine divides it by
         if options.logit_bias is not None:
-            bias = bias + torch.as_tensor(options.logit_bias).to(bias)
+            bias = bias + torch.as_tensor(options.logit_bias, dtype=bias.dtype).to(bias)
         return options._replace(logit_bias=bias, indicator=self.indicator)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Unpack
 import torch
 from torch import Tensor, nn
 
-from taylored.core.class_counts import inverse_frequency_weights, present_counts
+from taylored.core.class_weights import inverse_frequency_weights, present_counts
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
@@ -24,10 +24,10 @@ from taylored.modules.vocabulary import Counts, SmoothedCall, SmoothedLoss
 __all__ = ["VectorScalingLoss", "vector_scaling_loss"]
 
 
-def class_scale(counts: PerClass, gamma: float, *, dtype: torch.dtype | None = None) -> Tensor:
+def class_scale(counts: PerClass, gamma: float) -> Tensor:
     """(n / largest n)^gamma, what Kini et al. 2021 multiply the logits by."""
     inverse = inverse_frequency_weights(counts, power=gamma, dtype=torch.float64)
-    return (inverse.min() / inverse).to(dtype or torch.get_default_dtype())
+    return inverse.min() / inverse
 
 
 def scaled(input: Logits, scale: Tensor) -> Tensor:
@@ -110,8 +110,8 @@ def vector_scaling_loss(
         tensor(1.0810)
     """
     counts = present_counts(counts)
-    scale = class_scale(counts, gamma, dtype=torch.float64)
-    bias = adjustment(counts, tau, dtype=torch.float64)
+    scale = class_scale(counts, gamma)
+    bias = adjustment(counts, tau)
     return p_t_loss(scaled(input, scale), target, nll, Options(logit_bias=bias, **shared))
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail
-from taylored.core.class_counts import check_counts, inverse_frequency_weights
+from taylored.core.class_weights import check_counts, inverse_frequency_weights
+from taylored.core.context import values_are_known
 from taylored.core.engine.elementwise import Values
 from taylored.core.engine.elementwise_pass import element_loss
 from taylored.core.inputs.logits import Logits
@@ -28,11 +29,11 @@ __all__ = ["DistributionBalancedLoss", "distribution_balanced_loss"]
 def class_statistics(counts: PerClass, num_samples: int | None) -> tuple[Tensor, Tensor]:
     """1/n_j up to a factor, and the log odds of each class; finite for any counts."""
     amounts = check_counts(counts)
-    total = float(amounts.sum()) if num_samples is None else float(num_samples)
-    if amounts.max() > total:
+    total = amounts.sum() if num_samples is None else torch.full_like(amounts[0], num_samples)
+    if values_are_known() and bool(amounts.max() > total):
         fail("num_samples", "at least the largest count", num_samples, "count training samples")
-    total = max(total, 2.0)
-    present = amounts.clamp(1.0, total - 1.0)
+    total = total.clamp_min(2.0)
+    present = torch.minimum(amounts.clamp_min(1.0), total - 1.0)
     inverse = inverse_frequency_weights(counts, dtype=torch.float64)
     return inverse, torch.log(present / (total - present))
 
@@ -126,9 +127,8 @@ class DistributionBalancedLoss(WeightedLoss):
     def derive(self) -> None:
         """Work out 1/n_j and the log odds of every class."""
         inverse, prior = class_statistics(self.counts, self.num_samples)
-        default = torch.get_default_dtype()
-        self.inverse = nn.Buffer(inverse.to(default), persistent=False)
-        self.prior = nn.Buffer(prior.to(default), persistent=False)
+        self.inverse = nn.Buffer(inverse, persistent=False)
+        self.prior = nn.Buffer(prior, persistent=False)
 
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The loss of logits against targets."""
