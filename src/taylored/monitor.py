@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from taylored.core.checks import fail
 from taylored.core.engine.gradient_tap import GradientTap, tapping
+from taylored.core.inputs.linear_logits import LinearLogits
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.canonical import canonical
 from taylored.core.state.gradient_indicator import GradientIndicator
@@ -93,12 +94,13 @@ class GradientRatio(nn.Module):
         options = {name: value for name, value in given.items() if value is not None}
         if not self.indicator.collecting():
             return self.loss(input, target, **options)
-        tap = GradientTap(input.shape, target)
+        dim = getattr(self.loss, "class_dim", 1)  # any function can be watched
+        tap = GradientTap(*_on_axis_1(dim, input, target))
         with tapping(tap):
             value = self.loss(input, target, **options)
         if isinstance(input, Tensor) and value.requires_grad and input.requires_grad:
             (gradient,) = torch.autograd.grad(value.sum(), input, retain_graph=True)
-            gradient = canonical(gradient)
+            gradient = canonical(gradient.movedim(dim, 1) if gradient.dim() > 1 else gradient)
             tap.begin(gradient)
             tap.add(gradient)
         found = tap.found()
@@ -126,3 +128,13 @@ class GradientRatio(nn.Module):
     def reset(self) -> None:
         """Start again."""
         self.indicator.reset()
+
+
+def _on_axis_1(class_dim: int, input: Logits, target: Tensor) -> tuple[torch.Size, Tensor]:
+    """The shape of the logits, and their target, with the classes on axis 1."""
+    if input.dim() < 2:
+        return input.shape, target
+    sizes = list(input.shape)
+    if not isinstance(input, LinearLogits):  # whose classes are there already
+        sizes.insert(1, sizes.pop(class_dim))
+    return torch.Size(sizes), target.movedim(class_dim, 1) if target.dim() == len(sizes) else target

@@ -55,7 +55,7 @@ def test_a_failed_assignment_changes_nothing() -> None:
     assert torch.equal(loss.logit_bias, before)
 
 
-@pytest.mark.parametrize("name", ["link", "class_axis", "margins"])
+@pytest.mark.parametrize("name", ["link", "spec", "margins"])
 def test_what_the_class_says_or_works_out_is_not_assigned(name: str) -> None:
     with pytest.raises(ValueError, match="assign one of max_m, scale"):
         setattr(LDAMLoss(counts=[1, 2, 3]), name, torch.zeros(3))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from taylored.core.checks import fail
+from taylored.core.inputs.donated_logits import Donated
+from taylored.core.inputs.linear_logits import LinearLogits
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
 from taylored.core.numerics import computing_dtype
@@ -17,6 +21,62 @@ from taylored.modules.field import Field
 def class_axis(input: Logits) -> int:
     """Axis 1, or the only one."""
     return min(1, input.dim() - 1)
+
+
+def at_home(
+    run: Callable[..., Tensor], class_dim: int, home: int, input: Logits, *beside: Any
+) -> Tensor:
+    """The loss of a caller who has the classes on `class_dim`, found where `home` has them.
+
+    Everything with a class axis is handed on as a view, and so is the result, if it has one. What
+    is `beside` the input, target and weights, lacks the axes that `home` has before the samples.
+    `LinearLogits` stand for logits with the classes where the caller has them.
+    """
+    if not isinstance(input, Logits) or input.dim() < 2:
+        _check_only_axis(input, class_dim, home)
+        return run(input, *beside)
+    dims, ahead = input.dim(), home - 1
+    axis = class_dim + dims if class_dim < 0 else class_dim
+    if not ahead <= axis < dims:
+        shape = tuple(input.shape)
+        fail("class_dim", f"the axis of the classes in input of shape {shape}", class_dim,
+             "-1 is the last axis")  # fmt: skip
+    moved = [
+        each.movedim(axis - ahead, 1)
+        if isinstance(each, Tensor) and each.dim() == dims - ahead
+        else each
+        for each in beside
+    ]
+    try:
+        loss = run(_input_at(input, axis, home), *moved)
+    except ValueError as error:
+        note = f"(these shapes have the classes, class_dim={class_dim} of yours, on axis {home})"
+        raise type(error)(f"{error} {note}") from None
+    return loss.movedim(home, axis) if loss.dim() == dims else loss
+
+
+def _check_only_axis(input: Logits, class_dim: int, home: int) -> None:
+    if isinstance(input, Tensor) and class_dim not in (-1, 0, home):
+        fail("class_dim", f"0 or -1 for input of shape {tuple(input.shape)}", class_dim,
+             "leave it out")  # fmt: skip
+
+
+def _input_at(input: Logits, axis: int, home: int) -> Logits:
+    if isinstance(input, LinearLogits):  # their classes are on axis 1 already
+        return input
+    return (
+        replace(input, class_dim=axis) if isinstance(input, Donated) else input.movedim(axis, home)
+    )
+
+
+def on_axis_1(values: Tensor, class_dim: int) -> Tensor:
+    """A view with the classes, which are on `class_dim`, on axis 1; they stay the only axis."""
+    return values.movedim(class_dim, 1) if values.dim() > 1 else values
+
+
+def as_given(values: Tensor, class_dim: int) -> Tensor:
+    """The way back from `on_axis_1`."""
+    return values.movedim(1, class_dim) if values.dim() > 1 else values
 
 
 def class_count(input: Logits, link: str, axis: int) -> int:
@@ -37,10 +97,12 @@ def along(per_class: Tensor, input: Tensor) -> Tensor:
     return values.reshape(-1, *[1] * max(0, input.dim() - 2))
 
 
-def probabilities(logits: Tensor, link: str) -> Tensor:
+def probabilities(logits: Tensor, link: str, class_dim: int) -> Tensor:
     """Softmax over the class axis, or the sigmoid of each; float32 for half precision."""
     wide = logits.to(computing_dtype(logits))
-    return torch.softmax(wide, dim=class_axis(logits)) if link == "softmax" else wide.sigmoid()
+    if link == "sigmoid":
+        return wide.sigmoid()
+    return torch.softmax(wide, dim=class_dim if logits.dim() > 1 else 0)
 
 
 def lengths(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from taylored.core.inputs.logits import Logits
 from taylored.modules.arguments import refuse_keyword, refuse_position
-from taylored.modules.class_axis import check_lengths, class_count, lengths
+from taylored.modules.class_axis import at_home, check_lengths, class_count, lengths
 from taylored.modules.docs import document
 from taylored.modules.module import Loss, link_of, parameters_of
 from taylored.modules.parameter import REQUIRED
@@ -49,11 +49,20 @@ def _declared(function: Callable[_Given, Tensor], loss: type[Loss]) -> Callable[
     _agree(written, loss)
     allowed = frozenset([*fields, *_CALL, *(p.name for p in first)])
     name, most = function.__name__, len(first)
+    names = [p.name for p in first]
+    moving = (*names[1:], "sample_weight")
+    run = cast(Callable[..., Tensor], function)
+
+    def checked(args: tuple[Any, ...], given: Mapping[str, Any], own: Mapping[str, Any]) -> Tensor:
+        input = args[0] if args else given.get("input")
+        if input is not None:  # else Python says that it is missing
+            _check_lengths(input, own, loss)
+        return run(*args, **given)
 
     @functools.wraps(function)
     def call(*args: Any, **given: Any) -> Tensor:
         if len(args) > most:
-            refuse_position(name, fields, [p.name for p in first], args[most:])
+            refuse_position(name, fields, names, args[most:])
         if given:
             if not given.keys() <= allowed:
                 unknown = next(keyword for keyword in given if keyword not in allowed)
@@ -67,11 +76,21 @@ def _declared(function: Callable[_Given, Tensor], loss: type[Loss]) -> Callable[
                         lists = True
                     field.check(value)
                     own[keyword] = value
+            class_dim = given.get("class_dim", loss._home)
+            if class_dim != loss._home:
+                named = {**dict(zip(names, args, strict=False)), **given}
+                beside = [keyword for keyword in moving if keyword in named]
+
+                def inside(input: Logits, *moved: Tensor) -> Tensor:
+                    there = {"input": input, **dict(zip(beside, moved, strict=True))}
+                    return checked((), {**named, **there}, own)
+
+                if "input" in named:  # else Python says that it is missing
+                    tensors = [named[keyword] for keyword in beside]
+                    return at_home(inside, class_dim, loss._home, named["input"], *tensors)
             if lists:
-                input = args[0] if args else given.get("input")
-                if input is not None:  # else Python says that it is missing
-                    _check_lengths(input, own, loss)
-        return cast(Any, function)(*args, **given)  # type: ignore[no-any-return]
+                return checked(args, given, own)
+        return run(*args, **given)
 
     call.__signature__ = _signature(first, loss)  # type: ignore[attr-defined]
     head, mark, example = inspect.cleandoc(function.__doc__ or "").partition("\n\nExample:\n")
@@ -86,7 +105,7 @@ def _check_lengths(input: Logits, given: Mapping[str, Any], loss: type[Loss]) ->
     found = lengths(fields, given)
     if found:
         link = given.get("link", fields["link"].default if "link" in fields else link_of(loss))
-        check_lengths(found, class_count(input, link, loss.class_axis))
+        check_lengths(found, class_count(input, link, loss._home))
 
 
 def _agree(written: inspect.Signature, loss: type[Loss]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import typing
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
@@ -14,7 +16,13 @@ from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
 from taylored.core.plan.options import LINK_NAMES, LinkName, Options, check_options
 from taylored.core.terms.term import Term
-from taylored.modules.class_axis import check_lengths, class_count, lengths, probabilities
+from taylored.modules.class_axis import (
+    at_home,
+    check_lengths,
+    class_count,
+    lengths,
+    probabilities,
+)
 from taylored.modules.declared import DeclaredModule
 from taylored.modules.docs import document
 from taylored.modules.field import Field, positional
@@ -52,7 +60,8 @@ class Loss(DeclaredModule):
 
     link: LinkName
     spec: ClassVar[Spec]
-    class_axis: ClassVar[int] = 1
+    class_dim: int = 1
+    _home: int = 1
     _slots: ClassVar[tuple[str, ...]] = ()
     _lengths: dict[str, int]
 
@@ -61,6 +70,8 @@ class Loss(DeclaredModule):
         cls.declare()
         own = (name for name, field in cls._fields.items() if field.about.slot and name != "link")
         cls._slots = ("link", *own)
+        if "class_dim" in cls._fields:  # a loss computes where it has the classes by default
+            cls._home = typing.cast(int, cls._fields["class_dim"].default)
         document(cls, cls._fields, link_of(cls))
 
     if TYPE_CHECKING:
@@ -101,9 +112,26 @@ class Loss(DeclaredModule):
         normalizer: float | Tensor | None = None,
     ) -> Tensor:
         """The loss of logits against targets."""
+        return self._enter(normalizer, input, target, sample_weight)
+
+    def _enter(self, normalizer: float | Tensor | None, *tensors: Any) -> Tensor:
+        """The one way in: input, target, sample_weight and what else a call has, brought home."""
+        if self.class_dim == self._home:
+            return self._inside(normalizer, *tensors)
+        inside = functools.partial(self._inside, normalizer)
+        return at_home(inside, self.class_dim, self._home, *tensors)
+
+    def _inside(
+        self,
+        normalizer: float | Tensor | None,
+        input: Logits,
+        target: Tensor,
+        sample_weight: Tensor | None,
+        *beside: Tensor,
+    ) -> Tensor:
         if self._lengths:
-            check_lengths(self._lengths, class_count(input, self.link, self.class_axis))
-        return self.evaluate(input, target, self.options(sample_weight, normalizer))
+            check_lengths(self._lengths, class_count(input, self.link, self._home))
+        return self.evaluate(input, target, self.options(sample_weight, normalizer), *beside)
 
     def options(
         self, sample_weight: Tensor | None = None, normalizer: float | Tensor | None = None
@@ -127,8 +155,13 @@ class Loss(DeclaredModule):
         return check_input(outputs)
 
     def predict(self, input: Tensor) -> Tensor:
-        """Probability of each class (axis 1): the rule at test time."""
-        return probabilities(self.logits(input), self.link)
+        """Probability of each class, in the shape of `input`: the rule at test time."""
+        return probabilities(self.logits(input), self.link, self.output_dim)
+
+    @property
+    def output_dim(self) -> int:
+        """The axis of the classes in a model's outputs, which are not stacked."""
+        return self.class_dim if self.class_dim < 0 else self.class_dim - self._home + 1
 
     @property
     def has_term(self) -> bool:

@@ -103,6 +103,15 @@ ReductionName = Annotated[
         slot=True,
     ),
 ]
+ClassDim = Annotated[
+    int,
+    About(
+        "axis of `input` that has the classes, and of a target or `sample_weight` of its shape; -1 "
+        "is the last, where language models have it. Another layout is read as it is, not copied",
+        shared=True,
+        slot=True,
+    ),
+]
 BackgroundIndex = Annotated[
     int | None,
     About(
@@ -142,10 +151,11 @@ Decay = Annotated[
 
 
 class ReducedLoss(Loss):
-    """A loss that can leave positions out and reduce what is left."""
+    """A loss that can leave positions out and reduce what is left, with the classes on any axis."""
 
     ignore_index: IgnoreIndex = -100
     reduction: ReductionName = "mean"
+    class_dim: ClassDim = 1
 
 
 class ReducedCall(TypedDict, total=False):
@@ -153,6 +163,7 @@ class ReducedCall(TypedDict, total=False):
 
     ignore_index: int | None
     reduction: Reduction
+    class_dim: int
     sample_weight: Tensor | None
     normalizer: float | Tensor | None
 

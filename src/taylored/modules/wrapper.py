@@ -33,9 +33,13 @@ class WrapperLoss(Loss):
         return self.inner.link
 
     @property
-    def class_axis(self) -> int:  # type: ignore[override]
+    def class_dim(self) -> int:  # type: ignore[override]
         """That of the wrapped loss."""
-        return self.inner.class_axis
+        return self.inner.class_dim
+
+    @property
+    def _home(self) -> int:  # type: ignore[override]
+        return self.inner._home
 
     @property
     def term(self) -> Term:

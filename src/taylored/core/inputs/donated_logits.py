@@ -16,16 +16,26 @@ GONE = "these logits were donated to a loss, which has overwritten them. Use the
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Donated:
-    """Logits that were given away; made by `donate`."""
+    """Logits that were given away; made by `donate`.
+
+    Attributes:
+        tensor: the logits, which will be overwritten.
+        class_dim: its axis that has the classes; everything else speaks of them on axis 1.
+    """
 
     tensor: Tensor
+    class_dim: int = 1
 
     REMEDY: ClassVar[str] = "leave `donate` out"
 
     @property
     def shape(self) -> torch.Size:
-        """Shape of the logits."""
-        return self.tensor.shape
+        """Shape of the logits, with the classes on axis 1."""
+        if self.class_dim == 1:
+            return self.tensor.shape
+        sizes = list(self.tensor.shape)  # once they are gone, the logits cannot be permuted
+        sizes.insert(1, sizes.pop(self.class_dim))
+        return torch.Size(sizes)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -51,7 +61,7 @@ class Donated:
         if isinstance(self.tensor, Gone):
             fail("input", "logits that were not donated before", repr(self.tensor),
                  "compute them again")  # fmt: skip
-        return self.tensor
+        return self.tensor if self.class_dim == 1 else self.tensor.movedim(self.class_dim, 1)
 
     def __repr__(self) -> str:
         return f"Donated(logits {tuple(self.shape)})"

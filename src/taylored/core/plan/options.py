@@ -24,6 +24,8 @@ class Options(NamedTuple):
     A tuple, because one is made in every call: a frozen dataclass takes three times as long.
 
     Attributes:
+        class_dim: where the caller has the classes. Whoever reads these options finds them on
+            axis 1: `modules/class_axis.py` has brought them there.
         rejection: term of the outcome "no" where that has one of its own (sigmoid), else None.
         indicator: the gradient sums of a forward that counts are added to it; None for nowhere.
         uncounted: how many of the last columns belong to no class (a background column).
@@ -41,6 +43,7 @@ class Options(NamedTuple):
     rejection: Term | None = None
     label_smoothing: float = 0.0
     reduction: Reduction = "mean"
+    class_dim: int = 1
     sample_weight: Tensor | None = None
     normalizer: float | Tensor | None = None
     indicator: GradientIndicator | None = None

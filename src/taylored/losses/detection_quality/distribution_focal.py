@@ -16,6 +16,7 @@ from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Options
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
+from taylored.modules.class_axis import on_axis_1
 from taylored.modules.function import function_of
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import ReducedCall, ReducedLoss
@@ -142,9 +143,9 @@ class DistributionFocalLoss(ReducedLoss):
 
     def predict(self, input: Tensor) -> Tensor:
         """The mean of the distribution, one number per position."""
-        check_input(input)
-        p = torch.softmax(input.to(computing_dtype(input)), dim=1)
-        bins = torch.arange(input.shape[1], dtype=p.dtype, device=p.device)
+        logits = on_axis_1(check_input(input), self.output_dim)
+        p = torch.softmax(logits.to(computing_dtype(input)), dim=1)
+        bins = torch.arange(p.shape[1], dtype=p.dtype, device=p.device)
         return (p * bins.reshape(-1, *[1] * (input.dim() - 2))).sum(dim=1)
 
 

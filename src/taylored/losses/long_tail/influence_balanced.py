@@ -118,7 +118,12 @@ class InfluenceBalancedLoss(WeightedLoss):
         normalizer: float | Tensor | None = None,
     ) -> Tensor:
         """The loss of logits against targets, given the features that the logits came from."""
-        options = self.options(sample_weight, normalizer)
+        return self._enter(normalizer, input, target, sample_weight, features)
+
+    def evaluate(  # type: ignore[override]
+        self, input: Logits, target: Tensor, options: Options, features: Tensor
+    ) -> Tensor:
+        """The loss of logits that came from these features."""
         return _loss_given(features, input, target, self.scale, options)
 
     if TYPE_CHECKING:

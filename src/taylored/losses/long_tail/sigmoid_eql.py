@@ -11,6 +11,7 @@ from taylored.core.plan.options import Options
 from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
+from taylored.modules.class_axis import as_given, on_axis_1
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import Decay, NumClasses, WeightedLoss
@@ -114,11 +115,12 @@ class SigmoidEQLLoss(WeightedLoss):
         )
 
     def predict(self, input: Tensor) -> Tensor:
-        """Probability of each class (axis 1), the background column applied and left out."""
+        """Probability of each class, the background column applied and left out."""
         scores = super().predict(input)
         if self.background == "none":
             return scores
-        return scores[:, :-1] * (1.0 - scores[:, -1:])
+        scores = on_axis_1(scores, self.output_dim)
+        return as_given(scores[:, :-1] * (1.0 - scores[:, -1:]), self.output_dim)
 
 
 SPEC = spec_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Annotated, ClassVar, Unpack
+from typing import Annotated, Unpack
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from taylored.core.checks import fail
 from taylored.core.engine.elementwise import element_batch
 from taylored.core.engine.elementwise_pass import loss_of_batch
 from taylored.core.inputs.logits import Logits
-from taylored.core.inputs.targets import check_input
+from taylored.core.inputs.targets import check_input, softmax_kind
 from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Options
 from taylored.core.terms.noise_robust import jensen_shannon
@@ -57,9 +57,9 @@ def _views(input: Logits, target: Tensor, ignore_index: int | None) -> Tensor:
             f"shape {tuple(logits.shape)}",
             "use torch.stack([model(view) for view in views])",
         )
+    index = softmax_kind(logits[0], target) == "index"
     logits = logits.to(computing_dtype(logits))
-    index = isinstance(target, Tensor) and not target.is_floating_point()
-    if ignore_index is None or not index or target.dim() != logits.dim() - 2:
+    if ignore_index is None or not index:
         return logits
     return torch.where((target.long() != ignore_index).unsqueeze(1), logits, 0.0)
 
@@ -92,7 +92,7 @@ class GeneralizedJensenShannonLoss(WeightedLoss):
     """
 
     link = "softmax"
-    class_axis: ClassVar[int] = 2
+    class_dim = 2
     pi: Annotated[
         float,
         About(
