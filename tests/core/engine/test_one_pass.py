@@ -86,7 +86,8 @@ def test_saves_logits_target_and_one_gradient(
     large = [tensor for tensor in saved if tensor.numel() >= logits.numel()]
     assert sorted(str(t.dtype) for t in large) == sorted([str(dtype), str(stored)])
     assert any(t.data_ptr() == logits.data_ptr() for t in large)  # not a copy
-    assert sum(t.numel() for t in saved) == 2 * logits.numel() + CLASSES.numel()
+    # Besides, numbers per class, to notice when somebody writes to them.
+    assert sum(t.numel() for t in saved if t.numel() > C) == 2 * logits.numel() + CLASSES.numel()
 
 
 @each_loss

@@ -1,36 +1,72 @@
-"""Backward of a loss whose gradient forward has found: it only scales that gradient."""
+"""Backward of a loss whose gradient forward has found: it only scales that gradient.
+
+A gradient belongs to whoever gets it: to the caller, a hook, `.grad`. The buffer that forward has
+left behind is handed out itself only where nothing else can read it again, which is the case in a
+backward that drops the graph. Every other backward hands out a tensor of its own.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from taylored.core.context import compiling
 
+_hooks_on_saved = torch._C._autograd._top_saved_tensors_default_hooks
 
-def scaled_gradient(gradient: Tensor, grad_loss: Tensor, dtype: torch.dtype) -> Tensor:
-    """The saved gradient of the sum, times the incoming gradient of the loss or of each value."""
-    if is_one(grad_loss) and gradient.dtype == dtype:
-        # The saved buffer itself. If the caller writes to it and runs backward again, autograd
-        # reports an error.
+_UNPACKS_ONE = hasattr(torch._C._autograd.SavedTensor, "unpack")
+"""Whether torch can look at one saved tensor without checking all. Older versions raise an error
+in backward where the logits were written to after forward."""
+
+
+def keep(ctx: Any, *saved: Tensor | None) -> None:
+    """Save for backward: gradients first, then all that second derivatives depend on."""
+    ctx.save_for_backward(*saved)
+    # What hooks on saved tensors give back may be kept, or shown again, by whoever wrote them.
+    ctx.hooked = not compiling() and _hooks_on_saved(True) is not None
+
+
+def scaled_gradient(
+    ctx: Any, grad_loss: Tensor, dtype: torch.dtype, *, number: int = 0
+) -> Tensor | None:
+    """A saved gradient of the sum, times the incoming gradient of the loss or of each value.
+
+    None if that gradient was not found because nobody wanted it. The logits are not looked at: as
+    with torch's cross-entropy, the caller may have written to them after forward.
+    """
+    gradient = _saved(ctx, number, grad_loss)
+    if gradient is None:
+        return None
+    last = _last_use(ctx, grad_loss)
+    if last and gradient.dtype == dtype and _is_one(grad_loss):
         return gradient
     if 0 < grad_loss.dim() < gradient.dim():
         grad_loss = grad_loss.unsqueeze(1)
-    if _last_use(grad_loss):
-        return gradient.mul_(grad_loss).to(dtype)
-    return (gradient * grad_loss).to(dtype)
+    return (gradient.mul_(grad_loss) if last else gradient * grad_loss).to(dtype)
 
 
-def is_one(grad_loss: Tensor) -> bool:
+def _saved(ctx: Any, number: int, grad_loss: Tensor) -> Tensor | None:
+    """One saved tensor, without the check whether the others have been written to."""
+    # Fake gradients: a compiler stands between, and knows the saved tensors by another way.
+    if not _UNPACKS_ONE or compiling() or type(grad_loss) is not Tensor:
+        saved: Tensor | None = ctx.saved_tensors[number]
+        return saved
+    one: Tensor | None = ctx._raw_saved_tensors[number].unpack()
+    return one
+
+
+def _is_one(grad_loss: Tensor) -> bool:
     """Whether backward has nothing to scale, where looking costs no device sync."""
-    if not _plain(grad_loss):
+    return grad_loss.dim() == 0 and grad_loss.is_cpu and grad_loss.item() == 1.0
+
+
+def _last_use(ctx: Any, grad_loss: Tensor) -> bool:
+    """Whether the saved gradient is dropped after this backward, and nobody else has it."""
+    if ctx.hooked or not _plain(grad_loss):
         return False
-    return grad_loss.dim() == 0 and grad_loss.device.type == "cpu" and grad_loss.item() == 1.0
-
-
-def _last_use(grad_loss: Tensor) -> bool:
-    """Whether the graph, and all that it has saved, is dropped after this backward."""
-    return _plain(grad_loss) and not torch._C._autograd._get_current_graph_task_keep_graph()
+    return not torch._C._autograd._get_current_graph_task_keep_graph()
 
 
 def _plain(grad_loss: Tensor) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 from taylored.core.checks import fail
 from taylored.core.context import compiling
 from taylored.core.engine import tensor_pass
-from taylored.core.engine.backward import scaled_gradient
+from taylored.core.engine.backward import keep, scaled_gradient
 from taylored.core.engine.executors import choose
 from taylored.core.engine.gradient_tap import active_tap
 from taylored.core.inputs.donated_logits import GONE, Donated, Gone
@@ -93,7 +93,8 @@ class _Overwriting(torch.autograd.Function):
         ctx: Any, logits: Tensor, buffer: Tensor, plan: Plan, sums: ClassSums | None
     ) -> Tensor:
         found = choose(logits, plan).sweep(buffer, plan, sums=sums, into=buffer)
-        ctx.save_for_backward(buffer)
+        keep(ctx, buffer)
+        ctx.dtype = buffer.dtype
         return found.loss
 
     @staticmethod
@@ -104,5 +105,4 @@ class _Overwriting(torch.autograd.Function):
         if torch.is_grad_enabled():
             fail("input", "left undonated for second derivatives (create_graph)",
                  "donated logits, which are gone", "leave `donate` out")  # fmt: skip
-        (gradient,) = ctx.saved_tensors
-        return scaled_gradient(gradient, grad_loss, gradient.dtype), None, None, None
+        return scaled_gradient(ctx, grad_loss, ctx.dtype), None, None, None

@@ -17,7 +17,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from taylored.core.context import compiling, has_tangent
 from taylored.core.engine import blocked, executors, tensor_pass
-from taylored.core.engine.backward import scaled_gradient
+from taylored.core.engine.backward import keep, scaled_gradient
 from taylored.core.engine.blocked import Blocked, Collector
 from taylored.core.engine.elementwise import (
     ElementBatch,
@@ -41,24 +41,24 @@ class _PieceByPiece(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, given: ElementBatch, values: Values) -> Tensor:
         loss, gradient = _sweep(given, values)
-        ctx.save_for_backward(logits, given.plan.target, gradient, *given.beside)
-        ctx.given, ctx.values = given, values
+        keep(ctx, gradient, logits, given.plan.target, *given.beside)
+        ctx.given, ctx.values, ctx.dtype = given, values, logits.dtype
         return loss
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Tensor | None, None, None]:
-        logits, target, gradient, *beside = ctx.saved_tensors
         grad_loss = grad_outputs[0]
         if grad_loss is None:
             return None, None, None
         if torch.is_grad_enabled():  # double backward: differentiate the composed reference
+            _, logits, target, *beside = ctx.saved_tensors
             plan = replace(ctx.given.plan, target=target)
             given = replace(ctx.given, logits=logits, plan=plan, beside=tuple(beside))
             (grad,) = torch.autograd.grad(
                 composed(given, ctx.values), logits, grad_loss, create_graph=True
             )
             return grad, None, None
-        return scaled_gradient(gradient, grad_loss, logits.dtype), None, None
+        return scaled_gradient(ctx, grad_loss, ctx.dtype), None, None
 
 
 def element_loss(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from taylored.core.checks import fail
 from taylored.core.context import compiling
 from taylored.core.engine import tensor_pass
-from taylored.core.engine.backward import scaled_gradient
+from taylored.core.engine.backward import keep, scaled_gradient
 from taylored.core.engine.gradient_tap import active_tap
 from taylored.core.engine.linear_chunks import Head, Walked, Wanted, walk
 from taylored.core.engine.whole import WHOLE
@@ -61,16 +60,14 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> Gradients:
-        head, plan, gradients = _kept(ctx)
         grad_loss = grad_outputs[0]
         if grad_loss is None:
             return (None,) * 6
         if torch.is_grad_enabled():
-            return _differentiable(ctx, head, plan, grad_loss)
-        inputs = (head.features, head.weight, head.bias)
+            return _differentiable(ctx, *_kept(ctx), grad_loss)
         found = (
-            None if g is None or like is None else scaled_gradient(g, grad_loss, like.dtype)
-            for g, like in zip(gradients, inputs, strict=True)
+            scaled_gradient(ctx, grad_loss, dtype, number=number)
+            for number, dtype in enumerate(ctx.dtypes)
         )
         return (*found, None, None, None)
 
@@ -92,10 +89,10 @@ class _Each(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> Gradients:
-        head, plan, _ = _kept(ctx)
         grad_loss = grad_outputs[0]
         if grad_loss is None:
             return (None,) * 6
+        head, plan = _kept(ctx)
         if torch.is_grad_enabled():
             return _differentiable(ctx, head, plan, grad_loss)
         weighted = plan.rows * grad_loss.unsqueeze(1).to(plan.rows.dtype)
@@ -118,14 +115,16 @@ def _with_gradients(wanted: Wanted, ctx: Any) -> Wanted:
 
 def _keep(ctx: Any, head: Head, plan: Plan, found: Walked) -> Tensor:
     """Save for backward the inputs and the gradients, nothing else; return the loss."""
-    ctx.save_for_backward(head.features, head.weight, head.bias, plan.target, *found.gradients)
+    inputs = (head.features, head.weight, head.bias)
+    keep(ctx, *found.gradients, *inputs, plan.target)
+    ctx.dtypes = [head.dtype if each is None else each.dtype for each in inputs]
     ctx.dtype, ctx.plan = head.dtype, replace(plan, target=plan.target.new_empty(0))
     return found.loss
 
 
-def _kept(ctx: Any) -> tuple[Head, Plan, Sequence[Tensor | None]]:
-    features, weight, bias, target, *gradients = ctx.saved_tensors
-    return Head(features, weight, bias, ctx.dtype), replace(ctx.plan, target=target), gradients
+def _kept(ctx: Any) -> tuple[Head, Plan]:
+    features, weight, bias, target = ctx.saved_tensors[3:]
+    return Head(features, weight, bias, ctx.dtype), replace(ctx.plan, target=target)
 
 
 def _differentiable(ctx: Any, head: Head, plan: Plan, grad_loss: Tensor) -> Gradients:

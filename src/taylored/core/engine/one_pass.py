@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.engine import donated_pass, linear_pass, tensor_pass
-from taylored.core.engine.backward import scaled_gradient
+from taylored.core.engine.backward import keep, scaled_gradient
 from taylored.core.engine.executor import Direct
 from taylored.core.engine.executors import at_once
 from taylored.core.engine.whole import WHOLE
@@ -66,18 +66,18 @@ class _OnePassDirect(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, found: Direct, term: Term, options: Options) -> Tensor:
-        ctx.save_for_backward(input, found.target, found.gradient)
-        ctx.rows, ctx.term, ctx.options = found.rows, term, options
+        keep(ctx, found.gradient, input, found.target)
+        ctx.dtype, ctx.rows, ctx.term, ctx.options = input.dtype, found.rows, term, options
         return found.loss
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Tensor | None, None, None, None]:
-        input, target, gradient = ctx.saved_tensors
         grad_loss = grad_outputs[0]
         if grad_loss is None:
             return None, None, None, None
         if not torch.is_grad_enabled():
-            return scaled_gradient(gradient, grad_loss, input.dtype), None, None, None
+            return scaled_gradient(ctx, grad_loss, ctx.dtype), None, None, None
+        _, input, target = ctx.saved_tensors
         logits, plan = prepared(input, target, ctx.rows, ctx.term, ctx.options)
         loss = in_shape_of(input, WHOLE.value(logits, plan), plan)
         (grad,) = torch.autograd.grad(loss, input, grad_loss, create_graph=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.context import compiling, exporting, has_tangent, transformed
-from taylored.core.engine.backward import scaled_gradient
+from taylored.core.engine.backward import keep, scaled_gradient
 from taylored.core.engine.executors import choose
 from taylored.core.engine.gradient_tap import active_tap
 from taylored.core.engine.whole import WHOLE
@@ -72,21 +72,26 @@ class _OnePass(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, plan: Plan) -> Tensor:
         found = choose(logits, plan).sweep(logits, plan)
-        ctx.save_for_backward(logits, plan.target, found.gradient)
-        ctx.plan = plan
+        keep(ctx, found.gradient, logits, *_given(plan))
+        ctx.plan, ctx.dtype = plan, logits.dtype
         return found.loss
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Tensor | None, None]:
-        logits, target, gradient = ctx.saved_tensors
         grad_loss = grad_outputs[0]
         if grad_loss is None:
             return None, None
         if torch.is_grad_enabled():  # double backward: differentiate the composed reference
+            _, logits, target, *_ = ctx.saved_tensors
             loss = WHOLE.value(logits, replace(ctx.plan, target=target))
             (grad,) = torch.autograd.grad(loss, logits, grad_loss, create_graph=True)
             return grad, None
-        return scaled_gradient(gradient, grad_loss, logits.dtype), None
+        return scaled_gradient(ctx, grad_loss, ctx.dtype), None
+
+
+def _given(plan: Plan) -> list[Tensor]:
+    """The target first, then whatever else of the plan the caller may write to."""
+    return [each for each in plan.tensors() if each is not plan.rows]
 
 
 class _OnePassCounting(torch.autograd.Function):
@@ -100,9 +105,9 @@ class _OnePassCounting(torch.autograd.Function):
         sums = ClassSums(logits)
         found = choose(logits, plan).sweep(logits, plan, sums=sums)
         total = sums.total()
-        ctx.save_for_backward(logits, plan.target, found.gradient)
+        keep(ctx, found.gradient, logits, *_given(plan))
         ctx.mark_non_differentiable(total)
-        ctx.plan = plan
+        ctx.plan, ctx.dtype = plan, logits.dtype
         return found.loss, total
 
     backward = staticmethod(_OnePass.backward)
