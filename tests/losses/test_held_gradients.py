@@ -12,7 +12,15 @@ from kit.executors import PATHS
 from kit.graphs import Maker, inputs_of
 from kit.traits import ELEMENTWISE
 
-CASES = [Case(text, target_kinds(call_of(text))[0], SHAPES[0]) for text in examples()]
+CASES = list(
+    {
+        (call_of(text).name, call_of(text).link()): Case(
+            text, target_kinds(call_of(text))[0], SHAPES[0]
+        )
+        for text in examples()
+    }.values()
+)
+"""One example of every loss and link: what is checked does not depend on the numbers."""
 # Composed gradients are torch's own. Where "whole" is composed there is nothing of ours either.
 ONE_PASS = [path for path in PATHS if path != "composed"]
 

@@ -42,7 +42,9 @@ class _PieceByPiece(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, given: ElementBatch, values: Values) -> Tensor:
         loss, gradient = _sweep(given, values)
         keep(ctx, gradient, logits, given.plan.target, *given.beside)
-        ctx.given, ctx.values, ctx.dtype = given, values, logits.dtype
+        # A loss that outlives its graph is not to keep the logits alive.
+        ctx.given = replace(given, logits=logits.new_empty(0), beside=())
+        ctx.values, ctx.dtype = values, logits.dtype
         return loss
 
     @staticmethod
