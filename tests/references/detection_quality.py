@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from references.formulas import Parameters, elements, entropy, kept_mask, sigmoid, softmax
+from references.formulas import Parameters, elements, entropy, sigmoid, softmax
 from references.registry import reference
 
 
@@ -30,7 +30,8 @@ def quality_focal(logits: Tensor, target: Tensor, parameters: Parameters) -> Ten
 def ghm(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
     """Li et al. 2019, equations 5 to 9, bin by bin."""
     y, coefficient = elements(logits, target, parameters)
-    valid = kept_mask(logits, target, parameters, "sigmoid") > 0
+    # What counts for nothing is in no bin.
+    valid = (coefficient * parameters.get("sample_weight", 1.0)).expand(logits.shape) != 0
     size = (sigmoid(logits) - y).abs().detach()
     bins = parameters.get("bins", 10)
     weights = torch.zeros_like(size)

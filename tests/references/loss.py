@@ -37,12 +37,15 @@ def reference_loss(
 ) -> Tensor:
     """The whole loss in float64: unreduced losses, sample weights, denominator."""
     logits = logits.double()
-    losses = losses_of(call, logits, target)
-    if sample_weight is not None:
+    if sample_weight is None:
+        losses = losses_of(call, logits, target)
+    else:
         extra = sample_weight.double()
-        if call.link() == "sigmoid" and extra.dim() < losses.dim():
+        dims = logits.dim() if call.link() == "sigmoid" else logits.dim() - 1
+        if call.link() == "sigmoid" and extra.dim() < dims:
             extra = extra.reshape(*extra.shape[:1], 1, *extra.shape[1:])
-        losses = losses * extra.reshape(*extra.shape, *[1] * (losses.dim() - extra.dim()))
+        extra = extra.reshape(*extra.shape, *[1] * (dims - extra.dim()))
+        losses = losses_of(call, logits, target, sample_weight=extra) * extra
     reduction = call.option("reduction", "mean")
     if reduction == "none":
         return losses

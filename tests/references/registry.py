@@ -48,9 +48,9 @@ def reference_of_p_t(name: str) -> Callable[[Phi], Phi]:
     return register
 
 
-def losses_of(call: Call, logits: Tensor, target: Tensor) -> Tensor:
-    """The unreduced losses of a call."""
-    parameters = {**call.arguments, **call.state}
+def losses_of(call: Call, logits: Tensor, target: Tensor, **beside: Tensor) -> Tensor:
+    """The unreduced losses of a call, before sample weights."""
+    parameters = {**call.arguments, **call.state, **beside}
     if call.inner is not None:
         parameters["loss"] = call.inner
     return REFERENCES[call.name](logits, target, parameters)

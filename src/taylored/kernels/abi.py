@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from array import array
 
@@ -76,6 +77,14 @@ def spread_per_class(values: Tensor | None, logits: Tensor) -> Tensor | None:
 def address(values: Tensor | None) -> int:
     """Where a tensor begins; 0 for none."""
     return 0 if values is None else values.data_ptr()
+
+
+def scalar(value: float, dtype: torch.dtype) -> Tensor:
+    """A total as a tensor; one beyond the range of the dtype is infinite."""
+    try:
+        return torch.scalar_tensor(value, dtype=dtype, device="cpu")
+    except RuntimeError:
+        return torch.scalar_tensor(math.copysign(math.inf, value), dtype=dtype, device="cpu")
 
 
 def numbers(values: array[float]) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from taylored.kernels.abi import (
     layout_of,
     numbers,
     position_strides,
+    scalar,
     spread_per_class,
 )
 from taylored.kernels.library import Library
@@ -136,7 +137,7 @@ class Native:
         )
         if self.library.sweep(record) != 0:
             raise RuntimeError(f"the {self.library.level} library refused a sweep it accepted")
-        return torch.scalar_tensor(total.value, dtype=dtype, device="cpu") if each is None else each
+        return scalar(total.value, dtype) if each is None else each
 
 
 def _fits(buffer: Tensor, logits: Tensor) -> bool:

@@ -18,7 +18,7 @@ from taylored.core.engine.executor import Direct
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options
 from taylored.core.terms.term import Term
-from taylored.kernels.abi import FLOATS, LINKS, SWEEP, layout_of, numbers
+from taylored.kernels.abi import FLOATS, LINKS, SWEEP, layout_of, numbers, scalar
 from taylored.kernels.library import Library
 from taylored.kernels.ordinary import in_plain_memory
 from taylored.kernels.program import program_of
@@ -94,7 +94,7 @@ class NativeShortcut:
         if self.library.sweep(record) != 0:
             return None
         if each is None:
-            each = torch.scalar_tensor(total.value, dtype=rows.dtype, device="cpu")
+            each = scalar(total.value, rows.dtype)
         return Direct(each, gradient, truth, rows)
 
     def _counted(

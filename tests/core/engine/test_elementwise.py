@@ -80,8 +80,7 @@ def test_background_rows_have_no_truth() -> None:
     options = Options(link="sigmoid", background_index=5)
     found = elements(element_batch(torch.zeros(3, 5), torch.tensor([5, 2, -100]), options))
     assert found.y.sum(dim=1).tolist() == [0.0, 1.0, 0.0]
-    assert found.kept is not None
-    assert found.kept.flatten().tolist() == [True, True, False]
+    assert found.counted()[:, 0].tolist() == [True, True, False]
 
 
 def test_bytes_are_not_taken_for_negative_markers() -> None:

@@ -114,9 +114,7 @@ def test_a_fault_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
         def misplaced(given: ElementBatch, place: tuple[slice, ...]) -> ElementBatch:
             piece = cut(given, place)
-            return ElementBatch(
-                piece.logits, piece.plan, piece.kept, (cut(given, first).beside[0],)
-            )
+            return ElementBatch(piece.logits, piece.plan, (cut(given, first).beside[0],))
 
         patch.setattr(ElementBatch, "piece", misplaced)
         with pytest.raises(AssertionError):

@@ -164,11 +164,13 @@ def check_weight(case: Case, path: str = "whole") -> None:
     value, gradient = value_and_gradient(tripled, logits, target, path)
     close(value, 3 * base)
     close(gradient, 3 * base_gradient)
+    # Not weights of 0: what counts for nothing may change the loss of the others (GHM).
     pieces = [
-        build(case.call.having(reduction="none", weight=row.tolist()))
+        build(case.call.having(reduction="none", weight=(1.0 + row).tolist()))
         for row in torch.eye(case.shape[1])
     ]
     found = [value_and_gradient(piece, logits, target, path) for piece in pieces]
+    found = [(v - base, g - base_gradient) for v, g in found]
     close(torch.stack([v for v, _ in found]).sum(0), base)
     close(torch.stack([g for _, g in found]).sum(0), base_gradient)
     weight = torch.linspace(0.2, 3, case.shape[1]).double()

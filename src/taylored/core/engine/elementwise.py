@@ -20,12 +20,12 @@ from torch import Tensor
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import one_hot
 from taylored.core.links.margins import margins_of
-from taylored.core.numerics import computing_dtype
+from taylored.core.numerics import computing_dtype, harmless
 from taylored.core.plan.options import Options
 from taylored.core.plan.plan import Plan, along_classes
 from taylored.core.plan.prepare import prepare
 from taylored.core.terms.elementary import nll
-from taylored.core.terms.point import Point
+from taylored.core.terms.point import Point, continued, inside
 
 Values = Callable[..., Tensor]
 """(point, truth, *beside) -> one loss per element.
@@ -42,24 +42,18 @@ class ElementBatch:
     Attributes:
         logits: (N, C) or (N, C, S), as given.
         plan: target, rows (mask, sample weights and denominator in one) and class weights.
-        kept: positions that are not ignored, (N, 1[, S]); None if none can be, or for dense
-            targets, which mark each element themselves.
         beside: further tensors of the loss, with one entry per position: (N, ...) or (N, ..., S).
     """
 
     logits: Tensor
     plan: Plan
-    kept: Tensor | None
     beside: tuple[Tensor, ...]
 
     def piece(self, place: tuple[slice, ...]) -> ElementBatch:
         """The same for some of the positions, given as slices of the axes of the logits."""
         target = place if self.plan.target_kind == "dense" else place[:1] + place[2:]
         plan = replace(self.plan, target=self.plan.target[target], rows=self.plan.rows[place])
-        kept = None if self.kept is None else self.kept[place]
-        return ElementBatch(
-            self.logits[place], plan, kept, tuple(each[place] for each in self.beside)
-        )
+        return ElementBatch(self.logits[place], plan, tuple(each[place] for each in self.beside))
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,71 +61,59 @@ class Elements:
     """Logits and truth of every class in the computing dtype.
 
     Attributes:
-        z: logits; 0 where ignored, so that no gradient comes from there.
+        z: logits; finite where an element counts for nothing.
         y: truth of every class in [0, 1], as given: not smoothed; 0 where ignored.
-        kept: False where ignored, shaped to broadcast; None if nothing can be.
+        coefficient: what the loss of each element is multiplied by, shaped to broadcast; 0 where
+            the element counts for nothing.
     """
 
     z: Tensor
     y: Tensor
-    kept: Tensor | None
+    coefficient: Tensor
 
     def margins(self, plan: Plan) -> Tensor:
-        """The log odds of every class."""
+        """The log odds of every class, which may be infinite."""
         return margins_of(self.z) if plan.link == "softmax" else self.z
+
+    def counted(self) -> Tensor:
+        """Whether an element counts for anything, for each."""
+        return (self.coefficient != 0).expand(self.z.shape)
 
 
 def element_batch(input: Logits, target: Tensor, options: Options, *beside: Tensor) -> ElementBatch:
     """The caller's arguments in canonical form."""
     logits, plan = prepare(input, target, nll, options)
-    kept = None
-    if plan.target_kind == "index" and options.ignore_index is not None:
-        # Converted first: as a byte, -100 would be 156.
-        kept = (target.long() != options.ignore_index).reshape(plan.target.shape).unsqueeze(1)
-    return ElementBatch(logits, plan, kept, beside)
+    return ElementBatch(logits, plan, beside)
 
 
 def elements(given: ElementBatch) -> Elements:
-    """Logits and truth of every class, 0 where ignored."""
-    dtype = computing_dtype(given.logits)
-    kept = _kept(given)
-    z, y = given.logits.to(dtype), _dense(given).to(dtype)
-    if kept is not None:
-        z, y = torch.where(kept, z, 0.0), torch.where(kept, y, 0.0)
-    return Elements(z, y, kept)
-
-
-def coefficients(given: ElementBatch, found: Elements) -> Tensor:
-    """What the loss of each element is multiplied by, shaped to broadcast."""
-    rows, plan = given.plan.rows, given.plan
-    if found.kept is not None:  # index targets have this mask in their rows already
-        rows = torch.where(found.kept, rows, 0.0)
-    return rows if plan.positive is None else rows * along_classes(plan.positive, found.z)
+    """Logits, truth and coefficient of every class."""
+    dtype, plan = computing_dtype(given.logits), given.plan
+    z, y, rows = given.logits.to(dtype), _dense(given).to(dtype), plan.rows
+    if plan.target_kind == "index":  # an ignored class has been replaced by 0
+        y = torch.where(rows == 0, 0.0, y)
+    elif plan.ignore is not None and plan.target.dtype != torch.bool:
+        kept = plan.target != plan.ignore
+        y, rows = torch.where(kept, y, 0.0), torch.where(kept, rows, 0.0)
+    coefficient = rows if plan.positive is None else rows * along_classes(plan.positive, z)
+    # A class without weight still has a share in the softmax of the others.
+    nothing = (rows if plan.link == "softmax" else coefficient) == 0
+    return Elements(harmless(z, nothing), y, coefficient)
 
 
 def composed(given: ElementBatch, values: Values) -> Tensor:
     """The loss, differentiable in every slot and mode: the reference."""
     found = elements(given)
-    at = Point(found.margins(given.plan))
-    return reduced(given, found, values(at, found.y, *given.beside))
+    margins = found.margins(given.plan)
+    losses = values(Point(inside(margins)), found.y, *given.beside)
+    return reduced(given, continued(losses, margins, found.coefficient) * found.coefficient)
 
 
-def reduced(given: ElementBatch, found: Elements, losses: Tensor) -> Tensor:
-    """The losses of the elements, weighted and summed as the plan says."""
-    losses = losses * coefficients(given, found)
+def reduced(given: ElementBatch, losses: Tensor) -> Tensor:
+    """The weighted losses of the elements, summed as the plan says."""
     if given.plan.output == "sum":
         return losses.sum()
     return losses.sum(dim=1) if given.plan.link == "softmax" else losses
-
-
-def _kept(given: ElementBatch) -> Tensor | None:
-    """Where targets are not ignored, per position or per element; None if nothing can be."""
-    plan = given.plan
-    if plan.target_kind == "index":
-        return given.kept
-    if plan.ignore is None or plan.target.dtype == torch.bool:
-        return None
-    return plan.target != plan.ignore
 
 
 def _dense(given: ElementBatch) -> Tensor:

@@ -22,7 +22,6 @@ from taylored.core.engine.blocked import Blocked, Collector
 from taylored.core.engine.elementwise import (
     ElementBatch,
     Values,
-    coefficients,
     composed,
     element_batch,
     elements,
@@ -33,6 +32,7 @@ from taylored.core.links.margins import margins_and_pullback
 from taylored.core.plan.canonical import in_shape_of
 from taylored.core.plan.options import Options
 from taylored.core.terms.fast_point import PiecePoint
+from taylored.core.terms.point import continued, inside
 
 
 class _PieceByPiece(torch.autograd.Function):
@@ -110,7 +110,7 @@ def _reaches_further(given: ElementBatch, values: Values) -> bool:
     """Whether `values` contains tensors of its own for which derivatives could be asked."""
     first = given.piece((slice(0, 1), slice(None), slice(0, 1))[: given.logits.dim()])
     found = elements(replace(first, logits=first.logits.detach()))
-    losses = values(PiecePoint(found.margins(given.plan)), found.y, *first.beside)
+    losses = values(PiecePoint(inside(found.margins(given.plan))), found.y, *first.beside)
     return losses.requires_grad or has_tangent(losses)
 
 
@@ -124,11 +124,12 @@ def _sweep(given: ElementBatch, values: Values) -> tuple[Tensor, Tensor]:
         for place in blocked.places(given.logits):
             piece = given.piece(place)
             found = elements(piece)
-            coefficient = coefficients(piece, found)
+            coefficient = found.coefficient
             margins, pull_back = margins_and_pullback(found.z, given.plan)
             with torch.enable_grad():
                 margins.requires_grad_()
-                losses = values(PiecePoint(margins), found.y, *piece.beside)
+                losses = values(PiecePoint(inside(margins)), found.y, *piece.beside)
+                losses = continued(losses, margins, coefficient)
                 outputs = coefficient.expand(losses.shape)
                 (pulls,) = torch.autograd.grad(losses, margins, outputs)
             gradient[place].copy_(pull_back(pulls))
@@ -143,8 +144,10 @@ def _value(given: ElementBatch, values: Values) -> Tensor:
         for place in blocked.places(given.logits):
             piece = given.piece(place)
             found = elements(piece)
-            losses = values(PiecePoint(found.margins(given.plan)), found.y, *piece.beside)
-            collected.add(place, _summed(losses * coefficients(piece, found), given))
+            margins = found.margins(given.plan)
+            losses = values(PiecePoint(inside(margins)), found.y, *piece.beside)
+            losses = continued(losses, margins, found.coefficient) * found.coefficient
+            collected.add(place, _summed(losses, given))
     return collected.loss()
 
 

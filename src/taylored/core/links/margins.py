@@ -15,6 +15,7 @@ from torch import Tensor
 
 from taylored.core.context import compiling
 from taylored.core.inputs.targets import one_hot
+from taylored.core.numerics import without_offset
 from taylored.core.plan.plan import Plan
 from taylored.core.terms.fast_point import fast_log1p
 
@@ -28,31 +29,36 @@ class SplitOff(NamedTuple):
     Attributes:
         margin: of the chosen class, (N, 1[, S]).
         others: the logits, with the chosen one replaced by the lowest number.
-        shares: softmax of the others. The chosen class has share 0.
-        log_sum: their log-sum-exp, (N, 1[, S]).
+        shares: softmax of the others. The chosen class has share 0, if any other has one.
+        peak: the largest of the others, (N, 1[, S]).
+        log_sum: their log-sum-exp above the peak, (N, 1[, S]). A sum of both would be rounded to
+            the digits of the peak.
     """
 
     margin: Tensor
     others: Tensor
     shares: Tensor
+    peak: Tensor
     log_sum: Tensor
 
 
 def split_off(z: Tensor, hot: Tensor) -> SplitOff:
     """The margin of one class of each position, `hot` (N, 1[, S]), and the shares of the others."""
     chosen, others = _separated(z, hot)
-    shares, log_sum = _shares(others)
-    return SplitOff(chosen - log_sum, others, shares, log_sum)
+    shares, peak, log_sum = _shares(others)
+    return SplitOff(_above(chosen, peak, log_sum), others, shares, peak, log_sum)
 
 
 def margin_of(z: Tensor, hot: Tensor) -> Tensor:
     """The margin of one class of each position, differentiable."""
     chosen, others = _separated(z, hot)
-    return chosen - torch.logsumexp(others, dim=1, keepdim=True)
+    peak = others.detach().amax(dim=1, keepdim=True)
+    return _above(chosen, peak, torch.logsumexp(others - peak, dim=1, keepdim=True))
 
 
 def margins_of(z: Tensor) -> Tensor:
     """The margin of every class, differentiable."""
+    z = without_offset(z, 1)
     top = z.argmax(dim=1, keepdim=True)
     top_margin = margin_of(z, top)
     is_top = _is(top, z)
@@ -70,8 +76,8 @@ def margins_and_pullback(z: Tensor, plan: Plan) -> tuple[Tensor, PullBack]:
         return z.detach(), lambda pulls: pulls
     # No class below the largest has p > 1/2, so that log(1 - p) is exact there.
     top = z.argmax(dim=1, keepdim=True)
-    top_margin, others, shares, log_sum = split_off(z, top)
-    log_p = others.sub_(log_sum - F.logsigmoid(-top_margin))
+    top_margin, others, shares, peak, log_sum = split_off(z, top)
+    log_p = others.sub_(peak).sub_(log_sum - F.logsigmoid(-top_margin))
     p = torch.exp(log_p)
     margins = log_p.sub_(fast_log1p(-p)).scatter_(1, top, top_margin)
 
@@ -121,14 +127,18 @@ def _separated(z: Tensor, hot: Tensor) -> tuple[Tensor, Tensor]:
     return z.gather(1, hot), z.scatter(1, hot, lowest)
 
 
-def _shares(others: Tensor) -> tuple[Tensor, Tensor]:
-    """Softmax over axis 1, and the log-sum-exp."""
+def _above(chosen: Tensor, peak: Tensor, log_sum: Tensor) -> Tensor:
+    """The margin of a logit over others with this peak. That of +inf is NaN, as its softmax is."""
+    return torch.where(chosen == torch.inf, torch.nan, (chosen - peak) - log_sum)
+
+
+def _shares(others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Softmax over axis 1, the largest, and the log-sum-exp above the largest."""
+    peak = others.amax(dim=1, keepdim=True)
     if compiling():
-        top = others.amax(dim=1, keepdim=True)
-        sizes = torch.exp(others - top)
+        sizes = torch.exp(others - peak)
         total = sizes.sum(dim=1, keepdim=True)
-        return sizes / total, top + torch.log(total)
+        return sizes / total, peak, torch.log(total)
     # Torch's own kernel. The largest share is at least 1/C, so that its logarithm is exact.
     shares = torch.softmax(others, dim=1)
-    top_share = shares.amax(dim=1, keepdim=True)
-    return shares, others.amax(dim=1, keepdim=True) - torch.log(top_share)
+    return shares, peak, -torch.log(shares.amax(dim=1, keepdim=True))

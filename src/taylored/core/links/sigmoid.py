@@ -13,10 +13,10 @@ from torch import Tensor
 
 from taylored.core.inputs.targets import one_hot
 from taylored.core.links.class_sums import RunningSums
-from taylored.core.numerics import smoothed
+from taylored.core.numerics import harmless, smoothed
 from taylored.core.plan.plan import Block, Plan, adjusted, along_classes
 from taylored.core.terms import fast_point
-from taylored.core.terms.point import Point
+from taylored.core.terms.point import Point, continued, inside
 from taylored.core.terms.term import Term
 
 
@@ -26,11 +26,15 @@ def value(block: Block, plan: Plan) -> Tensor:
     term, rejection = bound(block, plan)
     truth = _hard_truth(block, plan)
     if truth is not None and plan.rejection is None:
-        at = Point(torch.where(truth, x, -x))
-        return _hard_coefficient(block, plan, truth.to(x.dtype)) * term.evaluate(at)
+        coefficient = _hard_coefficient(block, plan, truth.to(x.dtype))
+        margin = harmless(torch.where(truth, x, -x), coefficient == 0)
+        values = term.evaluate(Point(inside(margin)))
+        return coefficient * continued(values, margin, coefficient)
     yes, no = _soft_coefficients(block, plan, x)
-    at = Point(x)
-    return yes * term.evaluate(at) + no * rejection.evaluate(at.complement())
+    x = harmless(x, (yes == 0) & (no == 0))
+    at = Point(inside(x))
+    yes_values = continued(term.evaluate(at), x, yes)
+    return yes * yes_values + no * continued(rejection.evaluate(at.complement()), x, no)
 
 
 def value_and_gradient(block: Block, plan: Plan, sums: RunningSums | None) -> tuple[Tensor, Tensor]:
@@ -45,10 +49,12 @@ def value_and_gradient(block: Block, plan: Plan, sums: RunningSums | None) -> tu
         # Products with 0, 1 and -1 instead of `where`, which mispredicts its way through a mask.
         yes = truth.to(x.dtype)
         sign = 2.0 * yes - 1.0
-        values, slopes = term.evaluate_with_slope(fast_point.fixed(x * sign))
         coefficient = _hard_coefficient(block, plan, yes)
+        margin = harmless(x * sign, coefficient == 0)
+        values, slopes = term.evaluate_with_slope(fast_point.fixed(inside(margin)))
         pull = coefficient * slopes
-        total, gradient = coefficient * values, sign.neg_().mul_(pull)
+        total = coefficient * continued(values, margin, coefficient)
+        gradient = sign.neg_().mul_(pull)
         if sums is not None:
             if plan.target_kind == "index":
                 sums.add_single(pull, block.target)
@@ -56,10 +62,11 @@ def value_and_gradient(block: Block, plan: Plan, sums: RunningSums | None) -> tu
                 sums.add_split(pull, yes)
     else:
         yes, no = _soft_coefficients(block, plan, x)
-        at = fast_point.fixed(x)
+        x = harmless(x, (yes == 0) & (no == 0))
+        at = fast_point.fixed(inside(x))
         yes_values, yes_slopes = term.evaluate_with_slope(at)
         no_values, no_slopes = rejection.evaluate_with_slope(at.complement())
-        total = yes * yes_values + no * no_values
+        total = yes * continued(yes_values, x, yes) + no * continued(no_values, x, no)
         gradient = no * no_slopes - yes * yes_slopes
         if sums is not None:
             sums.add_split(gradient, _soft_truth(block, plan, x))

@@ -20,7 +20,7 @@ from taylored.core.links.margins import margin_of, margins_of, put, split_off, t
 from taylored.core.numerics import smoothed
 from taylored.core.plan.plan import Block, Plan, adjusted, along_classes
 from taylored.core.terms import fast_point
-from taylored.core.terms.point import Point
+from taylored.core.terms.point import Point, continued, inside
 from taylored.core.terms.term import Term
 
 
@@ -29,10 +29,12 @@ def value(block: Block, plan: Plan) -> Tensor:
     z = adjusted(block, plan)
     if single_truth(plan):
         margin = margin_of(z, block.target.unsqueeze(1))
-        values = bound_to_target(block, plan).evaluate(Point(margin))
-        return (values * block.rows).squeeze(1)
-    values = bound_to_axis(block, plan).evaluate(Point(margins_of(z)))
-    return (_mass(block, plan, z) * values).sum(dim=1) * block.rows.squeeze(1)
+        values = bound_to_target(block, plan).evaluate(Point(inside(margin)))
+        return (continued(values, margin, block.rows) * block.rows).squeeze(1)
+    margins, mass = margins_of(z), _mass(block, plan, z)
+    values = bound_to_axis(block, plan).evaluate(Point(inside(margins)))
+    values = continued(values, margins, mass * block.rows)
+    return (mass * values).sum(dim=1) * block.rows.squeeze(1)
 
 
 def value_and_gradient(block: Block, plan: Plan, sums: RunningSums | None) -> tuple[Tensor, Tensor]:
@@ -49,13 +51,14 @@ def value_and_gradient(block: Block, plan: Plan, sums: RunningSums | None) -> tu
 def _single(block: Block, plan: Plan, z: Tensor, sums: RunningSums | None) -> tuple[Tensor, Tensor]:
     hot = block.target.unsqueeze(1)
     split = split_off(z, hot)
-    at = fast_point.fixed(split.margin)
+    at = fast_point.fixed(inside(split.margin))
     values, slopes = bound_to_target(block, plan).evaluate_with_slope(at)
     slopes = slopes * block.rows
     gradient = split.shares.mul_(slopes)
     if sums is not None:
         # The share of the truth is exactly 0. If there is no other class, the slope is.
         sums.add_rivals(gradient, slopes, hot)
+    values = continued(values, split.margin, block.rows)
     return (values * block.rows).squeeze(1), put(gradient, hot, -slopes)
 
 
@@ -63,12 +66,12 @@ def _distribution(
     block: Block, plan: Plan, z: Tensor, sums: RunningSums | None
 ) -> tuple[Tensor, Tensor]:
     top = z.argmax(dim=1, keepdim=True)
-    top_margin, others, shares, log_sum = split_off(z, top)
+    top_margin, others, shares, peak, log_sum = split_off(z, top)
     q_top = torch.sigmoid(-top_margin)
     # No class below the top has p > 1/2, so that log(1 - p) is exact without splitting it off.
-    log_p = others - log_sum + F.logsigmoid(-top_margin)
+    log_p = (others - peak) + (F.logsigmoid(-top_margin) - log_sum)
     margins = put(log_p - torch.log1p(-torch.exp(log_p)), top, top_margin)
-    at = fast_point.fixed(margins)
+    at = fast_point.fixed(inside(margins))
     values, slopes = bound_to_axis(block, plan).evaluate_with_slope(at)
     mass = _mass(block, plan, z) * block.rows
     pulls = mass * slopes
@@ -81,7 +84,7 @@ def _distribution(
     gradient = put(gradient, top, torch.sigmoid(top_margin) * total - top_pull)
     if sums is not None:
         sums.add_split(gradient, truth_of(block, plan, z))
-    return (mass * values).sum(dim=1), gradient
+    return (mass * continued(values, margins, mass)).sum(dim=1), gradient
 
 
 def single_truth(plan: Plan) -> bool:

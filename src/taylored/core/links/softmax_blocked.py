@@ -9,12 +9,19 @@ either, `core/links/softmax.py` takes the block, which is right everywhere.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from taylored.core.links import softmax
 from taylored.core.links.class_sums import RunningSums
-from taylored.core.links.exponentials import BITS_PER_NAT, bits_of, well_inside_range
+from taylored.core.links.exponentials import (
+    BITS_PER_NAT,
+    bits_of,
+    offsets,
+    well_inside_range,
+)
 from taylored.core.links.scratch import Scratch
 from taylored.core.numerics import computing_dtype, smoothing_parts
 from taylored.core.plan.plan import Block, Plan, along_classes
@@ -93,11 +100,8 @@ def _rivals(
     block: Block, plan: Plan, hot: Tensor, scratch: Scratch
 ) -> tuple[Tensor, Tensor, Tensor] | None:
     """Exponentials, with 0 for the truth; that of the truth; the sum of the others. Or None."""
-    for largest in ("kept", "taken off"):
-        bits = bits_of(block, plan, scratch)
-        if largest == "taken off":
-            bits.sub_(bits.amax(dim=1, keepdim=True))
-        shares = bits.exp2_()
+    for offset in offsets(block):
+        shares = bits_of(block, plan, scratch, offset).exp2_()
         own = shares.gather(1, hot)
         rest = shares.scatter_(1, hot, 0.0).sum(dim=1, keepdim=True)
         if well_inside_range(own, rest):
@@ -117,12 +121,8 @@ def _parts(
     class 1 - p is exact.
     """
     classes = torch.arange(block.logits.shape[1], dtype=computing_dtype(block.logits))
-    for largest in ("kept", "taken off"):
-        bits = bits_of(block, plan, scratch)
-        if largest == "taken off":
-            bits.sub_(bits.amax(dim=1, keepdim=True))
-        # The lowest finite logit times log2 e is -inf, and a mass of 0 times infinity is NaN.
-        bits.clamp_min_(torch.finfo(bits.dtype).min)
+    for offset in offsets(block):
+        bits = bits_of(block, plan, scratch, offset)
         shares = torch.exp2(bits, out=scratch.take("shares", bits, bits.dtype))
         half = shares.sum(dim=1, keepdim=True).mul_(0.5)
         large = torch.gt(shares, half, out=scratch.take("large", bits, bits.dtype))
@@ -132,8 +132,20 @@ def _parts(
         rest = shares.scatter_(1, chosen, 0.0).sum(dim=1, keepdim=True)
         total = own + rest
         if well_inside_range(rest, total):
-            return bits, shares, chosen, own, rest, total
+            hidden = _hide_masked(block, plan, bits)
+            return None if hidden is None else (hidden, shares, chosen, own, rest, total)
     return None
+
+
+def _hide_masked(block: Block, plan: Plan, bits: Tensor) -> Tensor | None:
+    """The bits, those of -inf made finite where the class has no mass. None where one has mass."""
+    if float(bits.amin()) > -math.inf:
+        return bits
+    # A mass of 0 times infinity is NaN. The lowest finite logit times log2 e is -inf too.
+    masked = bits == -math.inf
+    if ((softmax.truth_of(block, plan, bits) != 0) & masked).any():
+        return None
+    return bits.masked_fill_(masked, torch.finfo(bits.dtype).min)
 
 
 def _negative_mass(block: Block, plan: Plan, scratch: Scratch) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor
 
 from taylored.core.inputs.targets import TargetKind
-from taylored.core.numerics import computing_dtype
+from taylored.core.numerics import computing_dtype, harmless, without_offset
 from taylored.core.plan.options import LinkName
 from taylored.core.terms.term import Term
 
@@ -74,8 +74,16 @@ def along_classes(values: Tensor, logits: Tensor) -> Tensor:
 
 
 def adjusted(block: Block, plan: Plan) -> Tensor:
-    """The logits in the computing dtype, after bias and temperature: what the link is given."""
+    """The logits in the computing dtype, after bias and temperature: what the link is given.
+
+    For the softmax link they are finite where a position counts for nothing, and a common offset is
+    taken off before anything is added to them or divides them.
+    """
     z = block.logits.to(computing_dtype(block.logits))
+    if plan.link == "softmax":
+        z = harmless(z, block.rows == 0)
+        if plan.bias is not None or plan.temperature != 1.0:
+            z = without_offset(z, 1)
     if plan.bias is not None:
         z = z + along_classes(plan.bias, block.logits)
     return z if plan.temperature == 1.0 else z / plan.temperature

@@ -6,8 +6,35 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from taylored.core.context import values_are_known
+
 Exponent = float | Tensor
 """The exponent of a power: one number, or one value per class."""
+
+
+EDGE = 2.0**60
+"""The largest margin at which a term is evaluated: p or q is exactly 0, and squares are finite."""
+
+_OUT_OF_PROPORTION = 2.0**40
+"""A value above this at the edge grows with the margin, others have reached their bound."""
+
+
+def inside(margin: Tensor) -> Tensor:
+    """Margins up to the edge, where every term, slope and derivative is finite. NaN stays NaN."""
+    return margin.clamp(-EDGE, EDGE)
+
+
+def continued(values: Tensor, margin: Tensor, coefficient: Tensor) -> Tensor:
+    """Values found `inside`, followed to the margins themselves, which may be infinite.
+
+    Out there a term is constant, or grows in proportion to the margin as -log p does. Where the
+    coefficient is 0 the values stay finite, and so 0 times them is 0.
+    """
+    beyond = margin.abs() / EDGE
+    if margin.is_cpu and values_are_known() and not (beyond > 1).any():
+        return values
+    grows = (beyond > 1) & (values.abs() > _OUT_OF_PROPORTION) & (coefficient != 0)
+    return values * torch.where(grows, beyond, 1.0)
 
 
 class Point:

@@ -67,7 +67,8 @@ TAYLORED_INLINE Rivals<R> rivals(const Term<R>& term, Power power, Vec<R> z, Vec
   const Vec<R> p = share * q_top, q = R(1) - p;
   const auto [value, slope] =
       term.outcome(power, Point<R>{p, q, -(log_share + log_q_top), log<R>(q)}, gamma);
-  return {share, mass * slope / q, mass * value};
+  // The value of a class with a logit of -inf is infinite, and costs nothing without mass.
+  return {share, mass * slope / q, mass == R(0) ? Vec<R>{} : mass * value};
 }
 
 // How far below the peak of the others a class is put that does not belong to them. Its exponential

@@ -7,6 +7,7 @@
 #include "sweep.h"
 #include "term.h"
 #include "threads.h"
+#include "tile_rows.h"
 
 namespace taylored {
 
@@ -21,24 +22,38 @@ template <class R> Term<R> term_of(const Sweep& sweep) {
   return {sweep.gamma, numbers<R>(sweep.gammas), sweep.na, sweep.a, sweep.nb, sweep.b};
 }
 
-// Applies bias and temperature to the logits, and the temperature to their gradient.
+// Applies bias and temperature to the logits of a softmax, and the temperature to their gradient.
+// The largest logit of each position is taken off first: what is added to large logits is rounded
+// to their digits.
 template <class R> class Adjustment {
  public:
   explicit Adjustment(const Sweep& sweep)
       : bias_(numbers<R>(sweep.bias)), temperature_(static_cast<R>(sweep.temperature)) {}
 
-  // One position with contiguous classes.
-  void along_classes(R* z, int64_t classes) const {
+  // One position with contiguous classes, in a row that is padded to whole vectors.
+  void along_classes(R* z, int64_t classes, int64_t length) const {
+    if (!bias_ && temperature_ == R(1)) return;
+    const R largest = peak_of(z, length);
+    for (int64_t c = 0; c < classes; ++c) z[c] -= largest;
     if (bias_)
       for (int64_t c = 0; c < classes; ++c) z[c] += bias_[c];
     divide(z, classes);
   }
 
-  // One class with contiguous positions.
-  void of_class(int64_t c, R* z, int64_t positions) const {
-    if (bias_)
-      for (int64_t i = 0; i < positions; ++i) z[i] += bias_[c];
-    divide(z, positions);
+  // All classes of contiguous positions; the rows of the classes are `width` apart.
+  void along_positions(R* z, int64_t classes, int64_t width, int64_t padded, R* largest) const {
+    if (!bias_ && temperature_ == R(1)) return;
+    for (int64_t i = 0; i < padded; i += Simd<R>::lanes) {
+      Vec<R> peak = spread<R>(taken_out<R>);
+      for (int64_t c = 0; c < classes; ++c) peak = max<R>(load(z + c * width + i), peak);
+      store<R>(largest + i, peak);
+    }
+    for (int64_t c = 0; c < classes; ++c) {
+      R* row = z + c * width;
+      const R bias = bias_ ? bias_[c] : R(0);
+      for (int64_t i = 0; i < padded; ++i) row[i] = (row[i] - largest[i]) + bias;
+      divide(row, padded);
+    }
   }
 
   R temperature() const { return temperature_; }

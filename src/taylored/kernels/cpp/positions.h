@@ -20,6 +20,7 @@ template <class R> class Positions {
   }
 
   int64_t count = 0, padded = 0;  // positions of this tile; rounded up to whole vectors
+  bool idle = false;              // whether one of them counts for nothing
   int64_t *logits, *target;       // offset of each position in the two arrays
   R* coefficient;
   R *chosen, *peak, *mass;  // the chosen logit; largest, and sum of exponentials, of the others
@@ -49,6 +50,8 @@ template <class R> class Positions {
     });
     count = last - first;
     padded = round_up(count, Simd<R>::lanes);
+    idle = false;
+    for (int64_t i = 0; i < count; ++i) idle |= counts_for_nothing(i);
     // Lanes beyond the last position compute with harmless numbers, and a coefficient of 0.
     for (int64_t i = count; i < padded; ++i) {
       coefficient[i] = chosen[i] = peak[i] = R(0);
@@ -56,9 +59,21 @@ template <class R> class Positions {
     }
   }
 
-  // The margin of the chosen class against all others.
+  // Its logits are not read, because 0 times NaN or infinity would be NaN.
+  bool counts_for_nothing(int64_t i) const { return coefficient[i] == R(0); }
+
+  // Writes 0 over one class of the positions that count for nothing.
+  void silence(R* row) const {
+    if (!idle) return;
+    for (int64_t i = 0; i < count; ++i) row[i] = counts_for_nothing(i) ? R(0) : row[i];
+  }
+
+  // The margin of the chosen class against all others. That of +inf is NaN, as its softmax is.
   TAYLORED_INLINE Vec<R> margin(int64_t i) const {
-    return (load(chosen + i) - load(peak + i)) - log<R>(load(mass + i));
+    const Vec<R> top = load(chosen + i);
+    const Vec<R> found = (top - load(peak + i)) - log<R>(load(mass + i));
+    const R nan = std::numeric_limits<R>::quiet_NaN();
+    return top > std::numeric_limits<R>::max() ? spread<R>(nan) : found;
   }
 
   void write_each(int64_t first) const {

@@ -175,8 +175,9 @@ template <class R> class Sigmoid {
       const Vec<R> x = load(tile.logit + i), rows = load(tile.rows + i);
       const auto yes = load(tile.truth + i) > Vec<R>{};
       const Vec<R> weight = rows * (yes ? load(tile.positive + i) : load(tile.negative + i));
-      const auto [value, slope] =
-          term_.outcome(power, at_margin<R>(yes ? x : -x), load(tile.gamma + i));
+      // 0 times what a NaN would give is NaN.
+      const Vec<R> margin = weight == R(0) ? Vec<R>{} : (yes ? x : -x);
+      const auto [value, slope] = term_.outcome(power, at_margin<R>(margin), load(tile.gamma + i));
       const Vec<R> pull = weight * slope;
       store<R>(tile.value + i, weight * value);
       store<R>(tile.gradient + i, yes ? -pull : pull);
@@ -191,10 +192,13 @@ template <class R> class Sigmoid {
       const Vec<R> yes = rows * load(tile.positive + i) * truth;
       const Vec<R> no = rows * load(tile.negative + i) * (R(1) - truth);
       const Vec<R> gamma = load(tile.gamma + i);
-      const Point<R> at = at_margin<R>(load(tile.logit + i));
+      const auto nothing = (yes == R(0)) & (no == R(0));
+      const Point<R> at = at_margin<R>(nothing ? Vec<R>{} : load(tile.logit + i));
       const auto [yes_value, yes_slope] = term_.outcome(power, at, gamma);
       const auto [no_value, no_slope] = term_.outcome(power, at.complement(), gamma);
-      const Vec<R> value = yes * yes_value + no * no_value;
+      // An outcome of probability 0 has an infinite value, which counts where its truth is not 0.
+      const Vec<R> value = (yes == R(0) ? Vec<R>{} : yes * yes_value) +
+                           (no == R(0) ? Vec<R>{} : no * no_value);
       store<R>(tile.value + i, value);
       store<R>(tile.gradient + i, no * no_slope - yes * yes_slope);
       total.add(value);

@@ -92,14 +92,22 @@ template <class R> void hard_rows(const Sweep& sweep, int64_t threads, Collected
       // next step what was written has left the store buffer.
       for (int64_t i = 0; i < at.count; ++i) {
         R* row = z + i * length;
+        if (at.counts_for_nothing(i)) {
+          std::fill(row, row + length, R(0));
+          at.chosen[i] = at.peak[i] = R(0);
+          at.mass[i] = R(1);
+          continue;
+        }
         logits.fetch(row, at.logits[i], 1, classes);
-        adjustment.along_classes(row, classes);
         std::fill(row + classes, row + length, taken_out<R>);
+        adjustment.along_classes(row, classes, length);
         at.chosen[i] = row[truths.index[i]];
         row[truths.index[i]] = taken_out<R>;
       }
-      for (int64_t i = 0; i < at.count; ++i) at.peak[i] = peak_of(z + i * length, length);
+      for (int64_t i = 0; i < at.count; ++i)
+        if (!at.counts_for_nothing(i)) at.peak[i] = peak_of(z + i * length, length);
       for (int64_t i = 0; i < at.count; ++i) {
+        if (at.counts_for_nothing(i)) continue;
         R* row = z + i * length;
         at.mass[i] = exponentials(row, length, at.peak[i],
                                   [=](Vec<R> e, int64_t c) { store<R>(row + c, e); });
@@ -163,9 +171,10 @@ template <class R> void hard_columns(const Sweep& sweep, int64_t threads, Collec
           logits.fetch(z + c * width + done, from[0] + c * sweep.z_c, walk.step(0), length);
       });
       for (int64_t c = 0; c < classes; ++c) {
-        adjustment.of_class(c, z + c * width, at.count);
-        std::fill(z + c * width + at.count, z + c * width + at.padded, taken_out<R>);
+        at.silence(z + c * width);
+        std::fill(z + c * width + at.count, z + c * width + at.padded, R(0));
       }
+      adjustment.along_positions(z, classes, width, at.padded, at.peak);
       for (int64_t i = 0; i < at.count; ++i) {
         R& truth = z[truths.index[i] * width + i];
         at.chosen[i] = truth;

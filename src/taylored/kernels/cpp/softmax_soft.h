@@ -38,15 +38,20 @@ template <class R> void soft_rows(const Sweep& sweep, int64_t threads, Collected
       at.gather(first, last);
       for (int64_t i = 0; i < at.count; ++i) {
         R *row = z + i * length, *mass = y + i * length;
-        logits.fetch(row, at.logits[i], 1, classes);
-        adjustment.along_classes(row, classes);
-        masses.along_classes(mass, at.target[i]);
-        if (positive)
-          for (int64_t c = 0; c < classes; ++c) mass[c] *= positive[c];
         // Lower than any logit, so that the peak is found in the row even if all its logits are
         // -inf.
         std::fill(row + classes, row + length, -std::numeric_limits<R>::infinity());
         std::fill(mass + classes, mass + length, R(0));
+        if (at.counts_for_nothing(i)) {
+          std::fill(row, row + classes, R(0));
+          std::fill(mass, mass + classes, R(0));
+          continue;
+        }
+        logits.fetch(row, at.logits[i], 1, classes);
+        adjustment.along_classes(row, classes, length);
+        masses.along_classes(mass, at.target[i]);
+        if (positive)
+          for (int64_t c = 0; c < classes; ++c) mass[c] *= positive[c];
       }
       for (int64_t i = 0; i < at.count; ++i) {
         R *row = z + i * length, *mass = y + i * length;
@@ -145,11 +150,13 @@ template <class R> void soft_columns(const Sweep& sweep, int64_t threads, Collec
       });
       for (int64_t c = 0; c < classes; ++c) {
         R *row = z + c * width, *mass = y + c * width;
-        adjustment.of_class(c, row, at.count);
         for (int64_t i = 0; positive && i < at.count; ++i) mass[i] *= positive[c];
+        at.silence(row);
+        at.silence(mass);
         std::fill(row + at.count, row + at.padded, R(0));
         std::fill(mass + at.count, mass + at.padded, R(0));
       }
+      adjustment.along_positions(z, classes, width, at.padded, at.peak);
       for (int64_t i = 0; i < at.count; ++i) {
         int64_t top = 0;
         R chosen = z[i];

@@ -79,14 +79,17 @@ template <class R> class Term {
 
   template <class Power>
   TAYLORED_INLINE Outcome<R> outcome(Power, const Point<R>& at, Vec<R> gamma) const {
-    // p L is 0 in the limit L = inf, which is reached for a true logit of -inf.
-    const R largest = std::numeric_limits<R>::max();
-    const Vec<R> bounded = at.nll > largest ? spread<R>(largest) : at.nll;
+    // p L is 0 in the limit L = inf, which is reached for a true logit of -inf. From far less on p
+    // is 0, and products with the coefficients are finite up to there.
+    constexpr R edge = R(uint64_t{1} << 60);
+    const Vec<R> bounded = at.nll > edge ? spread<R>(edge) : at.nll;
     const Vec<R> power = Power::template of<R>(at, gamma);
     const auto [a, qa] = log_factor_.at(at.q);
     const auto [b, qb] = rest_.at(at.q);
     const Vec<R> growth = bounded * (gamma * a + qa) + (gamma * b + qb);
-    return {power * (at.nll * a + b), power * (at.q * a + at.p * growth)};
+    // Without a factor for it, an infinite -log p does not enter.
+    const Vec<R> logarithms = log_factor_.empty() ? Vec<R>{} : at.nll * a;
+    return {power * (logarithms + b), power * (at.q * a + at.p * growth)};
   }
 
  private:
@@ -98,6 +101,8 @@ template <class R> class Term {
         growth_[j] = static_cast<R>(j * coefficients[j]);
       }
     }
+
+    bool empty() const { return count_ == 0; }
 
     struct Both {
       Vec<R> value, growth;  // the polynomial, and q times its derivative

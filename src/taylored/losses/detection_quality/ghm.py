@@ -26,13 +26,13 @@ __all__ = ["GHMLoss"]
 def gradient_bins(x: Tensor, y: Tensor, bins: int) -> Tensor:
     """Which of the equal bins of [0, 1] the gradient size |p - y| of each element falls into."""
     size = (torch.sigmoid(x) - y).detach().abs()
-    return (size * bins).long().clamp(max=bins - 1)
+    # NaN is in no bin, but the number of one has to be given. The loss is NaN whichever it is.
+    return (torch.nan_to_num(size) * bins).long().clamp(max=bins - 1)
 
 
 def bin_counts(found: Elements, bins: int) -> Tensor:
-    """How many elements each bin has; ignored ones are in none."""
-    place = gradient_bins(found.z, found.y, bins)
-    counted = torch.ones_like(place) if found.kept is None else found.kept.expand(place.shape)
+    """How many elements each bin has; those that count for nothing are in none."""
+    place, counted = gradient_bins(found.z, found.y, bins), found.counted()
     # Whole numbers: adding ones in float32 stalls at 2^24.
     empty = torch.zeros(bins, dtype=torch.int64, device=place.device)
     return empty.scatter_add(0, place.flatten(), counted.flatten().long())
@@ -41,8 +41,9 @@ def bin_counts(found: Elements, bins: int) -> Tensor:
 @torch.no_grad()
 def all_bin_counts(given: ElementBatch, bins: int) -> Tensor:
     """How many elements of all positions each bin has, in the computing dtype."""
-    counts = [bin_counts(elements(piece), bins) for piece in pieces(given)]
-    return torch.stack(counts).sum(dim=0).to(computing_dtype(given.logits))
+    none = torch.zeros(bins, dtype=torch.int64, device=given.logits.device)
+    counts = sum((bin_counts(elements(piece), bins) for piece in pieces(given)), none)
+    return counts.to(computing_dtype(given.logits))
 
 
 def bin_weights(counts: Tensor, density: Tensor) -> Tensor:
@@ -70,8 +71,8 @@ class GHMLoss(WeightedLoss):
     are hopeless (outliers, wrong labels), few are in between; dividing by the number R_b of
     elements in the same one of the M bins that are not empty gives each bin the same say, and so
     turns both crowds down. The weights are constants: no gradient flows through them. They depend
-    on the batch, so that the loss of an element does too. Ignored elements and `weight` do not
-    enter the density.
+    on the batch, so that the loss of an element does too. Ignored elements and those of weight 0
+    are in no bin; other weights do not enter the density.
 
     Example:
         >>> import torch

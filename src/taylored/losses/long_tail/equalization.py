@@ -11,7 +11,7 @@ from taylored.core.class_weights import check_counts
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input, one_hot, sigmoid_kind, softmax_kind
-from taylored.core.numerics import computing_dtype
+from taylored.core.numerics import computing_dtype, without_offset
 from taylored.core.plan.options import LinkName, Options, PerClass
 from taylored.core.plan.sample_weight import per_element_weight
 from taylored.core.terms.elementary import nll
@@ -40,9 +40,10 @@ def _sparing(input: Logits, target: Tensor, rare: Tensor, gamma: float, options:
     if options.link == "softmax":
         if gamma < 1.0:
             spared = spared & (torch.rand(logits.shape, device=logits.device) < gamma)
-        # log w: nothing where w is 1, and as good as -inf where it is 0.
-        share = torch.log(1.0 - spared * (1.0 - truth)).clamp_min(torch.finfo(truth.dtype).min)
-        return p_t_loss(logits.to(truth.dtype) + share, target, nll, options)
+        # log w, which is 0 or log y: the difference 1 - (1 - y) would lose a small y.
+        share = torch.log(torch.where(spared, truth, 1.0))
+        moved = without_offset(logits.to(truth.dtype), class_axis(logits)) + share
+        return p_t_loss(moved, target, nll, options)
     weight = 1.0 - spared * (1.0 - truth)
     if options.sample_weight is not None:
         weight = weight * per_element_weight(options.sample_weight, logits)

@@ -8,7 +8,6 @@ from torch import Tensor
 from taylored.core.engine.elementwise import (
     ElementBatch,
     Elements,
-    coefficients,
     element_batch,
     elements,
 )
@@ -20,6 +19,7 @@ from taylored.core.plan.denominator import undivided
 from taylored.core.plan.options import Options
 from taylored.core.plan.plan import along_classes
 from taylored.core.terms import fast_point
+from taylored.core.terms.point import inside
 from taylored.losses.detection_quality.quality_focal import quality_focal_values
 from taylored.losses.long_tail.focusing import FocusingLoss
 from taylored.losses.long_tail.reweighting import weighted
@@ -34,16 +34,14 @@ def _sums(given: ElementBatch, exponent: Tensor) -> Tensor:
     sums = RunningSums.of(given.logits, unsigned=False)
     for piece in pieces(given):
         found = elements(piece)
-        gradient = _gradient(found, exponent) * coefficients(piece, found)
-        if found.kept is not None:
-            gradient = torch.where(found.kept, gradient, 0.0)
+        gradient = _gradient(found, exponent) * found.coefficient
         sums.add_split(gradient, (found.y > 0).to(gradient.dtype))
     return sums.stacked()
 
 
 def _gradient(found: Elements, exponent: Tensor) -> Tensor:
     """Of the loss of each element, but for its sign."""
-    at, y = fast_point.fixed(found.z), found.y
+    at, y = fast_point.fixed(inside(found.z)), found.y
     distance = (y * at.q - (1.0 - y) * at.p).abs()
     met = distance == 0
     entropy = at.binary_cross_entropy(y)

@@ -13,7 +13,7 @@ from taylored.core.engine.elementwise import ElementBatch, Values, element_batch
 from taylored.core.engine.elementwise_pass import loss_of_batch
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
-from taylored.core.numerics import computing_dtype
+from taylored.core.numerics import computing_dtype, harmless
 from taylored.core.plan.options import Options
 from taylored.core.terms.point import Point
 from taylored.modules.function import function_of
@@ -46,11 +46,11 @@ def influence(x: Tensor, y: Tensor, size: Tensor) -> Tensor:
 
 
 def feature_size(features: Tensor, given: ElementBatch) -> Tensor:
-    """|h|_1 of each position, (N, 1[, S]); 0 where it is ignored."""
+    """|h|_1 of each position, (N, 1[, S]); finite where it counts for nothing."""
     dtype = computing_dtype(features)
     size = torch.linalg.vector_norm(features.detach(), ord=1, dim=1, dtype=dtype)
     size = size.reshape(given.logits[:, :1].shape).to(computing_dtype(given.logits))
-    return size if given.kept is None else torch.where(given.kept, size, 0.0)
+    return harmless(size, given.plan.rows == 0)
 
 
 def _loss_given(

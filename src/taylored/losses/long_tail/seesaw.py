@@ -13,8 +13,9 @@ from taylored.core.class_weights import log_prior
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_indices, check_input, softmax_kind
-from taylored.core.numerics import computing_dtype
+from taylored.core.numerics import computing_dtype, without_offset
 from taylored.core.plan.options import Options, PerClass
+from taylored.core.plan.sample_weight import per_position
 from taylored.core.state.buffers import held
 from taylored.core.state.distributed import summed
 from taylored.core.state.side_effects import refuse_inside_transforms
@@ -54,6 +55,20 @@ def seesaw_bias(logits: Tensor, truth: Tensor, log_counts: Tensor, p: float, q: 
     return bias.add_(log_p.sub_(reached).clamp_min_(0.0), alpha=q)
 
 
+def _weighs_something(logits: Tensor, truth: Tensor, options: Options) -> Tensor:
+    """Whether neither the class nor the sample of a position has the weight 0."""
+    found = torch.ones_like(truth, dtype=torch.bool)
+    if options.weight is not None:
+        weight = torch.as_tensor(options.weight, device=truth.device)
+        found = found & (weight.reshape(-1).expand(logits.shape[class_axis(logits)])[truth] != 0)
+    if options.sample_weight is not None:
+        batch = logits if logits.dim() > 1 else logits.unsqueeze(0)
+        positions = batch.shape[:1] + batch.shape[2:]
+        weights = per_position(options.sample_weight, batch, positions)
+        found = found & (weights != 0).reshape(found.shape).to(found.device)
+    return found
+
+
 class SeesawLoss(WeightedLoss):
     r"""Seesaw loss, :math:`-\log \left(e^{z_t} / (e^{z_t} + \sum_k S_{tk} e^{z_k})\right)`.
 
@@ -63,11 +78,12 @@ class SeesawLoss(WeightedLoss):
     again. S is their product, a constant for the gradient, which is p - y of the adjusted p.
 
     The counts are given, or counted while training: each training forward with gradients enabled
-    adds its targets to `seen` first and then uses it, as published. Evaluation and `no_grad` leave
-    it alone. It is in the state dict; under a process group the batches of all ranks are added in
-    one collective a forward (none with one process), so every rank has to call the loss, with an
-    empty batch if need be. With gradient accumulation each micro-batch counts. Keep the loss
-    outside of activation checkpointing, which runs forwards twice.
+    adds its targets to `seen` first and then uses it, as published; what has a weight of 0 does not
+    count. Evaluation and `no_grad` leave it alone. It is in the state dict; under a process group
+    the batches of all ranks are added in one collective a forward (none with one process), so every
+    rank has to call the loss, with an empty batch if need be. With gradient accumulation each
+    micro-batch counts. Keep the loss outside of activation checkpointing, which runs forwards
+    twice.
 
     Shape:
         input (N, C, d1, ...) logits; target (N, d1, ...) class indices: S belongs to a single
@@ -140,10 +156,11 @@ class SeesawLoss(WeightedLoss):
         logits = check_input(input)
         truth, kept = self._truth(logits, target, options.ignore_index)
         if self.seen is not None and self.training and torch.is_grad_enabled():
-            self._count(self.seen, truth, kept)
+            self._count(self.seen, truth, kept & _weighs_something(logits, truth, options))
         truth = truth.unsqueeze(class_axis(logits))
         bias = seesaw_bias(logits, truth, self._log_counts(logits), self.p, self.q)
-        return p_t_loss(logits + bias, target, nll, options)
+        moved = without_offset(logits.to(bias.dtype), class_axis(logits)) + bias
+        return p_t_loss(moved, target, nll, options)
 
     def _truth(self, logits: Tensor, target: Tensor, ignored: int | None) -> tuple[Tensor, Tensor]:
         """Class of each position, 0 where it is ignored, and where it is not."""

@@ -13,11 +13,12 @@ from taylored.core.checks import fail
 from taylored.core.engine.elementwise import element_batch
 from taylored.core.engine.elementwise_pass import loss_of_batch
 from taylored.core.inputs.logits import Logits
-from taylored.core.inputs.targets import check_input, softmax_kind
-from taylored.core.numerics import computing_dtype
+from taylored.core.inputs.targets import check_input
+from taylored.core.numerics import computing_dtype, harmless
+from taylored.core.plan.canonical import canonical
 from taylored.core.plan.options import Options
 from taylored.core.terms.noise_robust import jensen_shannon
-from taylored.core.terms.point import Point
+from taylored.core.terms.point import EDGE, Point
 from taylored.modules.function import function_of
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
@@ -34,21 +35,25 @@ def disagreement(log_p: Tensor, log_mean: Tensor) -> Tensor:
 def agreement_loss(input: Logits, target: Tensor, pi: float, options: Options) -> Tensor:
     """Jensen-Shannon loss of the mean, plus the disagreement over -log(1 - pi) (eq. 5 to 7)."""
     term = jensen_shannon(pi)
-    logits = _views(input, target, options.ignore_index)
-    log_p = torch.log_softmax(logits, dim=2)
+    logits = _views(input)
+    given = element_batch(logits[0], target, options)
+    positions = (logits.shape[1], 1, *logits.shape[3:])
+    logits = harmless(logits, (given.plan.rows == 0).reshape(positions))
+    # A class without probability has none in the mean either, and a logarithm that is finite.
+    log_p = torch.log_softmax(logits, dim=2).clamp_min(-EDGE)
     log_mean = torch.logsumexp(log_p, dim=0) - math.log(len(logits))
-    # The softmax of the mean's logarithm is the mean.
-    given = element_batch(log_mean, target, options)
-    apart = disagreement(log_p, log_mean).reshape(given.logits[:, 0].shape).unsqueeze(1)
+    apart = disagreement(log_p, log_mean).reshape(given.plan.rows.shape)
 
     def values(at: Point, y: Tensor, apart: Tensor) -> Tensor:
         return y * (term.evaluate(at) - apart / math.log1p(-pi))
 
-    return loss_of_batch(log_mean, replace(given, beside=(apart,)), values)
+    # The softmax of the mean's logarithm is the mean.
+    given = replace(given, logits=canonical(log_mean), beside=(apart,))
+    return loss_of_batch(log_mean, given, values)
 
 
-def _views(input: Logits, target: Tensor, ignore_index: int | None) -> Tensor:
-    """The stacked logits in the dtype to compute in; 0 where ignored."""
+def _views(input: Logits) -> Tensor:
+    """The stacked logits in the dtype to compute in."""
     logits = check_input(input)
     if logits.dim() < 3 or logits.shape[0] == 0:
         fail(
@@ -57,11 +62,7 @@ def _views(input: Logits, target: Tensor, ignore_index: int | None) -> Tensor:
             f"shape {tuple(logits.shape)}",
             "use torch.stack([model(view) for view in views])",
         )
-    index = softmax_kind(logits[0], target) == "index"
-    logits = logits.to(computing_dtype(logits))
-    if ignore_index is None or not index:
-        return logits
-    return torch.where((target.long() != ignore_index).unsqueeze(1), logits, 0.0)
+    return logits.to(computing_dtype(logits))
 
 
 class GeneralizedJensenShannonLoss(WeightedLoss):
