@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -55,3 +58,52 @@ def smoothed(truth: Tensor, smoothing: float, outcomes: int) -> Tensor:
         return truth
     kept, even = smoothing_parts(smoothing, outcomes)
     return truth * kept + even
+
+
+class SignedLog(NamedTuple):
+    """A number as the logarithm of its size and its sign, which neither over- nor underflows."""
+
+    log: Tensor
+    sign: Tensor
+
+    @classmethod
+    def of(cls, values: Tensor) -> SignedLog:
+        """A number that the dtype can hold."""
+        return cls(torch.log(values.abs()), torch.sign(values))
+
+    @classmethod
+    def positive(cls, log: Tensor) -> SignedLog:
+        """The exponential of a logarithm."""
+        return cls(log, torch.ones_like(log))
+
+    def times(self, other: SignedLog) -> SignedLog:
+        """The product."""
+        return SignedLog(self.log + other.log, self.sign * other.sign)
+
+    def scaled(self, factor: float) -> SignedLog:
+        """The product with a number."""
+        size = math.log(abs(factor)) if factor else -math.inf
+        return SignedLog(self.log + size, self.sign * math.copysign(float(factor != 0), factor))
+
+    def plus(self, other: SignedLog) -> SignedLog:
+        """The sum, relative to the larger of the two."""
+        top = torch.maximum(self.log, other.log).detach()
+        top = torch.where(top.isfinite(), top, 0.0)  # two zeros have no finite logarithm
+        mine, others = torch.exp(self.log - top), torch.exp(other.log - top)
+        total = SignedLog.of(self.sign * mine + other.sign * others)
+        return SignedLog(top + total.log, total.sign)
+
+
+def log_softplus(x: Tensor) -> Tensor:
+    """log log(1 + e^x), which is x where e^x is too small for the dtype."""
+    # log(1 + u) = u (1 - u/2 + ...). Both branches of `where` have to be finite.
+    far, near = x.clamp_max(-20.0), x.clamp_min(-20.0)
+    small = x - 0.5 * torch.exp(far)
+    return torch.where(x < -20.0, small, torch.log(-torch.nn.functional.logsigmoid(-near)))
+
+
+def log_one_minus_exp(log_rate: Tensor) -> Tensor:
+    """log(1 - e^-y) from log y, which is log y where y is too small for the dtype."""
+    far, near = log_rate.clamp_max(-20.0), log_rate.clamp(-20.0, 5.0)  # e^-148 is lost beside 1
+    small = log_rate - 0.5 * torch.exp(far)
+    return torch.where(log_rate < -20.0, small, torch.log(-torch.expm1(-torch.exp(near))))

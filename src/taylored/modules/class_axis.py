@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from taylored.core.checks import fail
@@ -69,16 +68,6 @@ def _input_at(input: Logits, axis: int, home: int) -> Logits:
     )
 
 
-def on_axis_1(values: Tensor, class_dim: int) -> Tensor:
-    """A view with the classes, which are on `class_dim`, on axis 1; they stay the only axis."""
-    return values.movedim(class_dim, 1) if values.dim() > 1 else values
-
-
-def as_given(values: Tensor, class_dim: int) -> Tensor:
-    """The way back from `on_axis_1`."""
-    return values.movedim(1, class_dim) if values.dim() > 1 else values
-
-
 def class_count(input: Logits, link: str, axis: int) -> int:
     """Number of classes of logits: the length of the class axis, 1 where there is none."""
     if not isinstance(input, Logits):
@@ -95,14 +84,6 @@ def along(per_class: Tensor, input: Tensor) -> Tensor:
     """One number per class, to broadcast along the class axis, in the dtype to compute in."""
     values = per_class.to(device=input.device, dtype=computing_dtype(input))
     return values.reshape(-1, *[1] * max(0, input.dim() - 2))
-
-
-def probabilities(logits: Tensor, link: str, class_dim: int) -> Tensor:
-    """Softmax over the class axis, or the sigmoid of each; float32 for half precision."""
-    wide = logits.to(computing_dtype(logits))
-    if link == "sigmoid":
-        return wide.sigmoid()
-    return torch.softmax(wide, dim=class_dim if logits.dim() > 1 else 0)
 
 
 def lengths(

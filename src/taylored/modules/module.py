@@ -13,16 +13,11 @@ from torch import Tensor
 from taylored.core.checks import fail, in_range
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
-from taylored.core.inputs.targets import check_input
-from taylored.core.plan.options import LINK_NAMES, LinkName, Options, check_options
+from taylored.core.plan.options import LINK_NAMES, LinkName, Options, PerClass, check_options
+from taylored.core.posterior.calibrated import calibrated_logits
+from taylored.core.posterior.probabilistic import Probabilistic
 from taylored.core.terms.term import Term
-from taylored.modules.class_axis import (
-    at_home,
-    check_lengths,
-    class_count,
-    lengths,
-    probabilities,
-)
+from taylored.modules.class_axis import at_home, check_lengths, class_count, lengths
 from taylored.modules.declared import DeclaredModule
 from taylored.modules.docs import document
 from taylored.modules.field import Field, positional
@@ -36,7 +31,7 @@ class NoTermError(AttributeError, ValueError):
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(positional,))
-class Loss(DeclaredModule):
+class Loss(Probabilistic, DeclaredModule):
     """A loss of logits against targets; every loss of this library is one.
 
     A subclass declares its parameters as fields and says what it computes by one of its slots:
@@ -54,8 +49,8 @@ class Loss(DeclaredModule):
         >>> isinstance(loss, Loss), loss.spec.reference.venue
         (True, 'ICCV 2017')
         >>> loss.gamma = 3.0
-        >>> loss, loss.predict(torch.zeros(1, 2))
-        (FocalLoss(gamma=3), tensor([[0.5000, 0.5000]]))
+        >>> loss, loss.posterior(torch.tensor([[0.5, 0.0]]))
+        (FocalLoss(gamma=3), tensor([[0.8596, 0.1404]]))
     """
 
     link: LinkName
@@ -150,18 +145,36 @@ class Loss(DeclaredModule):
         """The loss, all of whose numbers are in the options and the term."""
         return p_t_loss(input, target, self.term, options)
 
-    def logits(self, outputs: Tensor) -> Tensor:
-        """The logits that a model's outputs stand for at test time: those themselves."""
-        return check_input(outputs)
-
-    def predict(self, input: Tensor) -> Tensor:
-        """Probability of each class, in the shape of `input`: the rule at test time."""
-        return probabilities(self.logits(input), self.link, self.output_dim)
+    def calibrated(self, outputs: Tensor, options: Options) -> Tensor:
+        """Logits of the class distribution of the training data."""
+        return calibrated_logits(outputs, self.term, options)
 
     @property
     def output_dim(self) -> int:
         """The axis of the classes in a model's outputs, which are not stacked."""
         return self.class_dim if self.class_dim < 0 else self.class_dim - self._home + 1
+
+    def num_columns(self) -> int:
+        """As many as its numbers per class; two where it has none."""
+        return next(iter(self._lengths.values()), 2)
+
+    def check_outputs(self, outputs: Tensor) -> None:
+        """Refuse outputs for another number of classes."""
+        check_lengths(self._lengths, class_count(outputs, self.link, 1))
+
+    def why_no_posterior(self) -> str:
+        """Why there is none: what the class says, or that there is no term to start from."""
+        said = super().why_no_posterior()
+        own = type(self).calibrated is not Loss.calibrated
+        return said or ("" if own or self.has_term else "it is no function of p_t")
+
+    def training_counts(self) -> tuple[PerClass | None, float | None]:
+        """The fields `counts` and `num_samples`, of which the latter is the sum if left out."""
+        counts = getattr(self, "counts", None) if "counts" in self._fields else None
+        if counts is None or "num_samples" not in self._fields:
+            return counts, None
+        named: float | None = self.num_samples
+        return counts, float(torch.as_tensor(counts).sum()) if named is None else named
 
     @property
     def has_term(self) -> bool:

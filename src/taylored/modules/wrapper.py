@@ -9,7 +9,7 @@ from torch import Tensor
 from taylored.core.checks import fail
 from taylored.core.context import compiling
 from taylored.core.inputs.logits import Logits
-from taylored.core.plan.options import LinkName, Options
+from taylored.core.plan.options import LinkName, Options, PerClass
 from taylored.core.terms.term import Term
 from taylored.modules.module import Loss
 
@@ -86,10 +86,20 @@ class WrapperLoss(Loss):
         """The wrapped loss with these options."""
         return self.inner.evaluate(input, target, options)
 
-    def logits(self, outputs: Tensor) -> Tensor:
-        """The rule of the wrapped loss."""
-        return self.inner.logits(outputs)
+    def published(self, outputs: Tensor) -> Tensor:
+        """The reading of the wrapped loss."""
+        return self.inner.published(outputs)
 
-    def predict(self, input: Tensor) -> Tensor:
-        """The rule of the wrapped loss."""
-        return self.inner.predict(input)
+    def calibrated(self, outputs: Tensor, options: Options) -> Tensor:
+        """The reading of the wrapped loss, with these options."""
+        return self.inner.calibrated(outputs, options)
+
+    def why_no_posterior(self) -> str:
+        """Why there is none, here or for the wrapped loss."""
+        return super().why_no_posterior() or self.inner.why_no_posterior()
+
+    def training_counts(self) -> tuple[PerClass | None, float | None]:
+        """Its own, or those of the wrapped loss."""
+        counts, num_samples = super().training_counts()
+        inner, parts = self.inner.training_counts()
+        return (inner, parts) if counts is None else (counts, num_samples or parts)

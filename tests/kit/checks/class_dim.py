@@ -159,9 +159,16 @@ def check_subject(subject: Subject, shape: tuple[int, ...], dim: int, path: str,
 def check_predictions(case: Case, dim: int) -> None:
     """What a loss says of outputs at test time has the classes where the outputs have them."""
     outputs = case.logits()
-    expected = build(case.call).predict(outputs)
-    found = build(case.call.having(class_dim=dim)).predict(outputs.movedim(1, dim))
-    close(found.movedim(dim, 1), expected)
+    moved = outputs.movedim(1, dim)
+    here, there = build(case.call), build(case.call.having(class_dim=dim))
+    readings = (None, "train") if here.has_posterior else (None,)
+    for prior in readings:
+        expected = here.posterior(outputs, prior=prior)
+        found = there.posterior(moved, prior=prior)
+        close(found.nan_to_num(-1.0), expected.movedim(1, dim).nan_to_num(-1.0))
+    decided = here.predict(outputs)
+    decided = decided.movedim(1, dim) if decided.dim() == outputs.dim() else decided
+    assert there.predict(moved).equal(decided)
 
 
 def check_substitutes(case: Case) -> None:

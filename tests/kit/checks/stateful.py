@@ -132,6 +132,8 @@ def check_untouched(subject: Subject) -> None:
     loss.predict(batch.logits)
     loss.indicator.unfreeze()
     loss.predict(batch.logits)
+    if loss.has_posterior:
+        loss.posterior(batch.logits)
     assert same(state_of(loss), before)
 
     stepped(loss, batch)

@@ -210,17 +210,18 @@ def test_functions_are_their_modules(module: nn.Module, function: Callable, opti
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_predictions_are_the_softmax_of_plain_logits(dtype: torch.dtype) -> None:
+def test_the_published_reading_is_the_softmax_of_plain_logits(dtype: torch.dtype) -> None:
     for name in ("logit_adjusted", "balanced_softmax", "vector_scaling", "seesaw"):
         loss = with_counts(name, COUNTS)
         for logits in (draw(5, C, dtype=dtype), draw(5, C, 2, 3, dtype=dtype)):
-            found = loss.predict(logits)
+            found = loss.posterior(logits, prior=None)
+            assert loss.predict(logits).equal(logits.argmax(dim=1))
             assert found.dtype == torch.float32
             close(found, torch.softmax(logits.double(), dim=1), rtol=1e-5, atol=1e-7)
     scaled = LDAMLoss(counts=COUNTS, scale=30.0)
     cosines = torch.tanh(draw(5, C, dtype=dtype))
     expected = torch.softmax(30 * cosines.double(), dim=1)
-    close(scaled.predict(cosines), expected, rtol=1e-4, atol=1e-7)
+    close(scaled.posterior(cosines, prior=None), expected, rtol=1e-4, atol=1e-7)
 
 
 def test_adjusted_logits_of_any_shape_and_precision() -> None:

@@ -133,7 +133,7 @@ def _sigmoid_plan(
         rows = rows * per_element(options.sample_weight, input, logits).to(rows)
     width = rows.shape[1] if rows.dim() > 1 else 1
     rows = rows.expand(logits.shape[0], width, *logits.shape[2:])
-    positive, negative = _outcome_weights(options)
+    positive, negative = outcome_weights(options)
     return logits, _plan(term, options, target, kind, rows, denominator, ignore, positive, negative)
 
 
@@ -166,7 +166,7 @@ def _plan(
     )
 
 
-def _outcome_weights(options: Options) -> tuple[Tensor | None, Tensor | None]:
+def outcome_weights(options: Options) -> tuple[Tensor | None, Tensor | None]:
     """Coefficients of yes and no: `weight`, times alpha or 1 - alpha, times that of the outcome."""
     positive = negative = _tensor(options.weight)
     alpha = _tensor(options.alpha)

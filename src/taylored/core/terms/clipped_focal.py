@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail, in_range
+from taylored.core.numerics import SignedLog
 from taylored.core.terms.point import Point
 from taylored.core.terms.power_series import Series
-from taylored.core.terms.term import Pick, Term
+from taylored.core.terms.term import Term
 from taylored.core.written import literal
 
 _NOTHING = 1e-12
@@ -52,13 +53,21 @@ class ClippedFocal(Term):
         value = power * -log_rest
         return value, at.p * at.q * (self.gamma * value / u + power / rest)
 
-    def bind(self, pick: Pick) -> Term:
-        """The term itself: it has no per-class parameters."""
-        return self
-
-    def parameters(self) -> tuple[Tensor, ...]:
-        """No tensors."""
-        return ()
+    def logarithms(self, at: Point) -> tuple[SignedLog, SignedLog]:
+        """Both are 0 where q is at most the margin."""
+        inside = at.q - self.margin > _NOTHING
+        u = torch.where(inside, at.q - self.margin, 0.5)
+        rest = torch.where(inside, at.p + self.margin, 0.5)
+        log_rest = torch.where(u < 0.5, torch.log1p(-u.clamp_max(0.5)), torch.log(rest))
+        log_power, sign = self.gamma * torch.log(u), inside.to(u.dtype)
+        value = log_power + torch.log(-log_rest)
+        pull = torch.log(self.gamma * -log_rest / u + 1.0 / rest)
+        slope = at.log_p + at.log_q + log_power + pull
+        none = -torch.inf
+        return (
+            SignedLog(torch.where(inside, value, none), sign),
+            SignedLog(torch.where(inside, slope, none), sign),
+        )
 
     def series(self, order: int) -> Series:
         """Refused: around q = 0 the value is 0 up to the margin, which no power series is."""

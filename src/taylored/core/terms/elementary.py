@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor
 
 from taylored.core.checks import fail, in_range
 from taylored.core.labels import PerClass, in_class_order
+from taylored.core.numerics import SignedLog, log_softplus
 from taylored.core.terms.point import Exponent, Point
-from taylored.core.terms.power_series import Series, collect
+from taylored.core.terms.power_series import Powers, Series, collect
 from taylored.core.terms.term import Constant, Pick, Term
 from taylored.core.written import literal
 
@@ -27,13 +29,13 @@ class NegativeLogLikelihood(Term):
         """-log p and q."""
         return at.nll, at.q
 
-    def bind(self, pick: Pick) -> Term:
-        """The term itself: it has no per-class parameters."""
-        return self
+    def logarithms(self, at: Point) -> tuple[SignedLog, SignedLog]:
+        """log(-log p), and log q."""
+        return SignedLog.positive(log_softplus(-at.margin)), SignedLog.positive(at.log_q)
 
-    def parameters(self) -> tuple[Tensor, ...]:
-        """No tensors."""
-        return ()
+    def slope_in_powers(self) -> Powers | None:
+        """q itself."""
+        return [(1.0, 1.0)]
 
     def series(self, order: int) -> Series:
         """1/j at q^j."""
@@ -69,6 +71,20 @@ class Power(Term):
         else:
             bent = torch.addcmul(slope, at.p, value, value=self.exponent)
         return factor * value, bent.mul_(factor)
+
+    def logarithms(self, at: Point) -> tuple[SignedLog, SignedLog]:
+        """a log q, and log(a p q^a), which is no number where a is 0."""
+        log = at.log_q * self.exponent
+        exponent = torch.as_tensor(self.exponent, dtype=log.dtype, device=log.device)
+        given = exponent > 0
+        size = torch.where(given, torch.log(torch.where(given, exponent, 1.0)), -math.inf)
+        sign = given.to(log.dtype).expand(log.shape)
+        return SignedLog.positive(log), SignedLog(size + at.log_p + log, sign)
+
+    def slope_in_powers(self) -> Powers | None:
+        """a q^a - a q^(a + 1)."""
+        a = self.exponent
+        return None if isinstance(a, Tensor) else [(a, a), (a + 1.0, -a)]
 
     def bind(self, pick: Pick) -> Term:
         """With the exponent of each margin's class."""

@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from taylored.core.checks import in_range
+from taylored.core.numerics import SignedLog, log_one_minus_exp, log_softplus
 from taylored.core.terms.known_slope import with_known_slope
 from taylored.core.terms.point import Point
-from taylored.core.terms.power_series import Series, collect
-from taylored.core.terms.term import Pick, Term
+from taylored.core.terms.power_series import Series, collect, log_of_value
+from taylored.core.terms.term import Term
 from taylored.core.written import literal
 
 
@@ -32,6 +33,15 @@ class BoxCox(Term):
         """The value, and q p^a."""
         return self._value(at), self._slope(at)
 
+    def logarithms(self, at: Point) -> tuple[SignedLog, SignedLog]:
+        """log(1 - e^(a log p)) - log a, and log q + a log p."""
+        value = log_softplus(-at.margin)
+        if self.exponent >= _NO_EXPONENT:
+            size = math.log(self.exponent)
+            value = log_one_minus_exp(size + value) - size
+        slope = at.log_q + self.exponent * at.log_p
+        return SignedLog.positive(value), SignedLog.positive(slope)
+
     def _value(self, at: Point) -> Tensor:
         if self.exponent < _NO_EXPONENT:
             return -at.log_p
@@ -39,14 +49,6 @@ class BoxCox(Term):
 
     def _slope(self, at: Point) -> Tensor:
         return at.q * torch.exp(self.exponent * at.log_p)
-
-    def bind(self, pick: Pick) -> Term:
-        """The term itself: it has no per-class parameters."""
-        return self
-
-    def parameters(self) -> tuple[Tensor, ...]:
-        """No tensors."""
-        return ()
 
     def series(self, order: int) -> Series:
         """1, (1 - a)/2, (1 - a)(2 - a)/6, ..."""
@@ -83,6 +85,13 @@ class JensenShannon(Term):
         """The value, and p q log(m / (c p)) / -log c."""
         return self._value(at), self._slope(at)
 
+    def logarithms(self, at: Point) -> tuple[SignedLog, SignedLog]:
+        """Of the value, and the logarithms of the factors of the slope."""
+        rate = -math.log1p(-self.pi)
+        pull = log_softplus(math.log(self.pi) + rate - at.log_p) - math.log(rate)
+        value = log_of_value(self._value, self.series(3), at)
+        return value, SignedLog.positive(at.log_p + at.log_q + pull)
+
     def _value(self, at: Point) -> Tensor:
         # For q -> 0 the two parts cancel down to the order q^2. The rest is exact relative to q as
         # long as the parts are not much larger than Z q. No single form of them is that small for
@@ -106,14 +115,6 @@ class JensenShannon(Term):
         # log(1 + pi / (c p)) as a softplus, which does not overflow and keeps its digits.
         odds = math.log(self.pi) - math.log1p(-self.pi)
         return at.p * at.q * (F.logsigmoid(at.log_p - odds) / math.log1p(-self.pi))
-
-    def bind(self, pick: Pick) -> Term:
-        """The term itself: it has no per-class parameters."""
-        return self
-
-    def parameters(self) -> tuple[Tensor, ...]:
-        """No tensors."""
-        return ()
 
     def series(self, order: int) -> Series:
         """1, then (1 - c^(j-1)) / (-log c) / (j (j - 1))."""

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 from taylored.core.checks import in_range
+from taylored.core.numerics import SignedLog
+from taylored.core.terms.point import Point
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,60 @@ def collect(pairs: Iterable[tuple[float, float]], order: int) -> Series:
 def pairs_of(series: Series) -> list[tuple[float, float]]:
     """(exponent, coefficient) pairs."""
     return list(zip(series.exponents, series.coefficients, strict=True))
+
+
+Powers = list[tuple[float, float]]
+"""(exponent of q, coefficient) of a sum."""
+
+_HIGHEST = 8
+"""Up to this power of q a sum is turned into one of powers of p."""
+
+
+def log_of_powers(powers: Powers, at: Point, otherwise: SignedLog) -> SignedLog:
+    """The logarithm of a sum of powers of q, of which the lowest ones may cancel.
+
+    For q above 1/2 the same holds for powers of p, where the sum has whole powers; if not, it is
+    the other number there.
+    """
+    near = _log_sum(powers, at.log_q)
+    if all(e == int(e) <= _HIGHEST for e, _ in powers):
+        in_p = [
+            (m, c * (-1) ** m * math.comb(int(e), m)) for e, c in powers for m in range(int(e) + 1)
+        ]
+        otherwise = _log_sum(in_p, at.log_p)
+    right = at.margin > 0
+    log = torch.where(right, near.log, otherwise.log)
+    return SignedLog(log, torch.where(right, near.sign, otherwise.sign))
+
+
+def _log_sum(powers: Iterable[tuple[float, float]], log_base: Tensor) -> SignedLog:
+    """The lowest power apart from the rest of the sum, which is no small number."""
+    found = pairs_of(collect(powers, _HIGHEST * _HIGHEST))
+    largest = max((abs(c) for _, c in found), default=0.0)
+    kept = [(e, c) for e, c in found if abs(c) > 1e-14 * largest]
+    if not kept:
+        return SignedLog.of(torch.zeros_like(log_base))
+    lowest = kept[0][0]
+    rest = torch.zeros_like(log_base)
+    for e, c in kept:
+        rest = rest + c * torch.exp((e - lowest) * log_base)
+    return SignedLog.positive(lowest * log_base).times(SignedLog.of(rest))
+
+
+_NEAR = 20.0
+"""Margin from which q is so small that three powers of it are the whole series."""
+
+
+def log_of_value(value: Callable[[Point], Tensor], series: Series, at: Point) -> SignedLog:
+    """The logarithm of a value with a series; from the lowest powers where q would underflow."""
+    lowest, *others = pairs_of(series)
+    rest = sum(
+        (c / lowest[1] * torch.exp((e - lowest[0]) * at.log_q) for e, c in others),
+        torch.ones_like(at.margin),
+    )
+    near = lowest[0] * at.log_q + torch.log(rest) + math.log(lowest[1])
+    far = torch.log(value(Point(at.margin.clamp_max(_NEAR))))
+    return SignedLog.positive(torch.where(at.margin > _NEAR, near, far))
 
 
 def terms_needed(p: float, error: float) -> int:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail
+from taylored.core.numerics import SignedLog
 from taylored.core.terms.point import Point
 from taylored.core.terms.power_series import Series
 from taylored.core.terms.term import Pick, Term
@@ -33,6 +34,10 @@ class Shifted(Term):
     def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
         """Value and slope at the moved point: both are functions of the log odds."""
         return self.term.evaluate_with_slope(self._moved(at))
+
+    def logarithms(self, at: Point) -> tuple[SignedLog, SignedLog]:
+        """Those at the moved point."""
+        return self.term.logarithms(self._moved(at))
 
     def _moved(self, at: Point) -> Point:
         return Point(at.margin - self.margin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,10 +10,11 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail
+from taylored.core.numerics import SignedLog, log_one_minus_exp, log_softplus
 from taylored.core.terms.known_slope import with_known_slope
 from taylored.core.terms.point import Point
-from taylored.core.terms.power_series import Series, collect
-from taylored.core.terms.term import Pick, Term
+from taylored.core.terms.power_series import Series, collect, log_of_value
+from taylored.core.terms.term import Term
 from taylored.core.terms.truncated_sum import polynomial, truncated_sum
 from taylored.core.written import literal
 
@@ -35,16 +37,16 @@ class Truncated(Term):
         """The sum, and q (1 - q^n)."""
         return truncated_sum(at.q, at.log_q, self.count), self._slope(at)
 
+    def logarithms(self, at: Point) -> tuple[SignedLog, SignedLog]:
+        """Of the sum, and log q + log(1 - q^n)."""
+        rest = log_one_minus_exp(math.log(self.count) + log_softplus(at.margin))
+        value = log_of_value(
+            lambda point: truncated_sum(point.q, point.log_q, self.count), self.series(3), at
+        )
+        return value, SignedLog.positive(at.log_q + rest)
+
     def _slope(self, at: Point) -> Tensor:
         return at.q * -torch.expm1(self.count * at.log_q)
-
-    def bind(self, pick: Pick) -> Term:
-        """The term itself: it has no per-class parameters."""
-        return self
-
-    def parameters(self) -> tuple[Tensor, ...]:
-        """No tensors."""
-        return ()
 
     def series(self, order: int) -> Series:
         """1/j at q^j up to n."""
@@ -73,17 +75,18 @@ class Polynomial(Term):
         """The sum, and p times the sum of j a_j q^j."""
         return polynomial(self.coefficients, at.q), self._slope(at)
 
+    def logarithms(self, at: Point) -> tuple[SignedLog, SignedLog]:
+        """The lowest power of q apart from the rest of the sum, which is no small number."""
+        first = next((j for j, a in enumerate(self.coefficients) if a), 0)
+        value = _rest(self.coefficients[first:], at.q)
+        slope = _rest([j * a for j, a in enumerate(self.coefficients, start=1)][first:], at.q)
+        lowest = SignedLog.positive((first + 1) * at.log_q)
+        steepest = SignedLog.positive((first + 1) * at.log_q + at.log_p)
+        return lowest.times(SignedLog.of(value)), steepest.times(SignedLog.of(slope))
+
     def _slope(self, at: Point) -> Tensor:
         weighted = tuple(j * a for j, a in enumerate(self.coefficients, start=1))
         return at.p * polynomial(weighted, at.q)
-
-    def bind(self, pick: Pick) -> Term:
-        """The term itself: it has no per-class parameters."""
-        return self
-
-    def parameters(self) -> tuple[Tensor, ...]:
-        """No tensors."""
-        return ()
 
     def series(self, order: int) -> Series:
         """The coefficients themselves."""
@@ -98,6 +101,11 @@ class Polynomial(Term):
         if len(self.coefficients) > len(shown):
             shown.append(f"... + {self.coefficients[-1]:g}*(1-p)^{len(self.coefficients)}")
         return "(" + " + ".join(shown) + ")"
+
+
+def _rest(coefficients: Sequence[float], q: Tensor) -> Tensor:
+    """Sum of a_j q^j from j = 0 on."""
+    return coefficients[0] + polynomial(tuple(coefficients[1:]), q)
 
 
 _MOST_TERMS = 10_000_000

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from taylored.core.numerics import SignedLog
 from taylored.core.terms.point import Point
-from taylored.core.terms.power_series import Series, collect, pairs_of
+from taylored.core.terms.power_series import Powers, Series, collect, log_of_powers, pairs_of
 from taylored.core.written import literal
 
 Pick = Callable[[Tensor], Tensor]
@@ -55,13 +56,22 @@ class Term(abc.ABC):
         mine, my_slope = self.evaluate_with_slope(at)
         return mine * value, mine * slope + value * my_slope
 
-    @abc.abstractmethod
+    def logarithms(self, at: Point) -> tuple[SignedLog, SignedLog]:
+        """Value and slope as logarithms, differentiable, where the numbers would underflow too."""
+        value, slope = self.evaluate_with_slope(at)
+        return SignedLog.of(value), SignedLog.of(slope)
+
+    def slope_in_powers(self) -> Powers | None:
+        """The slope as a sum of few powers of q; None if it is none."""
+        return None
+
     def bind(self, pick: Pick) -> Term:
         """The same expression with per-class parameters brought to the shape of the margins."""
+        return self
 
-    @abc.abstractmethod
     def parameters(self) -> tuple[Tensor, ...]:
         """The per-class parameters, as tensors."""
+        return ()
 
     @abc.abstractmethod
     def series(self, order: int) -> Series:
@@ -110,14 +120,6 @@ class Constant(Term):
         """The number, and 0."""
         return self.evaluate(at), torch.zeros_like(at.margin)
 
-    def bind(self, pick: Pick) -> Term:
-        """The term itself: it has no per-class parameters."""
-        return self
-
-    def parameters(self) -> tuple[Tensor, ...]:
-        """No tensors."""
-        return ()
-
     def series(self, order: int) -> Series:
         """One coefficient, at q^0."""
         return collect([(0.0, self.number)], order)
@@ -144,6 +146,16 @@ class Scaled(Term):
         """c phi and c h."""
         value, slope = self.term.evaluate_with_slope(at)
         return self.factor * value, self.factor * slope
+
+    def logarithms(self, at: Point) -> tuple[SignedLog, SignedLog]:
+        """Both times c."""
+        value, slope = self.term.logarithms(at)
+        return value.scaled(self.factor), slope.scaled(self.factor)
+
+    def slope_in_powers(self) -> Powers | None:
+        """Those of the inner term, times c."""
+        powers = self.term.slope_in_powers()
+        return None if powers is None else [(e, self.factor * c) for e, c in powers]
 
     def bind(self, pick: Pick) -> Term:
         """With the inner term bound."""
@@ -185,6 +197,19 @@ class Sum(Term):
         value = torch.add(left, right, alpha=factor)
         return value, torch.add(left_slope, right_slope, alpha=factor)
 
+    def logarithms(self, at: Point) -> tuple[SignedLog, SignedLog]:
+        """The sums; slopes that cancel at one end do so exactly where they are powers of q."""
+        (left, left_slope), (right, right_slope) = (
+            part.logarithms(at) for part in (self.left, self.right)
+        )
+        slope, powers = left_slope.plus(right_slope), self.slope_in_powers()
+        return left.plus(right), slope if powers is None else log_of_powers(powers, at, slope)
+
+    def slope_in_powers(self) -> Powers | None:
+        """Those of both parts."""
+        left, right = self.left.slope_in_powers(), self.right.slope_in_powers()
+        return None if left is None or right is None else left + right
+
     def bind(self, pick: Pick) -> Term:
         """With both parts bound."""
         return Sum(self.left.bind(pick), self.right.bind(pick))
@@ -223,6 +248,13 @@ class Product(Term):
     def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
         """The product of the values, and its slope by the product rule."""
         return self.left.multiply(at, *self.right.evaluate_with_slope(at))
+
+    def logarithms(self, at: Point) -> tuple[SignedLog, SignedLog]:
+        """The product, and its slope by the product rule."""
+        (left, left_slope), (right, right_slope) = (
+            part.logarithms(at) for part in (self.left, self.right)
+        )
+        return left.times(right), left.times(right_slope).plus(right.times(left_slope))
 
     def bind(self, pick: Pick) -> Term:
         """With both factors bound."""

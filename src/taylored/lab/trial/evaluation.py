@@ -20,8 +20,8 @@ _LIKELIHOODS = frozenset(("nll", "ece"))
 
 
 def logits_of(loss: LossFunction, outputs: Tensor) -> Tensor:
-    """The logits that the outputs of a model stand for, which a loss of this library knows."""
-    return loss.logits(outputs) if isinstance(loss, Loss) else outputs
+    """The logits as which the loss's paper reads outputs, which a loss of this library knows."""
+    return loss.logits(outputs, prior=None) if isinstance(loss, Loss) else outputs
 
 
 def measure(

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Unpack
 
+import torch
 from torch import Tensor
 
 from taylored.core.engine.elementwise import Values
 from taylored.core.engine.elementwise_pass import element_loss
 from taylored.core.inputs.logits import Logits
+from taylored.core.links.margins import margins_of
+from taylored.core.numerics import smoothing_parts
 from taylored.core.plan.options import Options
+from taylored.core.plan.plan import along_classes
+from taylored.core.posterior.calibrated import calibrated_logits, log_excess, point_of, rows_of
 from taylored.core.terms.point import Point
+from taylored.losses.classification.focal import focal_term
 from taylored.modules.function import function_of
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
@@ -90,6 +96,28 @@ class AsymmetricSingleLabelLoss(WeightedLoss):
             self.gamma_positive, self.gamma_negative, self.label_smoothing
         )
         return element_loss(input, target, values, options)
+
+    def calibrated(self, outputs: Tensor, options: Options) -> Tensor:
+        """At the minimum each eta is linear in a multiplier, which makes them sum to 1."""
+        z = rows_of(outputs, "softmax")
+        at = point_of(margins_of(z))
+        focal = focal_term(self.gamma_positive)
+        if self.label_smoothing == 0.0:
+            return calibrated_logits(outputs, focal, options)
+        kept, even = smoothing_parts(self.label_smoothing, z.shape[1])
+        # p times the derivatives: -yes where the class is the truth, other where it is not.
+        yes = (kept + even) * torch.exp(focal.logarithms(at)[1].log - at.log_q)
+        other = even * torch.exp(self.gamma_negative * at.log_p)
+        other = other * (self.gamma_negative * at.nll - 1.0)
+        share = at.p
+        if options.weight is not None:
+            share = share / along_classes(torch.as_tensor(options.weight), z)
+        # eta_k (yes_k + other_k) = multiplier share_k + other_k.
+        both = torch.where(yes + other > 0, yes + other, torch.nan)
+        left = 1.0 - (other / both).sum(dim=1, keepdim=True)
+        multiplier = left / (share / both).sum(dim=1, keepdim=True)
+        eta = (multiplier * share + other) / both
+        return torch.log_softmax(log_excess(eta, 0.0), dim=1).reshape(outputs.shape)
 
 
 @function_of(AsymmetricSingleLabelLoss)

@@ -13,10 +13,11 @@ from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
 from taylored.core.numerics import computing_dtype
-from taylored.core.plan.options import Options
+from taylored.core.plan.options import Options, PerClass
+from taylored.core.posterior.calibrated import calibrated_logits
+from taylored.core.posterior.prior import Prior
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
-from taylored.modules.class_axis import on_axis_1
 from taylored.modules.function import function_of
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import ReducedCall, ReducedLoss
@@ -141,12 +142,22 @@ class DistributionFocalLoss(ReducedLoss):
         """The loss of logits over bins against real numbers."""
         return two_bin_loss(input, target, options)
 
-    def predict(self, input: Tensor) -> Tensor:
-        """The mean of the distribution, one number per position."""
-        logits = on_axis_1(check_input(input), self.output_dim)
-        p = torch.softmax(logits.to(computing_dtype(input)), dim=1)
-        bins = torch.arange(p.shape[1], dtype=p.dtype, device=p.device)
-        return (p * bins.reshape(-1, *[1] * (input.dim() - 2))).sum(dim=1)
+    def calibrated(self, outputs: Tensor, options: Options) -> Tensor:
+        """Those of cross-entropy: the mean of the two-bin targets is the distribution itself."""
+        return calibrated_logits(outputs, self.term, options)
+
+    def predict(
+        self,
+        outputs: Tensor,
+        *,
+        prior: Prior | None = None,
+        counts: PerClass | None = None,
+        num_samples: float | None = None,
+    ) -> Tensor:
+        """The mean of the distribution over the bins, one number per position."""
+        p = self.posterior(outputs, prior=prior, counts=counts, num_samples=num_samples)
+        p = p.movedim(self.output_dim, -1)
+        return p @ torch.arange(p.shape[-1], dtype=p.dtype, device=p.device)
 
 
 @function_of(DistributionFocalLoss)

@@ -88,6 +88,7 @@ class GHMLoss(WeightedLoss):
     own batches: nothing is sent. The momentum form cannot train inside torch.func transforms.
     """
 
+    unreadable = "its weights depend on the other elements of each batch"
     link = "sigmoid"
     bins: Annotated[
         int,

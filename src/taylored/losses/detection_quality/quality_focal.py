@@ -11,7 +11,9 @@ from taylored.core.engine.elementwise import Values
 from taylored.core.engine.elementwise_pass import element_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options
+from taylored.core.posterior.calibrated import calibrated_logits
 from taylored.core.terms.point import Exponent, Point
+from taylored.losses.classification.focal import focal_term
 from taylored.modules.function import function_of
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
@@ -59,6 +61,8 @@ class QualityFocalLoss(WeightedLoss):
 
     Class indices stand for scores of 1. With beta below 1 the slope at p = y, which only soft
     targets have, is infinite; it is 0 here.
+    Inference: the sigmoid is the score. `predict` is yes where the logit is positive; `posterior`
+    is the probability of a hard yes, for models whose targets were 0 and 1.
     """
 
     link = "sigmoid"
@@ -76,6 +80,10 @@ class QualityFocalLoss(WeightedLoss):
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The loss of logits against targets."""
         return element_loss(input, target, quality_focal_values(self.beta), options)
+
+    def calibrated(self, outputs: Tensor, options: Options) -> Tensor:
+        """Those of focal loss, which it is for targets of 0 and 1."""
+        return calibrated_logits(outputs, focal_term(self.beta), options)
 
 
 @function_of(QualityFocalLoss)

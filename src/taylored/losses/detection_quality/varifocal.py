@@ -11,7 +11,10 @@ from taylored.core.engine.elementwise import Values
 from taylored.core.engine.elementwise_pass import element_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options
+from taylored.core.posterior.calibrated import calibrated_logits
+from taylored.core.terms.elementary import nll
 from taylored.core.terms.point import Point
+from taylored.losses.classification.focal import focal_term
 from taylored.modules.function import function_of
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
@@ -43,7 +46,9 @@ class VarifocalLoss(WeightedLoss):
         >>> loss(torch.tensor([[2.0, 3.0]]), torch.tensor([[0.9, 0.0]]))
         tensor(0.8387)
 
-    Class indices stand for scores of 1.
+    Class indices stand for scores of 1. Inference: the sigmoid is the score. `predict` is yes where
+    the logit is positive; `posterior` is the probability of a hard yes, for models whose targets
+    were 0 and 1.
     """
 
     link = "sigmoid"
@@ -70,6 +75,11 @@ class VarifocalLoss(WeightedLoss):
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The loss of logits against targets."""
         return element_loss(input, target, varifocal_values(self.alpha, self.gamma), options)
+
+    def calibrated(self, outputs: Tensor, options: Options) -> Tensor:
+        """From what it is for targets of 0 and 1: cross-entropy for yes, focal loss for no."""
+        no = self.alpha * focal_term(self.gamma)
+        return calibrated_logits(outputs, nll, options._replace(rejection=no))
 
 
 @function_of(VarifocalLoss)

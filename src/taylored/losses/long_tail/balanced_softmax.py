@@ -33,10 +33,11 @@ class BalancedSoftmaxLoss(SmoothedLoss):
         >>> loss = BalancedSoftmaxLoss(counts=[90, 10])
         >>> loss(torch.zeros(2, 2), torch.tensor([0, 1]))
         tensor(1.2040)
-        >>> loss.predict(torch.zeros(1, 2))
-        tensor([[0.5000, 0.5000]])
+        >>> loss.predict(torch.tensor([[0.0, 1.0]])), loss.posterior(torch.tensor([[0.0, 1.0]]))
+        (tensor([1]), tensor([[0.7680, 0.2320]]))
 
-    Inference: the plain softmax of the logits, `predict`; the counts belong to training.
+    Inference: `predict` is the largest logit, the best decision where all classes are alike
+    frequent; `posterior` puts the counts back.
     """
 
     link = "softmax"

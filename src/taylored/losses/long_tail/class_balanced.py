@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from taylored.core.checks import fail
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import sigmoid_kind
-from taylored.core.plan.options import Options
+from taylored.core.links.margins import margins_of
+from taylored.core.plan.options import Options, PerClass
+from taylored.core.plan.plan import along_classes
+from taylored.core.posterior.calibrated import rows_of
+from taylored.core.posterior.prior import Prior, under_prior
 from taylored.losses.long_tail.reweighting import Beta, ReweightingLoss, weighted
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
@@ -43,6 +48,9 @@ class ClassBalancedLoss(ReweightingLoss):
         >>> loss = ClassBalancedLoss(CrossEntropyLoss(), counts=[100, 10], beta=0.99)
         >>> loss(torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1]))
         tensor(1.8648)
+
+    Inference: `predict` is that of the wrapped loss; `posterior` undoes the weights. With
+    weighting="sample" its rows sum to one, as each sample has one label.
     """
 
     beta: Beta = 0.999
@@ -71,6 +79,26 @@ class ClassBalancedLoss(ReweightingLoss):
             weight = rows if given is None else _times(rows, given, input)
             options = options._replace(sample_weight=weight)
         return self.inner.evaluate(input, target, options)
+
+    def calibrated(self, outputs: Tensor, options: Options) -> Tensor:
+        """Those of the wrapped loss; for weights by sample, log odds of a single label each."""
+        logits = self.inner.calibrated(outputs, options)
+        if not self._by_sample:
+            return logits
+        # Class k is yes with the share of its weighted samples in those of all classes.
+        wide = rows_of(logits, "sigmoid")
+        log_eta = F.logsigmoid(wide) - torch.log(along_classes(self.weights, wide))
+        return margins_of(log_eta).reshape(logits.shape)
+
+    def moved(
+        self, logits: Tensor, prior: Prior, counts: PerClass | None, num_samples: float | None
+    ) -> Tensor:
+        """Under another prior; with weights by sample the classes share one label."""
+        if not self._by_sample:
+            return super().moved(logits, prior, counts, num_samples)
+        log_eta = F.logsigmoid(rows_of(logits, "sigmoid"))
+        log_eta = under_prior(log_eta, "softmax", prior, counts, num_samples)
+        return margins_of(log_eta).reshape(logits.shape)
 
     def _rows(self, input: Logits, target: Tensor) -> Tensor:
         """The weight of each position's class."""

@@ -52,7 +52,7 @@ class DeferredReweightingLoss(ReweightingLoss):
         1.1269
         2.1061
 
-    Inference: the rule of the wrapped loss; the weights belong to training.
+    Inference: `predict` is that of the wrapped loss; `posterior` undoes the weights that count now.
     """
 
     beta: Beta = 0.9999

@@ -54,6 +54,9 @@ class ECMLoss(SmoothedLoss):
         >>> loss = ECMLoss(counts=[90, 10])
         >>> loss(torch.zeros(2, 2), torch.tensor([0, 1]))
         tensor(0.4397)
+
+    Inference: `predict` is yes where the logit is positive; `posterior` is the sigmoid with factor
+    and margin, as in training.
     """
 
     link = "sigmoid"
@@ -70,7 +73,7 @@ class ECMLoss(SmoothedLoss):
     def derive(self) -> None:
         """Bias and weight of every class."""
         ratio = negatives_per_positive(self.counts, self.num_samples)
-        self.bias = nn.Buffer(ecm_bias(ratio), persistent=False)
+        self.logit_bias = nn.Buffer(ecm_bias(ratio), persistent=False)
         self.weights = nn.Buffer(ecm_weight(ratio), persistent=False)
 
     @property
@@ -80,7 +83,7 @@ class ECMLoss(SmoothedLoss):
 
     def fill(self, options: Options) -> Options:
         """Bias, factor 2 and weights."""
-        return weighted(options._replace(logit_bias=self.bias, temperature=0.5), self.weights)
+        return weighted(options._replace(logit_bias=self.logit_bias, temperature=0.5), self.weights)
 
 
 @function_of(ECMLoss)

@@ -84,9 +84,10 @@ class EqualizationLoss(WeightedLoss):
         >>> loss(torch.zeros(2, 2), torch.tensor([0, 1]))
         tensor(1.0397)
 
-    Inference: the plain sigmoid (or softmax) of the logits, `predict`.
+    Inference: `predict` is yes where the logit is positive, or the largest logit.
     """
 
+    unreadable = "rare classes are not trained on most samples, and what they miss is not known"
     link: Link = "sigmoid"
     counts: Annotated[
         PerClass,

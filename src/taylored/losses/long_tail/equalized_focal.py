@@ -9,6 +9,7 @@ from torch import Tensor
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options, PerClass
+from taylored.core.posterior.calibrated import calibrated_logits
 from taylored.core.terms.term import Term
 from taylored.losses.classification.focal import focal_term
 from taylored.losses.long_tail.focusing import FocusingLoss
@@ -40,7 +41,8 @@ class EqualizedFocalLoss(FocusingLoss):
     State: `indicator`, a `GradientIndicator`, counts the gradients of every training forward. Its
     sums are those of the loss after its denominator, as published.
 
-    Inference: the plain sigmoid of the logits, `predict`.
+    Inference: `predict` is yes where the logit is positive; `posterior` undoes the focusing of this
+    moment and alpha.
     """
 
     alpha: Annotated[
@@ -65,6 +67,10 @@ class EqualizedFocalLoss(FocusingLoss):
         return p_t_loss(
             input, target, focal_term(exponents), weighted(options, exponents / self.gamma)
         )
+
+    def calibrated(self, outputs: Tensor, options: Options) -> Tensor:
+        """Those of focal loss with the focusing of the moment; its factor is on yes and no."""
+        return calibrated_logits(outputs, self.term, options)
 
 
 SPEC = spec_of(

@@ -18,8 +18,10 @@ from taylored.core.links.class_sums import RunningSums
 from taylored.core.plan.denominator import undivided
 from taylored.core.plan.options import Options
 from taylored.core.plan.plan import along_classes
+from taylored.core.posterior.calibrated import calibrated_logits
 from taylored.core.terms import fast_point
 from taylored.core.terms.point import inside
+from taylored.losses.classification.focal import focal_term
 from taylored.losses.detection_quality.quality_focal import quality_focal_values
 from taylored.losses.long_tail.focusing import FocusingLoss
 from taylored.losses.long_tail.reweighting import weighted
@@ -70,7 +72,8 @@ class EqualizedQualityFocalLoss(FocusingLoss):
     State: `indicator`, a `GradientIndicator`, counts the gradients of every training forward; an
     element with y > 0 is a positive.
 
-    Inference: the plain sigmoid of the logits, `predict`.
+    Inference: `predict` is yes where the logit is positive; `posterior` is the probability of a
+    hard yes, which is not the quality of a box.
     """
 
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
@@ -83,6 +86,10 @@ class EqualizedQualityFocalLoss(FocusingLoss):
             sums = _sums(given, exponent)
             self.indicator.update(undivided(sums, given.plan.denominator))
         return loss_of_batch(logits, given, quality_focal_values(exponent))
+
+    def calibrated(self, outputs: Tensor, options: Options) -> Tensor:
+        """Those of focal loss, which it is for targets of 0 and 1."""
+        return calibrated_logits(outputs, focal_term(self.exponents()), options)
 
 
 SPEC = spec_of(

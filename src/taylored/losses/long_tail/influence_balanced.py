@@ -92,9 +92,10 @@ class InfluenceBalancedLoss(WeightedLoss):
         tensor(0.2174)
 
     The divisor is a constant: no gradient flows through it, to the logits or to the features, as
-    the paper's derivation has it.
+    the paper's derivation has it. Inference: `predict` is the largest logit.
     """
 
+    unreadable = "its weights depend on features, which are not among the outputs"
     link = "softmax"
     scale: Annotated[
         float,

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from taylored.core.class_weights import inverse_frequency_weights
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
-from taylored.core.inputs.targets import check_input
 from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Options, PerClass
 from taylored.core.terms.elementary import nll
@@ -48,10 +47,11 @@ class LDAMLoss(SmoothedLoss):
         >>> cosines = CosineClassifier(8, 2)(torch.ones(4, 8))
         >>> loss(cosines, torch.tensor([0, 0, 0, 1])).isfinite()
         tensor(True)
-        >>> loss.predict(torch.tensor([[0.1, 0.2]]))
-        tensor([[0.0474, 0.9526]])
+        >>> loss.predict(torch.tensor([[0.1, 0.7]])), loss.posterior(torch.tensor([[0.1, 0.7]]))
+        (tensor([1]), tensor([[0.0453, 0.9547]]))
 
-    Inference: softmax of scale times the logits, `predict`; the margins belong to training.
+    Inference: `predict` is the largest logit; without margins, which belong to training, the
+    probabilities would be the softmax of scale times the logits. `posterior` undoes the margins.
     """
 
     link = "softmax"
@@ -90,9 +90,9 @@ class LDAMLoss(SmoothedLoss):
         """The options with the scale."""
         return options._replace(temperature=1.0 / self.scale)
 
-    def logits(self, outputs: Tensor) -> Tensor:
+    def published(self, outputs: Tensor) -> Tensor:
         """The scaled outputs, without margins."""
-        return self.scale * check_input(outputs).to(computing_dtype(outputs))
+        return self.scale * outputs.to(computing_dtype(outputs))
 
 
 @function_of(LDAMLoss)

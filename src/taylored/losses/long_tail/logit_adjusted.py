@@ -91,10 +91,11 @@ class LogitAdjustedLoss(SmoothedLoss):
         >>> loss(logits, torch.tensor([1])).backward()
         >>> logits.grad
         tensor([[ 0.9000, -0.9000]])
-        >>> loss.predict(logits.detach())
-        tensor([[0.5000, 0.5000]])
+        >>> loss.posterior(logits.detach()), loss.posterior(logits.detach(), prior="balanced")
+        (tensor([[0.9000, 0.1000]]), tensor([[0.5000, 0.5000]]))
 
-    Inference: the plain softmax of the logits, `predict`; the prior belongs to training.
+    Inference: `predict` is the largest logit, the decision of the lowest balanced error for
+    tau = 1; `posterior` puts the prior back.
     """
 
     link = "softmax"

@@ -99,12 +99,13 @@ class SeesawLoss(WeightedLoss):
         tensor(0.4338, grad_fn=...)
         >>> loss.seen
         tensor([3, 1])
-        >>> loss.predict(torch.zeros(1, 2))
-        tensor([[0.5000, 0.5000]])
+        >>> loss.predict(torch.tensor([[0.0, 1.0]]))
+        tensor([1])
 
-    Inference: the plain softmax of the logits, `predict`.
+    Inference: `predict` is the largest logit.
     """
 
+    unreadable = "its factors depend on the truth and the other classes of each sample together"
     link = "softmax"
     p: Annotated[
         float,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Options
 from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
-from taylored.modules.class_axis import as_given, on_axis_1
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import Decay, NumClasses, WeightedLoss
@@ -34,13 +35,14 @@ class SigmoidEQLLoss(WeightedLoss):
         >>> logits, truth = torch.zeros(4, 2, requires_grad=True), torch.tensor([0, 0, 0, 1])
         >>> loss(logits, truth), loss(logits, truth)
         (tensor(1.3863, grad_fn=...), tensor(1.5589, grad_fn=...))
-        >>> loss.predict(logits.detach())[0]
-        tensor([0.5000, 0.5000])
+        >>> loss.predict(logits.detach())[0], loss.posterior(logits.detach())[0]
+        (tensor([False, False]), tensor([0.5000, 0.5000]))
 
     State: `indicator`, a `GradientIndicator`, counts the gradients of every training forward. Its
     sums are not divided by the batch size, as published.
 
-    Inference: sigmoid scores; with background="column" times 1 - p(background), `predict`.
+    Inference: the sigmoid of each class; with background="column" times 1 - p(background).
+    `predict` is yes where that is above 1/2; `posterior` undoes the weights of this moment.
     """
 
     link = "sigmoid"
@@ -75,7 +77,7 @@ class SigmoidEQLLoss(WeightedLoss):
         About(
             '"column": the input has one more, last, column, the objectness (background) column of '
             "a detector; its target index is num_classes, it keeps weight 1, it is not counted, "
-            'and `predict` multiplies by what it leaves. "none": plain classification or '
+            'and probabilities are multiplied by what it leaves. "none": plain classification or '
             "multi-label"
         ),
     ] = "none"
@@ -114,13 +116,22 @@ class SigmoidEQLLoss(WeightedLoss):
             uncounted=self.extra_columns(),
         )
 
-    def predict(self, input: Tensor) -> Tensor:
-        """Probability of each class, the background column applied and left out."""
-        scores = super().predict(input)
+    def published(self, outputs: Tensor) -> Tensor:
+        """The outputs, the background column applied and left out."""
+        return self._of_classes(outputs)
+
+    def calibrated(self, outputs: Tensor, options: Options) -> Tensor:
+        """Those of cross-entropy with the weights of the moment, without the background column."""
+        return self._of_classes(super().calibrated(outputs, options))
+
+    def _of_classes(self, logits: Tensor) -> Tensor:
+        """Log odds of each class and not the background."""
         if self.background == "none":
-            return scores
-        scores = on_axis_1(scores, self.output_dim)
-        return as_given(scores[:, :-1] * (1.0 - scores[:, -1:]), self.output_dim)
+            return logits
+        wide = logits.to(computing_dtype(logits))
+        yes, no = F.logsigmoid(wide[:, :-1]), F.logsigmoid(-wide[:, :-1])
+        free, background = F.logsigmoid(-wide[:, -1:]), F.logsigmoid(wide[:, -1:])
+        return yes + free - torch.logaddexp(no, yes + background)
 
 
 SPEC = spec_of(

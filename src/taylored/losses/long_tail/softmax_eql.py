@@ -42,10 +42,11 @@ class SoftmaxEQLLoss(WrapperLoss):
         >>> logits, truth = torch.zeros(4, 2, requires_grad=True), torch.tensor([0, 0, 0, 1])
         >>> loss(logits, truth), loss(logits, truth)
         (tensor(0.6931, grad_fn=...), tensor(0.5623, grad_fn=...))
-        >>> loss.predict(logits.detach())[0]
-        tensor([0.5000, 0.5000])
+        >>> loss.predict(logits.detach())[0], loss.posterior(logits.detach())[0]
+        (tensor(0), tensor([0.6429, 0.3571]))
 
-    Inference: the rule of the wrapped loss, `predict`; the margin belongs to training.
+    Inference: `predict` is that of the wrapped loss, without the margin, which belongs to training;
+    `posterior` undoes the margin of this moment.
     """
 
     link = "softmax"
@@ -92,7 +93,8 @@ class SoftmaxEQLLoss(WrapperLoss):
             fail("loss", known, repr(self.inner), "wrap CrossEntropyLoss(), FocalLoss(), ...")
         super().check()
 
-    def bias(self) -> Tensor:
+    @property
+    def logit_bias(self) -> Tensor:
         """What is added to the logits in training: tau log G_j, floored, with its maximum at 0."""
         received = self.indicator.received()
         if self.floor == "gradient":
@@ -104,7 +106,7 @@ class SoftmaxEQLLoss(WrapperLoss):
 
     def fill(self, options: Options) -> Options:
         """The margins, beside those that the wrapped loss has; this forward is to be counted."""
-        bias = self.bias()
+        bias = self.logit_bias
         if options.temperature != 1.0:
             bias = bias * options.temperature  # which the engine divides it by
         if options.logit_bias is not None:

@@ -12,6 +12,7 @@ from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
 from taylored.core.plan.options import Options, PerClass
+from taylored.core.posterior.calibrated import calibrated_logits
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.losses.long_tail.logit_adjusted import Tau, adjustment
@@ -49,10 +50,11 @@ class VectorScalingLoss(SmoothedLoss):
         >>> loss = VectorScalingLoss(counts=[90, 10])
         >>> loss(torch.tensor([[2.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 1]))
         tensor(0.7248)
-        >>> loss.predict(torch.tensor([[0.0, 2.0]]))
-        tensor([[0.1192, 0.8808]])
+        >>> loss.predict(torch.tensor([[0.0, 2.0]])), loss.posterior(torch.tensor([[0.0, 2.0]]))
+        (tensor([1]), tensor([[0.7618, 0.2382]]))
 
-    Inference: the plain softmax of the logits, `predict`; factors and bias belong to training.
+    Inference: `predict` is the largest logit, without factors and bias, which belong to training;
+    `posterior` is the softmax with both.
     """
 
     link = "softmax"
@@ -87,6 +89,10 @@ class VectorScalingLoss(SmoothedLoss):
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The loss of the scaled logits."""
         return p_t_loss(scaled(input, self.scale), target, self.term, options)
+
+    def calibrated(self, outputs: Tensor, options: Options) -> Tensor:
+        """Those of the scaled logits."""
+        return calibrated_logits(scaled(outputs, self.scale), self.term, options)
 
 
 @function_of(VectorScalingLoss)

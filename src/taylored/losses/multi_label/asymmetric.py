@@ -9,6 +9,7 @@ from torch import Tensor
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options
+from taylored.core.posterior.calibrated import calibrated_logits
 from taylored.core.terms.clipped_focal import clipped_focal
 from taylored.core.terms.term import Term
 from taylored.losses.classification.focal import focal_term
@@ -44,6 +45,8 @@ class AsymmetricLoss(SmoothedLoss):
         tensor(0.2875)
 
     Soft targets: the loss is y phi_+ + (1 - y) phi_-, the expected loss under the target.
+    Inference: `predict` is yes where the logit is positive; `posterior` undoes the focusing. It is
+    0 for p below the margin, where a no costs nothing and any yes would have raised p.
     """
 
     link = "sigmoid"
@@ -91,6 +94,10 @@ class AsymmetricLoss(SmoothedLoss):
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The loss of logits against targets."""
         return p_t_loss(input, target, self.positive, options)
+
+    def calibrated(self, outputs: Tensor, options: Options) -> Tensor:
+        """From both terms; a class below the margin, for which no counts for nothing, has none."""
+        return calibrated_logits(outputs, self.positive, options)
 
 
 @function_of(AsymmetricLoss)

@@ -88,9 +88,10 @@ class DistributionBalancedLoss(WeightedLoss):
         tensor(0.0109)
 
     Rows without positives get the largest weight, floor + 1, the limit of ever rarer positives.
-    Inference: the plain sigmoid of the logits, `predict`; the shift belongs to training.
+    Inference: `predict` is yes where the logit is positive; the shift belongs to training.
     """
 
+    unreadable = "the weight of an element depends on which labels its row has besides"
     link = "sigmoid"
     counts: Counts
     num_samples: Annotated[int | None, About(

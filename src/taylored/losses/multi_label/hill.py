@@ -9,6 +9,7 @@ from torch import Tensor
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options
+from taylored.core.posterior.calibrated import calibrated_logits
 from taylored.core.terms.elementary import power
 from taylored.core.terms.shifted import shifted
 from taylored.core.terms.term import Term
@@ -75,6 +76,11 @@ class HillLoss(SmoothedLoss):
         """The loss with a term for each of the two outcomes."""
         yes, no = hill_terms(self.gamma, self.margin, self.limit)
         return p_t_loss(input, target, yes, options._replace(rejection=no))
+
+    def calibrated(self, outputs: Tensor, options: Options) -> Tensor:
+        """From the terms of both outcomes."""
+        yes, no = hill_terms(self.gamma, self.margin, self.limit)
+        return calibrated_logits(outputs, yes, options._replace(rejection=no))
 
 
 @function_of(HillLoss)

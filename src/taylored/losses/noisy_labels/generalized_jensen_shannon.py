@@ -17,6 +17,7 @@ from taylored.core.inputs.targets import check_input
 from taylored.core.numerics import computing_dtype, harmless
 from taylored.core.plan.canonical import canonical
 from taylored.core.plan.options import Options
+from taylored.core.posterior.calibrated import calibrated_logits
 from taylored.core.terms.noise_robust import jensen_shannon
 from taylored.core.terms.point import EDGE, Point
 from taylored.modules.function import function_of
@@ -78,7 +79,8 @@ class GeneralizedJensenShannonLoss(WeightedLoss):
         input (M, N, C, d1, ...) logits, the M predictions (of views, augmentations or dropout)
         stacked; target (N, d1, ...) class indices, or probabilities (N, C, d1, ...). The call also
         takes `sample_weight`, one number per sample or position, and `normalizer`, which replaces
-        the denominator of "mean". `predict` takes the logits of one prediction, (N, C, d1, ...).
+        the denominator of "mean". `posterior`, `logits` and `predict` take the logits of one
+        prediction, (N, C, d1, ...).
 
     Example:
         >>> import torch
@@ -109,6 +111,10 @@ class GeneralizedJensenShannonLoss(WeightedLoss):
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The loss of stacked predictions against one target per sample."""
         return agreement_loss(input, target, self.pi, options)
+
+    def calibrated(self, outputs: Tensor, options: Options) -> Tensor:
+        """Those of the Jensen-Shannon loss: at the minimum all predictions agree."""
+        return calibrated_logits(outputs, jensen_shannon(self.pi), options)
 
 
 @function_of(GeneralizedJensenShannonLoss)
