@@ -92,20 +92,21 @@ def minimised(risk: Callable[[Tensor], Tensor], z: Tensor) -> Tensor | None:
         slope = slope.detach()
         bend = torch.autograd.functional.hessian(risk, z)
         size = bend.diagonal().abs().amax().clamp_min(1e-12)
-        if float(slope.abs().amax()) < 1e-12 * float(size):
-            break
+        steepness = float(slope.abs().amax()) / float(size)
+        if steepness < 1e-12:
+            return z
         for _ in range(25):
             step = torch.linalg.solve(_positive(bend) + damping * size * torch.eye(len(z)), slope)
             ahead = risk(z - step)
-            if bool(ahead <= value):
+            if bool(ahead <= value + 4e-16 * value.abs()):  # rounding apart
                 z, value, damping = z - step, ahead, max(damping / 5, 1e-12)
                 break
             damping = damping * 4 + 1e-9
         else:
-            break
+            return z if steepness < 1e-11 else None
         if float(z.abs().amax()) > FAR:
             return None
-    return z
+    return None
 
 
 def _positive(bend: Tensor) -> Tensor:
@@ -132,7 +133,7 @@ def recoverable(loss: Loss, classes: int, seed: int = 0) -> tuple[Tensor, Tensor
     even = loss.posterior(torch.zeros(1, classes, dtype=torch.float64)).squeeze(0)
     even = torch.where(even.isfinite(), even, 0.5).clamp(1e-3, 1 - 1e-3)
     even = even / even.sum() if single else even
-    for share in (1.0, 0.5, 0.2, 0.05, 0.01):
+    for share in (1.0, 0.5, 0.2, 0.05, 0.01, 0.002):
         eta = even + share * (drawn - even)
         z = Population(loss, eta).minimum()
         if z is not None:
