@@ -92,6 +92,9 @@ def minimised(risk: Callable[[Tensor], Tensor], z: Tensor) -> Tensor | None:
         slope = slope.detach()
         bend = torch.autograd.functional.hessian(risk, z)
         size = bend.diagonal().abs().amax().clamp_min(1e-12)
+        # But for the common offset there is a valley in every direction, or it is a plateau.
+        if float(torch.linalg.eigvalsh(bend)[1].abs()) < 1e-9 * float(size):
+            return None
         steepness = float(slope.abs().amax()) / float(size)
         if steepness < 1e-12:
             return z
