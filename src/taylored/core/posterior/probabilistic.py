@@ -99,7 +99,7 @@ class Probabilistic:
         `posterior`.
         """
         check_prior(prior, counts, num_samples)
-        if check_input(outputs).dim() < 2:
+        if check_input(outputs).dim() < 2 or self.output_dim == 1:
             return self._logits(outputs, prior, counts, num_samples)
         moved = outputs.movedim(self.output_dim, 1)
         return self._logits(moved, prior, counts, num_samples).movedim(1, self.output_dim)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from taylored.core.context import compiling
+from taylored.core.context import compiling, exporting
 from taylored.core.numerics import HALF
 
 _LIBRARY = torch.library.Library("taylored", "DEF")
@@ -22,8 +22,8 @@ def held(values: Tensor) -> Tensor:
     buffer. If forward then updates that buffer, backward reads the new contents: silently wrong
     gradients (pytorch pull request 197039). The result of this operator is saved instead.
     """
-    if not compiling():
-        return values  # eager code computes nothing again
+    if not compiling() or exporting():
+        return values  # nothing computes again: eager code, or a program without a backward
     copy: Tensor = torch.ops.taylored.held(values)
     return copy
 
