@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.links.margins import margins_of
-from taylored.core.numerics import computing_dtype, smoothing_parts
+from taylored.core.numerics import computing_dtype, smoothing_parts, without_offset
 from taylored.core.plan.canonical import canonical
 from taylored.core.plan.options import Options, PerClass
 from taylored.core.plan.plan import along_classes
@@ -60,7 +60,7 @@ def rows_of(outputs: Tensor, link: str) -> Tensor:
     if link == "sigmoid":
         return z.reshape(-1, 1) if z.dim() < 2 else canonical(z)
     z = z.unsqueeze(0) if z.dim() < 2 else canonical(z)
-    return z - z.detach().amax(dim=1, keepdim=True)  # a large common offset would eat a bias
+    return without_offset(z, 1)
 
 
 def without_smoothing(log_shares: Tensor, smoothing: float) -> Tensor:
