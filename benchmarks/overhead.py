@@ -105,7 +105,7 @@ def run_loop(folder: Path) -> None:
     torch.set_num_threads(1)
     config = RunFolder.open(folder).read_record().config
     with Reporter("off") as reporter:
-        dataset = sources.read(config.data or "", config.target, reporter)
+        dataset = sources.read(config.data or "", config.target, config.reading, reporter)
     problem = Problem.draw(dataset, seed=config.seed, seeds=config.seeds)
     protocol = problem.protocol(config)
     by_seed: dict[int, list[Any]] = defaultdict(list)
@@ -115,7 +115,8 @@ def run_loop(folder: Path) -> None:
     seconds = passes = 0.0
     same = True
     for seed, trials in sorted(by_seed.items()):
-        parts = make_parts(dataset.features, dataset.labels, problem.parts[seed])
+        rows = problem.parts[seed]
+        parts = make_parts(dataset.features, dataset.labels, rows, dataset.columns)
         for trial in trials:
             spec = TrialSpec(trial["loss"], trial["role"], seed, trial["learning_rate"])
             start = time.process_time()

@@ -59,6 +59,7 @@ def test_a_run_prints_the_table_the_files_and_the_python(reference):
     assert (folder / "report.html").is_file()
     # Not a terminal: notes only, no bar and no control characters.
     assert done.stderr.splitlines() == [
+        "Read digits-lt: 741 samples, 10 classes of 174 to 20 samples (1 : 8.7)",
         "cross_entropy was added: every comparison needs it as the baseline.",
         "Run folder: reference",
     ]

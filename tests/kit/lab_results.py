@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from taylored.lab.data import Reading
 from taylored.lab.results import (
     DatasetSummary,
     GainCurve,
@@ -51,6 +52,7 @@ def config(**changes: object) -> RunConfig:
         losses=("cross_entropy",),
         data=None,
         target=None,
+        reading=Reading(),
         model="mlp",
         budget="default",
         seeds=5,

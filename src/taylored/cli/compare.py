@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,19 @@ from taylored.cli.snippet import call
 if TYPE_CHECKING:
     from taylored.lab import Comparison
 
+_UNESCAPED = {"\\t": "\t"}
+"""A tab as a shell passes it on."""
 _WITH_RESUME = {"resume", "as_json", "workers"}
+
+
+def _columns(text: str = "") -> Any:
+    """An option that may be given several times, with a column each time."""
+    return typer.Option(help=text, metavar="COLUMN", show_default=False, hidden=not text)
+
+
+def _named_above(*names: str) -> Any:
+    """An option that the text of the help names; a line for each would make it twice as long."""
+    return typer.Option(*names, hidden=True)
 
 
 def compare(
@@ -28,11 +40,23 @@ def compare(
     data: Annotated[
         str,
         typer.Option(
-            help="kanjivg-strokes, kanjivg-components (many labels per image), digits-lt, "
-            "or an .npz, .csv, .parquet or image folder.",
+            help="kanjivg-strokes, kanjivg-components, digits-lt, a table (.csv, .parquet, ...), "
+            "an .npz or a folder of images.",
         ),
     ] = "kanjivg-strokes",
     target: Annotated[str | None, typer.Option(help="Column with the classes, for tables.")] = None,
+    drop: Annotated[list[str] | None, _columns("Column to leave out; may be repeated.")] = None,
+    keep: Annotated[list[str] | None, _columns()] = None,
+    category: Annotated[list[str] | None, _columns()] = None,
+    group: Annotated[str | None, _named_above()] = None,
+    na: Annotated[list[str] | None, _named_above()] = None,
+    separator: Annotated[str | None, _named_above()] = None,
+    decimal: Annotated[str | None, _named_above()] = None,
+    encoding: Annotated[str | None, _named_above()] = None,
+    no_header: Annotated[bool, _named_above("--no-header")] = False,
+    image_size: Annotated[int, _named_above()] = 32,
+    skip_damaged: Annotated[bool, _named_above("--skip-damaged")] = False,
+    min_per_class: Annotated[int, _named_above()] = 5,
     model: Annotated[
         str, typer.Option(help="auto, linear, mlp, cnn, grid_cnn or module:function.")
     ] = "auto",
@@ -61,11 +85,13 @@ def compare(
 
     Trains every loss on the same splits, weights and batches, several times, and says what differs
     beyond noise: overall, and for head, medium and tail classes. Where samples have many labels
-    (multi-hot, 0 or 1 per column) all losses need link="sigmoid", and AP is measured. Example:
+    (multi-hot) all losses need link="sigmoid", and AP is measured. Reading is steered by --drop,
+    --keep, --category, --group, --na, --separator, --decimal, --encoding, --no-header,
+    --image-size, --skip-damaged and --min-per-class. Example:
 
       taylored compare "focal(gamma=2)" --data my.csv --target species --quick
     """
-    settings = {
+    settings: dict[str, object] = {
         "losses": losses or None,
         "data": data,
         "target": target,
@@ -83,6 +109,22 @@ def compare(
     with reported():
         from taylored import lab
 
+        reading = lab.Reading(
+            drop=tuple(drop or ()),
+            keep=tuple(keep or ()),
+            categories=tuple(category or ()),
+            group=group,
+            na=None if na is None else tuple(na),
+            separator=_UNESCAPED.get(separator or "", separator),
+            decimal=decimal,  # type: ignore[arg-type]  # checked there
+            encoding=encoding,
+            header="none" if no_header else "first line",
+            image_size=image_size,
+            damaged="skip" if skip_damaged else "refuse",
+            min_per_class=min_per_class,
+        )
+        if reading.given():
+            settings["reading"] = reading
         if resume is not None:
             _refuse_other_options(context)
             result = lab.resume(resume, workers=workers)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+from taylored.lab.data import Reading
 from taylored.lab.errors import UsageError
 from taylored.lab.metrics import MetricName
 from taylored.lab.report.result import Comparison
@@ -32,6 +33,7 @@ def compare(
     data: sources.Source = "kanjivg-strokes",
     *,
     target: str | None = None,
+    reading: Reading | None = None,
     model: str = "auto",
     metric: MetricName | None = None,
     budget: Budget = "default",
@@ -57,10 +59,12 @@ def compare(
 
     Args:
         losses: catalogue strings such as "focal(gamma=2)", or "module:attribute" for your own.
-        data: a built-in name, a path (.npz, .csv, .parquet, a folder of images by class), a
-            Dataset, or a pair (features, labels); labels with one 0 / 1 column per label are
-            multi-label data, as is the built-in "kanjivg-components".
+        data: a built-in name, a path (a table such as .csv or .parquet, an .npz, a folder of
+            images by class), a pandas DataFrame, a torch Dataset, a taylored Dataset, or a pair
+            (features, labels); labels with one 0 / 1 column per label are multi-label data, as is
+            the built-in "kanjivg-components".
         target: the column with the classes, for tables.
+        reading: how tables and images are read, where finding out is not wanted: `Reading`.
         model: "auto" (MLP for vectors, small CNN for images), "linear", "mlp", "cnn", "grid_cnn"
             (the CNN for many labels per image), or "module:function", called with (input_shape,
             num_classes).
@@ -98,7 +102,8 @@ def compare(
         WorkerPool(min(most, workers or default_workers())) as pool,
     ):
         pool.start()
-        dataset = sources.read(data, target, reporter)
+        how = reading or Reading()
+        dataset = sources.read(data, target, how, reporter)
         task = TASKS[dataset.task]
         spend = BUDGETS[task.name][budget]
         seeds = seeds or spend.seeds
@@ -109,13 +114,14 @@ def compare(
         for note in notes:
             reporter.note(note)
         chosen_model = choose_model(model, dataset.kind, task.name)
-        check_model(chosen_model, dataset.features.shape[1:], len(dataset.class_names))
+        check_model(chosen_model, problem.input_shape, len(dataset.class_names))
         rows = problem.rows["train"]
         batch_size = batch_size_for(rows, task.name)
         config = RunConfig(
             losses=chosen_losses,
             data=sources.recorded_name(data),
             target=target,
+            reading=how,
             model=chosen_model,
             budget=budget,
             seeds=seeds,
@@ -171,7 +177,7 @@ def resume(
     if source is None:
         source = sources.located(config.data or "", recorded.started_in)
     with Reporter(progress) as reporter, WorkerPool(workers or default_workers()) as pool:
-        dataset = sources.read(source, config.target, reporter)
+        dataset = sources.read(source, config.target, config.reading, reporter)
         refuse_changes(recorded.guard, guard_of(dataset, config.losses, config.model))
         problem = Problem.draw(dataset, seed=config.seed, seeds=config.seeds)
         return Run(config, problem, run, pool, reporter).execute()

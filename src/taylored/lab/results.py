@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from taylored.lab.data import Group, Kind, TaskName
+from taylored.lab.data import Group, Kind, Reading, TaskName
 from taylored.lab.metrics import MetricName
 
 SCHEMA: Final = 1
@@ -35,6 +35,7 @@ class RunConfig:
     losses: tuple[str, ...]
     data: str | None
     target: str | None
+    reading: Reading
     model: str
     budget: Budget
     seeds: int

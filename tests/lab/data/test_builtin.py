@@ -15,6 +15,7 @@ import pytest
 from taylored.lab.data import (
     DataError,
     Dataset,
+    Reading,
     builtin_names,
     class_groups,
     fingerprint,
@@ -37,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def strokes(folder: Path) -> Dataset:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TAYLORED_CACHE", str(folder))
-        return load("kanjivg-strokes", min_per_class=1)
+        return load("kanjivg-strokes", reading=Reading(min_per_class=1))
 
 
 def drawing(code: str) -> Path:
@@ -121,7 +122,7 @@ def test_second_start_reads_the_cache_and_is_quick(
     durations = []
     for _ in range(3):
         start = time.perf_counter()
-        again = load("kanjivg-strokes", min_per_class=1, progress=messages.append)
+        again = load("kanjivg-strokes", reading=Reading(min_per_class=1), progress=messages.append)
         durations.append(time.perf_counter() - start)
     assert fingerprint(again) == fingerprint(strokes)
     assert messages == []
@@ -135,7 +136,10 @@ def test_two_processes_may_fill_the_cache_at_once(
     strokes: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAYLORED_CACHE", str(tmp_path / "new" / "cache"))
-    code = "from taylored.lab.data import *; print(fingerprint(load(min_per_class=1)))"
+    code = (
+        "from taylored.lab.data import *; "
+        "print(fingerprint(load(reading=Reading(min_per_class=1))))"
+    )
     running = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
@@ -200,9 +204,9 @@ def test_target_is_refused_for_builtin_data() -> None:
 @pytest.mark.parametrize("value", [0, -1, 2.0, True])
 def test_min_per_class_must_be_a_positive_integer(value: object) -> None:
     with pytest.raises(DataError, match="min_per_class must be an integer >= 1"):
-        load("digits-lt", min_per_class=value)
+        load("digits-lt", reading=Reading(min_per_class=value))
 
 
 def test_min_per_class_that_leaves_one_class_is_an_error() -> None:
     with pytest.raises(DataError, match="fewer than 2 classes have at least 150 samples"):
-        load("digits-lt", min_per_class=150)
+        load("digits-lt", reading=Reading(min_per_class=150))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from taylored.lab.data import DataError, load, make_split
+from taylored.lab.data import DataError, Reading, load, make_split
 
 ROWS = 30
 FEATURES = np.random.default_rng(0).normal(size=(ROWS, 3))
@@ -48,7 +48,7 @@ class TestNpz:
         ("shape", "expected"), [((ROWS, 5, 4), (ROWS, 1, 5, 4)), ((ROWS, 3, 5, 4),) * 2]
     )
     def test_images(self, shape, expected, tmp_path: Path) -> None:
-        data = load(npz(tmp_path, features=np.ones(shape, np.uint8)))
+        data = load(npz(tmp_path, features=np.arange(np.prod(shape)).reshape(shape) % 251))
         assert data.kind == "image"
         assert data.features.shape == expected
 
@@ -67,7 +67,9 @@ class TestNpz:
         assert data.card.dropped == (("5", 4),)
         np.testing.assert_array_equal(data.features, FEATURES[4:].astype(np.float32))
         assert np.unique(data.labels).tolist() == [0, 1]
-        assert load(npz(tmp_path, labels=labels), min_per_class=4).card.dropped == ()
+        assert (
+            load(npz(tmp_path, labels=labels), reading=Reading(min_per_class=4)).card.dropped == ()
+        )
 
     @pytest.mark.parametrize(
         ("arrays", "message"),
@@ -96,7 +98,7 @@ class TestNpz:
         with pytest.raises(DataError, match=re.escape(message)):
             load(npz(tmp_path, **arrays))
 
-    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+    @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300])
     def test_values_that_are_not_finite_are_located(self, value, tmp_path: Path) -> None:
         features = FEATURES.copy()
         features[[4, 16], 1] = value

@@ -1,7 +1,9 @@
 """Checks that several sources share. Each error names the place and the fix."""
 
+import os
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +28,12 @@ def some(items: Sequence[object]) -> str:
     shown = ", ".join(str(item) for item in items[:_SHOWN])
     more = len(items) - _SHOWN
     return f"{shown} and {more:,} more" if more > 0 else shown
+
+
+def name_of(path: Path, *, ending: bool = True) -> str:
+    """The last part of a path as text that can be written in UTF-8, whatever bytes it has."""
+    name = path.name if ending else path.stem
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def finite_float32(

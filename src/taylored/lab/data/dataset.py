@@ -6,8 +6,10 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from taylored.lab.data.columns import Column
 from taylored.lab.data.errors import DataError
 
+Features = npt.NDArray[np.floating[Any]]
 Kind = Literal["vector", "image"]
 TaskName = Literal["single-label", "multi-label"]
 Labels = npt.NDArray[np.signedinteger[Any]]
@@ -15,6 +17,8 @@ TRAIN: Final = 0
 VALIDATION: Final = 1
 TEST: Final = 2
 PART_NAMES: Final = ("train", "validation", "test")
+_NOTES = 24  # lines about the data on the terminal
+_SHOWN = 8  # classes that were left out and are named on the terminal
 
 
 @dataclass(frozen=True)
@@ -43,30 +47,46 @@ class DatasetCard:
 class Dataset:
     """Features, labels and class names of one classification problem.
 
+    With `columns` the features are those of a table, as they were read: float64, NaN where a value
+    is missing, categories as positions. `encode` makes numbers of them, learnt from training rows
+    alone. `groups` are numbers of rows that belong together, such as equal rows: `make_split` keeps
+    each group in one part.
+
     Shape:
-        features (N, D) for vectors or (N, channels, height, width) for images, float32;
+        features (N, D) for vectors or (N, channels, height, width) for images, float32; with
+        `columns` (N, columns), float64;
         labels (N,), int64, 0 .. C-1, for one class per sample, or (N, C), int8, 0 or 1, for any
         number of labels per sample; split (N,), 0 train, 1 validation, 2 test, or None when the
-        parts are drawn by `make_split`.
+        parts are drawn by `make_split`; groups (N,), int64, or None.
     """
 
     name: str
-    features: npt.NDArray[np.float32] = field(repr=False)
+    features: Features = field(repr=False)
     labels: Labels = field(repr=False)
     class_names: tuple[str, ...] = field(repr=False)
     card: DatasetCard = field(repr=False)
     kind: Kind = "vector"
     split: npt.NDArray[np.int64] | None = field(default=None, repr=False)
     task: TaskName = "single-label"
+    columns: tuple[Column, ...] = field(default=(), repr=False)
+    groups: npt.NDArray[np.int64] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         rows = len(self.features)
         dimensions = {"vector": 2, "image": 4}[self.kind]
-        if self.features.dtype != np.float32 or self.features.ndim != dimensions:
+        wanted = np.dtype(np.float64 if self.columns else np.float32)
+        if self.features.dtype != wanted or self.features.ndim != dimensions:
             raise DataError(
-                f"features of kind {self.kind!r} must be float32 with {dimensions} dimensions, "
+                f"features of kind {self.kind!r} must be {wanted} with {dimensions} dimensions, "
                 f"got {self.features.dtype} of shape {self.features.shape}"
             )
+        if self.columns and len(self.columns) != self.features.shape[1]:
+            raise DataError(
+                f"columns must describe the {self.features.shape[1]} columns of the features, "
+                f"got {len(self.columns)}"
+            )
+        if self.groups is not None and self.groups.shape != (rows,):
+            raise DataError(f"groups must have shape ({rows},), got {self.groups.shape}")
         if self.task == "multi-label":
             self._check_multi_hot()
         else:
@@ -100,6 +120,30 @@ class Dataset:
     def class_counts(self) -> npt.NDArray[np.int64]:
         """Samples per class (positives per label), in the order of `class_names`."""
         return count_labels(self.labels, len(self.class_names))
+
+    def told(self) -> list[str]:
+        """What was read, in lines: for the terminal, before anything is trained."""
+        card = self.card
+        noun = "classes" if self.task == "single-label" else "labels"
+        ratio = card.largest_class / max(card.smallest_class, 1)
+        lines = [
+            f"Read {self.name}: {card.samples:,} samples, {card.classes:,} {noun} of "
+            f"{card.largest_class:,} to {card.smallest_class:,} samples (1 : {ratio:.3g})",
+        ]
+        if card.dropped:
+            listed = ", ".join(f"{name!r} ({count:,})" for name, count in card.dropped[:_SHOWN])
+            more = len(card.dropped) - _SHOWN
+            listed += f" and {more:,} more" if more > 0 else ""
+            lines.append(f"{len(card.dropped):,} {noun} left out, {card.dropped_reason}: {listed}")
+        notes = self._notes()
+        lines += [f"- {note}" for note in notes[:_NOTES]]
+        more = len(notes) - _NOTES
+        return [*lines, f"- and {more:,} more notes, in the report"] if more > 0 else lines
+
+    def _notes(self) -> tuple[str, ...]:
+        if self.card.citation:  # built-in data, which the report describes
+            return ()
+        return tuple(filter(None, (self.card.description, *self.card.notes)))
 
 
 def count_labels(labels: Labels, classes: int) -> npt.NDArray[np.int64]:

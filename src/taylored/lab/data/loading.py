@@ -1,7 +1,9 @@
 """`load`: read a data set by name or path, whatever its form."""
 
+import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Final
 
 from taylored.lab.data.assemble import RawData, assemble
 from taylored.lab.data.builtin import kanjivg
@@ -11,25 +13,41 @@ from taylored.lab.data.dataset import Dataset
 from taylored.lab.data.errors import DataError
 from taylored.lab.data.formats.images import load_images
 from taylored.lab.data.formats.npz import load_npz
-from taylored.lab.data.formats.table import load_table
+from taylored.lab.data.reading import FOR_IMAGES, FOR_TABLES, Reading, refuse_unused
+from taylored.lab.data.tables.load import load_frame, load_table
 
-_TABLES = (".csv", ".parquet")
+TABLES: Final = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ".arff", ".parquet", ".pq")
+_COMPRESSED: Final = (".gz", ".bz2", ".xz")
+_BY_PANDAS: Final = {
+    ".xlsx": "read_excel",
+    ".xls": "read_excel",
+    ".ods": "read_excel",
+    ".json": "read_json",
+    ".jsonl": "read_json",
+    ".feather": "read_feather",
+    ".h5": "read_hdf",
+    ".dta": "read_stata",
+    ".sav": "read_spss",
+    ".sas7bdat": "read_sas",
+    ".pkl": "read_pickle",
+}
 
 
 def load(
     source: str | Path = kanjivg.NAME,
     *,
     target: str | None = None,
-    min_per_class: int = 5,
+    reading: Reading | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Dataset:
     """Read a dataset; nothing is downloaded, unpickled or evaluated.
 
     - `source`: a name from `builtin_names`, or a path: an `.npz` file with features and labels, a
-      `.csv` or `.parquet` table, a folder of images by class. A built-in name wins over a file of
-      that name; write `./name` for the file.
+      table (`.csv`, `.tsv`, `.txt`, `.dat`, `.data`, `.arff`, also compressed by gzip, bzip2 or xz;
+      `.parquet`), a folder of images by class. A built-in name wins over a file of that name;
+      write `./name` for the file.
     - `target`: the column that holds the classes; for tables only, and required there.
-    - `min_per_class`: classes with fewer samples are left out and listed in `card.dropped`.
+    - `reading`: how to read it, where finding out is not wanted.
     - `progress`: called with one-line messages while something takes long.
 
     What cannot be used raises `DataError`, which says how to fix it.
@@ -38,41 +56,87 @@ def load(
     >>> digits.features.shape, digits.card.largest_class, digits.card.smallest_class
     ((741, 1, 8, 8), 174, 20)
     """
-    if isinstance(min_per_class, bool) or not isinstance(min_per_class, int) or min_per_class < 1:
-        raise DataError(f"min_per_class must be an integer >= 1, got {min_per_class!r}")
-    return assemble(_read(source, target, progress or _silent), min_per_class=min_per_class)
-
-
-def _read(source: str | Path, target: str | None, report: Callable[[str], None]) -> RawData:
-    path = Path(source).expanduser()
+    chosen = reading or Reading()
     builtin = LOADERS.get(source) if isinstance(source, str) else None
-    if target is not None and (builtin or path.suffix.lower() not in _TABLES):
-        raise DataError(
-            f"target= names a column of a {' or '.join(_TABLES)} table; {str(source)!r} brings "
-            "labels of its own. Leave target out"
-        )
     if builtin:
-        return builtin(report)
+        _refuse_target(target, str(source))
+        refuse_unused(chosen, f"built-in data {source!r}", FOR_TABLES, FOR_IMAGES)
+        raw = builtin(progress or _silent)
+        return assemble(raw, min_per_class=chosen.min_per_class, equal="anywhere")
+    raw = _read_file(source, target, chosen, progress or _silent)
+    return assemble(raw, min_per_class=chosen.min_per_class)
+
+
+def from_frame(frame: Any, target: str | None, reading: Reading) -> Dataset:
+    """The data set in a pandas data frame whose column `target` holds the classes."""
+    refuse_unused(reading, "a data frame", FOR_IMAGES)
+    return assemble(load_frame(frame, target, reading), min_per_class=reading.min_per_class)
+
+
+def _read_file(
+    source: str | Path, target: str | None, reading: Reading, report: Callable[[str], None]
+) -> RawData:
     try:
-        return _read_path(path, target, report)
+        path = Path(source).expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise DataError(f"{source}: {error}") from error
+    try:
+        return _read_path(path, target, reading, report)
     except OSError as error:  # no permission, a name too long, a disk that fails
         raise DataError(f"{path} cannot be read ({error})") from error
+    except MemoryError as error:
+        raise DataError(f"{path} does not fit into memory. Draw a sample of its rows") from error
 
 
-def _read_path(path: Path, target: str | None, report: Callable[[str], None]) -> RawData:
-    suffix = path.suffix.lower()
+def _read_path(
+    path: Path, target: str | None, reading: Reading, report: Callable[[str], None]
+) -> RawData:
+    ending = _ending(path)
     if path.is_dir():
-        return load_images(path, report)
+        _refuse_target(target, str(path))
+        refuse_unused(reading, str(path), FOR_TABLES)
+        return load_images(path, reading, report)
     if not path.exists():
         raise _not_found(path)
-    if suffix == ".npz":
+    _refuse_special(path)
+    if ending in TABLES:
+        refuse_unused(reading, str(path), FOR_IMAGES)
+        return load_table(path, target, reading)
+    if ending == ".npz":
+        _refuse_target(target, str(path))
+        refuse_unused(reading, str(path), FOR_TABLES, FOR_IMAGES)
         return load_npz(path)
-    if suffix in _TABLES:
-        return load_table(path, target)
+    if ending in _BY_PANDAS:
+        raise DataError(
+            f"{path}: read it with pandas, and compare on the data frame: "
+            f"lab.compare(data=pandas.{_BY_PANDAS[ending]}({str(path)!r}), target=...)"
+        )
     raise DataError(
-        f"{path}: cannot tell the format from the ending {path.suffix!r}. "
-        "Expected .npz, .csv, .parquet or a folder of images by class"
+        f"{path}: cannot tell the format from the ending {ending!r}. "
+        f"Expected .npz, {', '.join(TABLES)} or a folder of images by class"
     )
+
+
+def _ending(path: Path) -> str:
+    """The ending in small letters, without that of a compression."""
+    endings = [suffix.lower() for suffix in path.suffixes]
+    if len(endings) > 1 and endings[-1] in _COMPRESSED:
+        return endings[-2]
+    return endings[-1] if endings else ""
+
+
+def _refuse_target(target: str | None, source: str) -> None:
+    if target is not None:
+        raise DataError(
+            f"target= names a column of a table; {source!r} brings labels of its own. "
+            "Leave target out"
+        )
+
+
+def _refuse_special(path: Path) -> None:
+    """A pipe would wait for ever, and can be read only once; a device has no end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise DataError(f"{path} is a pipe or a device. Save its content to a file first")
 
 
 def _not_found(path: Path) -> DataError:

@@ -1,6 +1,8 @@
 """Train, validation and test parts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,18 +27,85 @@ def make_split(dataset: Dataset, seed: int) -> Split:
     A class with at least 3 samples is in all three parts; with 2 it is in training and test,
     with 1 in training only. The sizes do not depend on the seed, so neither do training counts.
     For multi-label data the same holds nearly, as samples have several labels: see `stratify`.
+    Rows of one group stay together, so that with groups the sizes hold nearly as well.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise DataError(f"seed must be an integer >= 0, got {seed!r}")
     parts = dataset.split
     if parts is None:
-        single = dataset.task == "single-label"
-        parts = (_draw if single else _draw_multi)(dataset.labels, len(dataset.class_names), seed)
+        parts = _draw_parts(dataset, seed)
     return Split(
         train=np.flatnonzero(parts == TRAIN),
         validation=np.flatnonzero(parts == VALIDATION),
         test=np.flatnonzero(parts == TEST),
     )
+
+
+def _draw_parts(dataset: Dataset, seed: int) -> npt.NDArray[np.int64]:
+    labels, classes, groups = dataset.labels, len(dataset.class_names), dataset.groups
+    if dataset.task == "multi-label":
+        if groups is None:
+            return _draw_multi(labels, classes, seed)
+        # One row stands for its group.
+        _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+        parts: npt.NDArray[np.int64] = _draw_multi(labels[first], classes, seed)[group]
+        return parts
+    return _draw(labels, classes, seed) if groups is None else _draw_groups(labels, groups, seed)
+
+
+def _draw_groups(labels: Labels, groups: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+    """The part of each row, with the rows of a group in one part.
+
+    Class by class, the rarest first, its groups are put in random order and fill test and
+    validation up to a fifth each. A group that would overshoot by more than half of itself is
+    passed over, unless the part would stay empty.
+    """
+    generator = np.random.Generator(np.random.PCG64(seed))
+    rank = generator.random(int(groups.max()) + 1)
+    parts = np.full(len(labels), -1, dtype=np.int64)
+    members = _rows_by(groups)
+    counts = np.bincount(labels)
+    own = _rows_by(labels)
+    for label in np.argsort(counts, kind="stable").tolist():
+        rows = own[label]
+        found, count = np.unique(groups[rows[parts[rows] < 0]], return_counts=True)
+        sizes = dict(zip(found.tolist(), count.tolist(), strict=True))
+        waiting = found[np.argsort(rank[found], kind="stable")].tolist()
+        for part, share in zip((TEST, VALIDATION), _held_out(int(counts[label])), strict=True):
+            room = share - int(np.count_nonzero(parts[rows] == part))
+            waiting = _fill(part, room, waiting, sizes, parts, members)
+        for group in waiting:
+            parts[members[group]] = TRAIN
+    return parts
+
+
+def _fill(
+    part: int,
+    room: int,
+    waiting: list[int],
+    sizes: Mapping[int, int],
+    parts: npt.NDArray[np.int64],
+    members: list[npt.NDArray[np.int64]],
+) -> list[int]:
+    """Put groups into a part as long as there is room; those that still wait."""
+    wanted, rest = room, []
+    for group in waiting:
+        if room > 0 and 2 * room >= sizes[group]:
+            parts[members[group]] = part
+            room -= sizes[group]
+        else:
+            rest.append(group)
+    if room == wanted > 0 and len(rest) > 1:  # all too large: the smallest, training keeps one
+        smallest = min(rest, key=lambda group: sizes[group])
+        parts[members[smallest]] = part
+        rest.remove(smallest)
+    return rest
+
+
+def _rows_by(numbers: npt.NDArray[np.signedinteger[Any]]) -> list[npt.NDArray[np.int64]]:
+    """The rows of each number, cut from one sort."""
+    ends = np.cumsum(np.bincount(numbers))
+    return np.split(np.argsort(numbers, kind="stable"), ends[:-1])
 
 
 def _draw(labels: Labels, classes: int, seed: int) -> npt.NDArray[np.int64]:

@@ -1,8 +1,14 @@
 """The exact command that repeats a run, for a shell and for Python."""
 
 import shlex
+from typing import Final
 
 from taylored.lab.results import RunConfig
+
+SWITCHES: Final = {"header": "--no-header", "damaged": "--skip-damaged"}
+"""Options of `Reading` with two values, which are one switch on the command line."""
+OPTION_NAMES: Final = {"categories": "category"}
+"""Options of `Reading` that may be given several times, one value each."""
 
 
 def shell_command(config: RunConfig) -> str | None:
@@ -10,9 +16,13 @@ def shell_command(config: RunConfig) -> str | None:
     if config.data is None:
         return None
     lines = ["taylored compare", *map(shlex.quote, config.losses)]
-    lines += [
-        f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in _options(config)
-    ]
+    lines += [f"{_option(name)} {shlex.quote(str(value))}" for name, value in _options(config)]
+    for name, value in config.reading.given().items():
+        if name in SWITCHES:
+            lines.append(SWITCHES[name])
+        else:
+            values = value if isinstance(value, tuple) else (value,)
+            lines += [f"{_option(name)} {shlex.quote(str(each))}" for each in values]
     if config.budget == "quick":
         lines.append("--quick")
     return " \\\n    ".join(lines)
@@ -25,10 +35,16 @@ def python_call(config: RunConfig) -> str:
     if config.data is None:
         arguments.append("data=(features, labels)")
     arguments += [f"{name}={value!r}" for name, value in _options(config)]
+    if config.reading.given():
+        arguments.append(f"reading={config.reading!r}")
     if config.budget == "quick":
         arguments.append("budget='quick'")
     inside = "".join(f"    {argument},\n" for argument in arguments)
     return f"from taylored import lab\n\nresult = lab.compare(\n{inside})"
+
+
+def _option(name: str) -> str:
+    return f"--{OPTION_NAMES.get(name, name).replace('_', '-')}"
 
 
 def _options(config: RunConfig) -> list[tuple[str, object]]:

@@ -43,13 +43,15 @@ def dataset_card(results: Results) -> list[tuple[str, str]]:
 def settings(results: Results) -> list[tuple[str, str]]:
     """The configuration of the run, the learning rates tried and the statistics, as text."""
     config = to_json(results.config)
+    given = results.config.reading.given()
     statistics = results.statistics
     return [
         *(
             (key.replace("_", " "), _as_text(config[key]))
             for key in sorted(config)
-            if config[key] is not None and key != "learning_rate"
+            if config[key] is not None and key not in ("learning_rate", "reading")
         ),
+        *(("reading", f"{name} {_as_text(value)}") for name, value in given.items()),
         *_learning_rate(results.learning_rate, task_of(results), primary_of(results)),
         ("test", statistics.test),
         ("test / training samples", f"{statistics.test_fraction_ratio:.3g}"),

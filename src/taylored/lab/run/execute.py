@@ -113,7 +113,9 @@ class Run:
     def _workload(self) -> Workload:
         problem = self.problem
         data = problem.dataset
-        return Workload(problem.protocol(self.config), data.features, data.labels, problem.parts)
+        return Workload(
+            problem.protocol(self.config), data.features, data.labels, problem.parts, data.columns
+        )
 
     def _finished(self, timed: TimedTrial, stage: Stage) -> None:
         overall = self.problem.task.metrics[self.problem.task.overall]

@@ -27,7 +27,7 @@ NUMERIC = (
     "layers.py",
     "monitor.py",
     "lab/trial/*.py",
-    "lab/data/*.py",
+    "lab/data/**/*.py",
     "lab/metrics.py",
     "lab/tasks.py",
 )

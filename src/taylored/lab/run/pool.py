@@ -21,7 +21,7 @@ from typing import IO, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from taylored.lab.data import Labels
+from taylored.lab.data import Column, Features, Labels
 from taylored.lab.errors import RunError
 from taylored.lab.records import from_json, to_json
 from taylored.lab.run.timed_trial import TimedTrial
@@ -33,9 +33,10 @@ class Workload:
     """What every worker is sent once: protocol, data, and the part of each row for each seed."""
 
     protocol: Protocol
-    features: npt.NDArray[np.float32]
+    features: Features
     labels: Labels
     parts: npt.NDArray[np.int8]
+    columns: tuple[Column, ...]
 
 
 class WorkerPool:
@@ -134,6 +135,7 @@ def _send(pipe: IO[bytes], workload: Workload) -> None:
     arrays: list[npt.NDArray[Any]] = [workload.features, workload.labels, workload.parts]
     header = {
         "protocol": to_json(workload.protocol),
+        "columns": to_json(workload.columns),
         "arrays": [[array.dtype.str, array.shape] for array in arrays],
     }
     pipe.write(json.dumps(header).encode() + b"\n")

@@ -14,6 +14,7 @@ from taylored.lab.data import (
     Group,
     class_groups,
     count_labels,
+    encode,
     fingerprint,
     group_rule,
     make_split,
@@ -50,6 +51,14 @@ class Problem:
     def task(self) -> Task:
         """What the labels make of the data: one class per sample, or any number of labels."""
         return TASKS[self.dataset.task]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one sample as the model of the first seed sees it."""
+        features, columns = self.dataset.features, self.dataset.columns
+        if columns:
+            features = encode(columns, features, self.parts[0] == TRAIN)
+        return features.shape[1:]
 
     @property
     def rows(self) -> dict[str, int]:

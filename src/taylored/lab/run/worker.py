@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from taylored.lab.data import Column
 from taylored.lab.errors import UsageError
 from taylored.lab.records import from_json, to_json
 from taylored.lab.run.timed_trial import TimedTrial
@@ -41,11 +42,12 @@ def main() -> None:
         return  # the parent had nothing to run
     header = json.loads(line)
     protocol = from_json(Protocol, header["protocol"])
+    columns = [from_json(Column, column) for column in header["columns"]]
     features, labels, parts = (_read_array(requests, *array) for array in header["arrays"])
 
     @lru_cache(maxsize=1)
     def parts_of(seed: int) -> Parts:
-        return make_parts(features, labels, parts[seed])
+        return make_parts(features, labels, parts[seed], columns)
 
     specs: SimpleQueue[TrialSpec] = SimpleQueue()
     Thread(target=_receive, args=(requests, specs), daemon=True).start()

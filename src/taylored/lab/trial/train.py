@@ -4,7 +4,7 @@ A trial is a pure function of protocol, data, split, loss, seed and learning rat
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from taylored.lab.data import TEST, TRAIN, VALIDATION, Labels
+from taylored.lab.data import TEST, TRAIN, VALIDATION, Column, Features, Labels, encode
 from taylored.lab.results import TrialResult, validation_key
 from taylored.lab.tasks import TASKS
 from taylored.lab.trial.build_loss import build_loss, head_of
@@ -51,16 +51,24 @@ class _Diverged(Exception):  # noqa: N818 - a signal inside this file, not an er
 
 
 def make_parts(
-    features: npt.NDArray[np.float32],
+    features: Features,
     labels: Labels,
     part: npt.NDArray[np.int8],
+    columns: Sequence[Column] = (),
 ) -> Parts:
-    """Split the rows by their part number and standardise per feature or channel."""
+    """Split the rows by their part number and standardise per feature or channel.
+
+    The `columns` of a table are encoded first. All that is learnt comes from the training rows, and
+    float32 comes last: a time in seconds would have lost its digits before its mean is subtracted.
+    """
+    if columns:
+        features = encode(columns, features, part == TRAIN)
     train = features[part == TRAIN]
     axes = (0, *range(2, features.ndim))  # images: one mean for each channel
     mean = train.mean(axis=axes, keepdims=True, dtype=np.float64)
     deviation = train.std(axis=axes, keepdims=True, dtype=np.float64)
-    deviation[deviation < 1e-12] = 1.0  # a constant feature stays at zero
+    # A constant feature stays at zero; its mean may be off by a rounding error of its size.
+    deviation[deviation <= 1e-13 * np.abs(mean)] = 1.0
     target = torch.int64 if labels.ndim == 1 else torch.float32
 
     def build(number: int) -> Part:

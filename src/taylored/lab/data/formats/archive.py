@@ -4,10 +4,13 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+MAX_BYTES: Final = 8 * 2**30
+"""Cap on the unpacked size of the arrays that are read: a small file can promise any number."""
 
 
 class ArchiveError(Exception):
@@ -43,6 +46,7 @@ def read_archive(
                 raise ArchiveError("it holds one bare array")
             with archive:
                 names = list(archive.files)
+                _refuse_large(archive, [key for key in wanted if key in names])
                 for key in wanted:
                     if key in names:
                         reading = f"array {key!r}"
@@ -50,3 +54,15 @@ def read_archive(
     except _DAMAGE as error:
         raise ArchiveError(f"{reading} cannot be read: {error}") from error
     return arrays, names
+
+
+def _refuse_large(archive: np.lib.npyio.NpzFile, keys: Sequence[str]) -> None:
+    """The sizes that the file states, before anything is unpacked."""
+    listed = archive.zip.infolist() if archive.zip else []
+    sizes = {Path(info.filename).stem: info.file_size for info in listed}
+    total = sum(sizes.get(key, 0) for key in keys)
+    if total > MAX_BYTES:
+        raise ArchiveError(
+            f"its arrays unpack to {total / 2**30:.1f} GiB, more than the "
+            f"{MAX_BYTES / 2**30:g} GiB that are read"
+        )

@@ -7,15 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from taylored.lab.data.assemble import RawData
-from taylored.lab.data.checks import finite_float32, nearest, some
-from taylored.lab.data.dataset import Kind, Labels
+from taylored.lab.data.checks import name_of, nearest, some
+from taylored.lab.data.dataset import Labels
 from taylored.lab.data.errors import DataError
 from taylored.lab.data.formats.archive import ArchiveError, read_archive
-from taylored.lab.data.labels import encode_labels
-from taylored.lab.data.multi_hot import read_multi_hot
+from taylored.lab.data.formats.arrays import read_features, read_labels
 
 _KEYS = ("features", "labels", "class_names", "split")
-_CHANNELS = (1, 3, 4)
 _SAVE = "numpy.savez(path, features=features, labels=labels)"
 
 
@@ -28,26 +26,29 @@ def load_npz(path: Path) -> RawData:
         the labels are positions in it, or columns. split (N,): 0 train, 1 validation, 2 test.
     """
     arrays = _read(path)
-    features, kind = _features(path.name, arrays["features"])
-    rows = len(features)
+    name = name_of(path)
+    found = read_features(name, arrays["features"])
+    rows = len(found.values)
     if "split" in arrays and arrays["split"].shape != (rows,):
         raise DataError(
-            f"{path.name}: split must have shape ({rows},), one per row of features, "
+            f"{name}: split must have shape ({rows},), one per row of features, "
             f"got {arrays['split'].shape}"
         )
-    labels, class_names = _labels(path.name, arrays, rows)
+    labels, class_names, notes = _labels(name, arrays, rows)
     return RawData(
-        name=path.stem,
-        features=finite_float32(path.name, features),
+        name=name_of(path, ending=False),
+        features=found.values,
         labels=labels,
         class_names=class_names,
-        kind=kind,
-        source=f"arrays in {path.name}",
+        kind=found.kind,
+        source=f"arrays in {name}",
         licence="not stated (own data)",
-        description=f"{rows:,} rows of shape {features.shape[1:]} from {path.name}.",
+        description=f"{rows:,} rows of shape {found.values.shape[1:]} from {name}.",
         citation="",
-        split=_split(path.name, arrays.get("split")),
+        split=_split(name, arrays.get("split")),
+        notes=(*found.notes, *notes),
         task="single-label" if labels.ndim == 1 else "multi-label",
+        columns=found.columns,
     )
 
 
@@ -69,41 +70,19 @@ def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
     return arrays
 
 
-def _features(name: str, features: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Kind]:
-    if features.dtype.kind not in "fiub":
-        raise DataError(f"{name}: features must be real numbers, got dtype {features.dtype}")
-    if features.ndim not in (2, 3, 4) or features.size == 0:
-        raise DataError(
-            f"{name}: features must have shape (N, D), (N, H, W) or (N, channels, H, W) and not be "
-            f"empty, got {features.shape}"
-        )
-    if features.ndim == 2:
-        return features, "vector"
-    if features.ndim == 3:
-        return features[:, None], "image"
-    if features.shape[3] in _CHANNELS and features.shape[1] not in _CHANNELS:
-        raise DataError(
-            f"{name}: images must have their channels first, got shape {features.shape}. "
-            "Save features.transpose(0, 3, 1, 2)"
-        )
-    return features, "image"
-
-
 def _labels(
     name: str, arrays: dict[str, npt.NDArray[Any]], rows: int
-) -> tuple[Labels, tuple[str, ...]]:
+) -> tuple[Labels, tuple[str, ...], tuple[str, ...]]:
     labels = arrays["labels"]
     names = _names(name, arrays.get("class_names"))
-    if labels.shape != (rows,):
-        return read_multi_hot(f"{name}: labels", labels, rows, names)
-    if names is None:
-        return encode_labels(f"{name}: labels", labels.tolist())
+    if names is None or labels.shape != (rows,):
+        return read_labels(f"{name}: labels", labels, rows, names)
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= len(names):
         raise DataError(
             f"{name}: with {len(names)} class_names the labels must be whole numbers in "
             f"0 .. {len(names) - 1}"
         )
-    return labels.astype(np.int64), names
+    return labels.astype(np.int64), names, ()
 
 
 def _names(name: str, names: npt.NDArray[Any] | None) -> tuple[str, ...] | None:

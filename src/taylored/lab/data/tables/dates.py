@@ -1,0 +1,101 @@
+"""Texts as dates, and dates as numbers."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import product
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+_ISO: Final = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:[T ]\d{1,2}:\d{2}.*)?")
+_LOOKS_LIKE_DATE: Final = re.compile(
+    r"(?=.*\d).*(?:\d[-/.]\d|[A-Za-z]{3}.*\d|\d.*[A-Za-z]{3}|\d:\d\d).*"
+)
+_DAYS: Final = (
+    ("%Y/%m/%d", ""),
+    ("%d.%m.%Y", ""),
+    ("%d.%m.%y", ""),
+    ("%m/%d/%Y", "month first"),
+    ("%d/%m/%Y", "day first"),
+    ("%m-%d-%Y", "month first"),
+    ("%d-%m-%Y", "day first"),
+    ("%m/%d/%y", "month first"),
+    ("%d/%m/%y", "day first"),
+    ("%d %b %Y", ""),
+    ("%d-%b-%Y", ""),
+    ("%d-%b-%y", ""),
+    ("%d %B %Y", ""),
+    ("%b %d, %Y", ""),
+    ("%B %d, %Y", ""),
+)
+_TIMES: Final = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
+_MOST_WRONG: Final = 0.05
+"""Share of texts that may be no date (0000-00-00) in a column of dates."""
+
+
+def to_dates(pandas: Any, texts: Sequence[str]) -> tuple[npt.NDArray[Any], str] | None:
+    """Distinct texts as datetime64 (NaT where one is none) and how they were read, or None."""
+    allowed = int(_MOST_WRONG * len(texts))
+    looks = [text for text in texts if _LOOKS_LIKE_DATE.fullmatch(text)]
+    if not looks or len(texts) - len(looks) > allowed:
+        return None
+    series = pandas.Series(list(texts), dtype=object)
+    if sum(_ISO.fullmatch(text) is None for text in texts) <= allowed:
+        found = pandas.to_datetime(series, format="ISO8601", errors="coerce", utc=True)
+        dates = found.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+        return None if np.isnat(dates).sum() > allowed else (dates, "")
+    for (day, order), time in product(_DAYS, _TIMES):
+        if not any(_parses(text, day + time) for text in looks[: allowed + 1]):
+            continue
+        found = pandas.to_datetime(series, format=day + time, errors="coerce")
+        dates = found.to_numpy().astype("datetime64[us]")
+        if np.isnat(dates).sum() <= allowed:
+            other = _other_order(day)
+            both = other is not None and all(_parses(text, other + time) for text in looks)
+            doubt = f"read {order}; whether the day comes first cannot be seen" if both else order
+            return dates, doubt
+    return None
+
+
+def expand(dates: npt.NDArray[Any]) -> list[tuple[str, npt.NDArray[np.float64]]]:
+    """The time in days, and parts of the calendar, as numbers; NaN where the date is missing.
+
+    Parts that are the same in all rows are left out.
+    """
+    missing = np.isnat(dates)
+    whole = dates.astype("datetime64[D]")
+    months = whole.astype("datetime64[M]")
+    microseconds = dates.astype("datetime64[us]").astype(np.int64)
+    days = whole.astype(np.int64)
+    parts = [
+        ("time", microseconds / 86_400e6),
+        ("month", months.astype(np.int64) % 12 + 1),
+        ("day", (whole - months).astype(np.int64) + 1),
+        ("weekday", (days + 3) % 7),
+        ("hour", (microseconds - days * 86_400_000_000) / 3600e6),
+    ]
+    kept = []
+    for name, part in parts:
+        values = np.where(missing, np.nan, part.astype(np.float64))
+        present = values[~missing]
+        if len(present) and (name == "time" or present.min() < present.max()):
+            kept.append((name, values))
+    return kept
+
+
+def _parses(text: str, form: str) -> bool:
+    try:
+        datetime.strptime(text, form)
+    except ValueError:
+        return False
+    return True
+
+
+def _other_order(form: str) -> str | None:
+    """The same with day and month exchanged, where both are numbers at the front."""
+    first, second = form[:2], form[3:5]
+    if {first, second} != {"%d", "%m"} or form[2] == ".":
+        return None
+    return second + form[2] + first + form[5:]
