@@ -96,9 +96,9 @@ def run_loop(folder: Path) -> None:
     import torch
 
     from taylored.lab.run import sources
-    from taylored.lab.run.folder import RunFolder
     from taylored.lab.run.problem import Problem
     from taylored.lab.run.progress import Reporter
+    from taylored.lab.store.folder import RunFolder
     from taylored.lab.trial.protocol import TrialSpec
     from taylored.lab.trial.train import make_parts
 
@@ -110,7 +110,7 @@ def run_loop(folder: Path) -> None:
     protocol = problem.protocol(config)
     by_seed: dict[int, list[Any]] = defaultdict(list)
     for file in sorted((folder / "trials").glob("*.json")):
-        trial = json.loads(file.read_text())["trial"]
+        trial = json.loads(file.read_text())["content"]["trial"]
         by_seed[trial["seed"]].append(trial)
     seconds = passes = 0.0
     same = True
@@ -139,7 +139,7 @@ def plain_training(protocol: Any, parts: Any, spec: Any) -> tuple[dict[str, Any]
     from taylored.lab.trial.build_loss import build_loss, head_of
     from taylored.lab.trial.evaluation import logits_of, measure
     from taylored.lab.trial.links import link_of
-    from taylored.lab.trial.models import build_model
+    from taylored.lab.trial.models import build_model, predict_share
     from taylored.lab.trial.protocol import streams
 
     task, classes = TASKS[protocol.task], len(protocol.groups)
@@ -147,12 +147,11 @@ def plain_training(protocol: Any, parts: Any, spec: Any) -> tuple[dict[str, Any]
     torch.manual_seed(source.weights)
     x, y = parts.train.features, parts.train.labels
     counts = (y.sum(0) if y.dim() == 2 else torch.bincount(y, minlength=classes)).int().tolist()
+    model = build_model(protocol.model, x.shape[1:], classes, head=head_of(spec.loss))
     loss = build_loss(spec.loss, counts, len(y))
     link = link_of(loss, task.name)
-    share = sum(counts) / len(y) / classes if link == "sigmoid" else None
-    model = build_model(
-        protocol.model, x.shape[1:], classes, head=head_of(spec.loss), positive_share=share
-    )
+    if link == "sigmoid":
+        predict_share(model, sum(counts) / len(y) / classes)
     torch.manual_seed(source.batches)
 
     def logits_on(features: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ from taylored.cli.app import app
 COMMAND = [sys.executable, "-m", "taylored.cli", "compare"]
 RUN = [
     "focal(gamma=2)",
-    *["--data", "digits-lt", "--model", "linear", "--seeds", "10", "--epochs", "8"],
+    *["--data", "digits-lt", "--model", "linear", "--seeds", "6", "--epochs", "4"],
     *["--workers", "1"],  # every process costs seconds of importing torch
 ]
 
@@ -27,7 +27,7 @@ def taylored(*arguments, cwd, check=0):
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         env={**os.environ, "COLUMNS": "80"},
     )
     assert done.returncode == check, done.stderr
@@ -72,7 +72,7 @@ def test_the_printed_python_gives_the_same_results(reference, tmp_path):
     start = lines.index("from taylored import lab")
     script = tmp_path / "script.py"  # without the guard that multiprocessing would ask for
     script.write_text("\n".join(lines[start:]) + "\n")
-    subprocess.run([sys.executable, script], cwd=tmp_path, check=True, timeout=120)
+    subprocess.run([sys.executable, script], cwd=tmp_path, check=True, timeout=300)
     found = (tmp_path / "reference" / "results.json").read_bytes()
     assert found == (folder / "results.json").read_bytes()
 
@@ -90,7 +90,7 @@ def test_killed_at_any_moment_it_resumes_to_the_same_bytes(reference, tmp_path):
     total = len(list((folder / "trials").iterdir()))
     command = [*COMMAND, *RUN, "--workers", "2", "--out", "run"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while len(list(trials.glob("*.json"))) < 3:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
@@ -121,12 +121,12 @@ def test_interrupting_leaves_a_run_that_can_be_resumed(tmp_path):
         # A shell starts background jobs with SIGINT ignored, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not list((tmp_path / "run" / "trials").glob("*.json")):
         assert time.monotonic() < deadline
         time.sleep(0.002)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "taylored compare --resume run" in errors
     assert "Traceback" not in errors
@@ -140,7 +140,10 @@ def test_interrupting_leaves_a_run_that_can_be_resumed(tmp_path):
         (["--metric", "acuracy"], "Did you mean accuracy"),
         (["--seeds", "none"], "integer"),
         (["--resume", "nowhere"], "not the folder of a run"),
-        (["--resume", "nowhere", "--seeds", "2"], "leave out seeds"),
+        (["--resume", "nowhere", "--epochs", "2"], "leave out epochs"),
+        (["--join", "nowhere", "--seeds", "2"], "leave out seeds"),
+        (["--add-loss", "poly(epsilon=1)"], "goes with --resume"),
+        (["--time-limit", "0"], "time_limit must be a number of seconds > 0"),
     ],
 )
 def test_wrong_requests_end_with_2_and_the_fix(tmp_path, monkeypatch, arguments, message):
@@ -164,7 +167,7 @@ def children(pid):
 
 
 def wait_until_dead(pids):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while alive := [pid for pid in pids if is_alive(pid)]:
         assert time.monotonic() < deadline, f"still running: {alive}"
         time.sleep(0.05)

@@ -8,13 +8,18 @@ import typer
 
 from taylored.cli.failures import USAGE, reported, stop
 from taylored.cli.snippet import call
+from taylored.cli.terminal import FAILURE
 
 if TYPE_CHECKING:
     from taylored.lab import Comparison
 
 _UNESCAPED = {"\\t": "\t"}
 """A tab as a shell passes it on."""
-_WITH_RESUME = {"resume", "as_json", "workers"}
+_WITH = {
+    "resume": {"as_json", "workers", "time_limit", "data", "seeds", "add_loss"},
+    "join": {"as_json", "workers", "time_limit", "data"},
+}
+"""The options that go with each way to go on with a run."""
 
 
 def _columns(text: str = "") -> Any:
@@ -40,8 +45,7 @@ def compare(
     data: Annotated[
         str,
         typer.Option(
-            help="kanjivg-strokes, kanjivg-components, digits-lt, a table (.csv, .parquet, ...), "
-            "an .npz or a folder of images.",
+            help="kanjivg-strokes, kanjivg-components, digits-lt, a table, an .npz, images.",
         ),
     ] = "kanjivg-strokes",
     target: Annotated[str | None, typer.Option(help="Column with the classes, for tables.")] = None,
@@ -63,8 +67,8 @@ def compare(
     metric: Annotated[
         str | None,
         typer.Option(
-            help="balanced_accuracy, accuracy, head, medium, tail, nll; for many labels "
-            "mean_average_precision, micro_average_precision.",
+            help="balanced_accuracy, accuracy, head, medium, tail, nll, "
+            "mean_average_precision or micro_average_precision.",
             show_default=False,
         ),
     ] = None,
@@ -73,12 +77,19 @@ def compare(
     seed: Annotated[int, typer.Option(help="Where all randomness starts.")] = 0,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training part.")] = None,
     tune_lr: Annotated[
-        str, typer.Option(help="Tune the learning rate for cross_entropy or each.")
+        str, typer.Option(help="For cross_entropy (default) or each loss.", show_default=False)
     ] = "cross_entropy",
     lr: Annotated[float | None, typer.Option(help="Fix the learning rate instead.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes (one per processor).")] = None,
+    time_limit: Annotated[float | None, _named_above()] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder (runs/compare/<date>).")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Finish the run in this folder.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Finish a run; more --seeds let it grow.")
+    ] = None,
+    add_loss: Annotated[
+        list[str] | None, typer.Option(metavar="LOSS", help="A loss to add with --resume.")
+    ] = None,
+    join: Annotated[Path | None, typer.Option(help="Help with a run that others work on.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json only.")] = False,
 ) -> None:
     """Which loss is better on my data?
@@ -87,7 +98,8 @@ def compare(
     beyond noise: overall, and for head, medium and tail classes. Where samples have many labels
     (multi-hot) all losses need link="sigmoid", and AP is measured. Reading is steered by --drop,
     --keep, --category, --group, --na, --separator, --decimal, --encoding, --no-header,
-    --image-size, --skip-damaged and --min-per-class. Example:
+    --image-size, --skip-damaged and --min-per-class; --time-limit (300) ends
+    trainings that hang. Example:
 
       taylored compare "focal(gamma=2)" --data my.csv --target species --quick
     """
@@ -104,6 +116,7 @@ def compare(
         "tune_lr": tune_lr,
         "lr": lr,
         "workers": workers,
+        "time_limit": time_limit,
         "out": None if out is None else str(out),
     }
     with reported():
@@ -125,25 +138,43 @@ def compare(
         )
         if reading.given():
             settings["reading"] = reading
+        given = _given(context)
+        go_on = {"workers": workers, "time_limit": time_limit, "data": given.get("data")}
         if resume is not None:
-            _refuse_other_options(context)
-            result = lab.resume(resume, workers=workers)
-            snippet = call(lab.resume, {"folder": str(resume), "workers": workers})
+            _refuse_others("resume", given)
+            go_on |= {"folder": str(resume), "seeds": seeds, "add_losses": add_loss or ()}
+            result = lab.resume(**go_on)  # type: ignore[arg-type]
+            snippet = call(lab.resume, go_on)
+        elif join is not None:
+            _refuse_others("join", given)
+            go_on["folder"] = str(join)
+            result = lab.join(**go_on)  # type: ignore[arg-type]
+            snippet = call(lab.join, go_on)
         else:
+            if add_loss:
+                stop("--add-loss goes with --resume: name all losses at once.", USAGE)
             result = lab.compare(**settings)  # type: ignore[arg-type]
             snippet = call(lab.compare, settings)
         _print(result, snippet, as_json)
+        if result.failures:
+            reasons = "\n".join(f"  {name}: {why}" for name, why in result.failures.items())
+            stop(f"{len(result.failures)} trainings failed:\n{reasons}", FAILURE)
 
 
-def _refuse_other_options(context: typer.Context) -> None:
-    given = [
-        name
-        for name in context.params
-        if name not in _WITH_RESUME and _source(context, name) == "COMMANDLINE"
-    ]
-    if given:
-        options = ", ".join(name.replace("_", "-") for name in given)
-        stop(f"--resume takes all settings from the run: leave out {options}.", USAGE)
+def _given(context: typer.Context) -> dict[str, object]:
+    """The arguments that were typed, by name."""
+    return {
+        name: value
+        for name, value in context.params.items()
+        if _source(context, name) == "COMMANDLINE"
+    }
+
+
+def _refuse_others(how: str, given: dict[str, object]) -> None:
+    others = [name for name in given if name != how and name not in _WITH[how]]
+    if others:
+        options = ", ".join(name.replace("_", "-") for name in others)
+        stop(f"--{how} takes all settings from the run: leave out {options}.", USAGE)
 
 
 def _source(context: typer.Context, name: str) -> str:
@@ -157,12 +188,15 @@ def _print(result: "Comparison", snippet: str, as_json: bool) -> None:
         return
     from rich.console import Console
 
+    from taylored.lab.wording import escaped
+
     console = Console()
     console.print(result.rich_table())
     console.print()
     assert result.folder is not None  # noqa: S101 - a run always has a folder
     files = ", ".join(sorted(p.name for p in result.folder.iterdir() if p.is_file()))
-    console.print(f"Report: {result.folder / 'report.html'}", soft_wrap=True, highlight=False)
-    console.print(f"Folder: {result.folder} ({files})", soft_wrap=True, highlight=False)
+    for line in (f"Report: {result.folder / 'report.html'}", f"Folder: {result.folder} ({files})"):
+        # Not markup: a folder may be called "[red]".
+        console.print(escaped(line), soft_wrap=True, highlight=False, markup=False)
     console.print("The same in Python:", highlight=False)
     console.print(snippet, soft_wrap=True, highlight=False, markup=False)

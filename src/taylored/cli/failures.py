@@ -1,12 +1,13 @@
 """Expected failures: one message on standard error and an exit code, never a traceback."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 
-USAGE, FAILURE = 2, 1
+from taylored.cli.terminal import FAILURE, say
+
+USAGE = 2
 
 
 @contextmanager
@@ -14,7 +15,7 @@ def reported() -> Iterator[None]:
     """Turn the errors that carry a fix into a message: 2 for the request, 1 for the run."""
     try:
         from taylored.lab.data import DataError
-        from taylored.lab.errors import RunError, UsageError
+        from taylored.lab.errors import RunError, UsageError, described
     except ModuleNotFoundError as error:
         fix = 'Install it with: pip install "taylored[lab]"'
         stop(f"this command needs the package {error.name!r}. {fix}", FAILURE)
@@ -30,9 +31,15 @@ def reported() -> Iterator[None]:
         stop(str(error), FAILURE)
     except KeyboardInterrupt:
         stop("stopped.", FAILURE)
+    except BrokenPipeError:
+        raise
+    except (OSError, UnicodeError, MemoryError) as error:
+        stop(f"{described(error)}.", FAILURE)
 
 
 def stop(message: str, code: int) -> None:
-    """Write the message and leave."""
-    print(f"taylored: {message}", file=sys.stderr)
+    """Write the message, with nothing in it that could steer a terminal, and leave."""
+    from taylored.lab.wording import escaped
+
+    say(escaped(message))
     raise typer.Exit(code)

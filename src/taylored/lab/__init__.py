@@ -5,16 +5,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from taylored.lab.comparison import compare as compare
-    from taylored.lab.comparison import resume as resume
+    from taylored.lab.continuation import join as join
+    from taylored.lab.continuation import resume as resume
     from taylored.lab.data.reading import Reading as Reading
     from taylored.lab.report.result import Comparison as Comparison
 
-__all__ = ["Comparison", "Reading", "compare", "resume"]
+__all__ = ["Comparison", "Reading", "compare", "join", "resume"]
 
 # Loaded on first use: the lab needs packages that the losses do not.
 _HOME = {
     "compare": "taylored.lab.comparison",
-    "resume": "taylored.lab.comparison",
+    "join": "taylored.lab.continuation",
+    "resume": "taylored.lab.continuation",
     "Comparison": "taylored.lab.report.result",
     "Reading": "taylored.lab.data.reading",
 }

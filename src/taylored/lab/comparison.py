@@ -1,31 +1,35 @@
-"""`compare` and `resume`: check the request, resolve every default, run."""
+"""`compare`: check the request, resolve every default, run."""
 
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 from taylored.lab.data import Reading
-from taylored.lab.errors import UsageError
 from taylored.lab.metrics import MetricName
+from taylored.lab.own.sources import Sources
 from taylored.lab.report.result import Comparison
 from taylored.lab.results import Budget, RunConfig, TuneLearningRate
 from taylored.lab.run import sources
 from taylored.lab.run.budget import BUDGETS, batch_size_for, epochs_for
-from taylored.lab.run.checks import check_choice, check_integer, check_learning_rate, check_losses
+from taylored.lab.run.checks import (
+    check_choice,
+    check_integer,
+    check_learning_rate,
+    check_losses,
+    check_time_limit,
+)
+from taylored.lab.run.examine import examine_losses, examine_model
 from taylored.lab.run.execute import Run
-from taylored.lab.run.folder import RunFolder, RunRecord
-from taylored.lab.run.guard import guard_of, refuse_changes
+from taylored.lab.run.guard import guard_of
 from taylored.lab.run.line_up import line_up
-from taylored.lab.run.pool import WorkerPool
 from taylored.lab.run.problem import Problem
 from taylored.lab.run.progress import ProgressMode, Reporter
+from taylored.lab.run.workers.pool import WorkerPool, default_workers
+from taylored.lab.store.folder import RunFolder, RunRecord
+from taylored.lab.store.lease import Leases
 from taylored.lab.tasks import SINGLE_LABEL, TASKS
-from taylored.lab.trial.models import check_model, choose_model
+from taylored.lab.trial.models import choose_model
 from taylored.lab.trial.protocol import OPTIMIZER, WEIGHT_DECAY
-
-MAX_WORKERS = 8  # each holds torch and the data in memory
 
 
 def compare(
@@ -43,6 +47,7 @@ def compare(
     tune_lr: TuneLearningRate = "cross_entropy",
     lr: float | None = None,
     workers: int | None = None,
+    time_limit: float | None = None,
     out: str | Path | None = None,
     progress: ProgressMode = "auto",
 ) -> Comparison:
@@ -77,6 +82,8 @@ def compare(
         tune_lr: "each" tunes the learning rate for every loss.
         lr: fixes the learning rate instead.
         workers: processes, one thread each; by default one per processor, at most 8.
+        time_limit: seconds without a finished step after which a training counts as failed; by
+            default 300. The run goes on without it.
         out: run folder; by default runs/compare/<date>-<time>.
         progress: "auto" shows notes, and a bar on a terminal; "off" is silent.
 
@@ -95,11 +102,12 @@ def compare(
     check_integer("seed", seed, least=0)
     check_integer("epochs", epochs, least=1)
     check_integer("workers", workers, least=1)
+    check_time_limit(time_limit)
     # More processes than trials would only load torch.
     most = (seeds or 3) * (len(losses or SINGLE_LABEL.losses) + 2)
     with (
         Reporter(progress) as reporter,
-        WorkerPool(min(most, workers or default_workers())) as pool,
+        WorkerPool(min(most, workers or default_workers()), time_limit) as pool,
     ):
         pool.start()
         how = reading or Reading()
@@ -110,11 +118,16 @@ def compare(
         problem = Problem.draw(dataset, seed=seed, seeds=seeds)
         chosen_metric = metric or task.default_metric
         problem.check_metric(chosen_metric)
-        chosen_losses, notes = line_up(losses or task.losses, problem.train_counts, task)
+        own: dict[str, Sources] = {}
+
+        def examine(names: Sequence[str]) -> None:
+            own.update(examine_losses(pool, names, problem.train_counts, task.name))
+
+        chosen_losses, notes = line_up(losses or task.losses, problem.train_counts, task, examine)
         for note in notes:
             reporter.note(note)
         chosen_model = choose_model(model, dataset.kind, task.name)
-        check_model(chosen_model, problem.input_shape, len(dataset.class_names))
+        own |= examine_model(pool, chosen_model, problem)
         rows = problem.rows["train"]
         batch_size = batch_size_for(rows, task.name)
         config = RunConfig(
@@ -134,57 +147,8 @@ def compare(
             optimizer=OPTIMIZER,
             weight_decay=WEIGHT_DECAY,
         )
-        folder = RunFolder.create(None if out is None else Path(out))
-        guard = guard_of(dataset, config.losses, config.model)
-        folder.write_record(RunRecord(config, guard, str(Path.cwd())))
+        record = RunRecord(config, guard_of(dataset), own, str(Path.cwd()))
+        folder = RunFolder.create(None if out is None else Path(out), record)
         reporter.note(f"Run folder: {folder.path}")
-        return Run(config, problem, folder, pool, reporter).execute()
-
-
-def resume(
-    folder: str | Path,
-    *,
-    data: sources.Source | None = None,
-    workers: int | None = None,
-    progress: ProgressMode = "auto",
-) -> Comparison:
-    """Finish a run that was stopped; the results are those of a run that never stopped.
-
-    Refused when the data, torch, the processor or the source of your own losses has changed.
-
-    Args:
-        folder: the run folder.
-        data: the same arrays again, for a run that was started from arrays.
-        workers: processes, one thread each.
-        progress: as in `compare`.
-
-    Returns:
-        The comparison.
-
-    """
-    check_choice("progress", progress, get_args(ProgressMode))
-    check_integer("workers", workers, least=1)
-    run = RunFolder.open(Path(folder))
-    run.remove_leftovers()
-    recorded = run.read_record()
-    config = recorded.config
-    if data is None and config.data is None:
-        raise UsageError(
-            "resume: this run was started from arrays in Python. Give them again: "
-            f"taylored.lab.resume({str(folder)!r}, data=(features, labels))."
-        )
-    source = data
-    if source is None:
-        source = sources.located(config.data or "", recorded.started_in)
-    with Reporter(progress) as reporter, WorkerPool(workers or default_workers()) as pool:
-        dataset = sources.read(source, config.target, config.reading, reporter)
-        refuse_changes(recorded.guard, guard_of(dataset, config.losses, config.model))
-        problem = Problem.draw(dataset, seed=config.seed, seeds=config.seeds)
-        return Run(config, problem, run, pool, reporter).execute()
-
-
-def default_workers() -> int:
-    """One process for each processor that this process may use, at most 8."""
-    if sys.platform == "linux":
-        return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
-    return min(os.cpu_count() or 1, MAX_WORKERS)
+        with Leases(folder.path) as leases:
+            return Run(record, problem, folder, leases, pool, reporter).execute()

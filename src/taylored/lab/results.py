@@ -105,14 +105,15 @@ class TrialResult:
     The task decides which of ``recall`` and ``average_precision`` has one number per class; the
     other is None. ``gradient_ratio`` is the positive to negative gradient of each class over the
     whole training. ``curve`` has one entry per epoch. A trial that diverged has a curve up to that
-    epoch and nothing else.
+    epoch and nothing else. One that failed, because the user's code raised an error or ended its
+    process, has nothing at all.
     """
 
     loss: str
     role: Role
     seed: int
     learning_rate: float
-    status: Literal["ok", "diverged"]
+    status: Literal["ok", "diverged", "failed"]
     metrics: Mapping[str, float | None]
     curve: tuple[Mapping[str, float], ...]
     best_epoch: int | None = None
@@ -156,6 +157,7 @@ class Difference:
 class LossResult:
     """Everything about one loss: its trials, their means, and the verdict on it.
 
+    ``diverged`` counts the trials without numbers, those that failed included.
     ``gain`` and ``formula`` are None for losses that have none. The baseline has neither
     differences nor a verdict.
     """
@@ -172,8 +174,13 @@ class LossResult:
     verdict: Word | None = None
 
     @property
+    def failed(self) -> int:
+        """How many trials have no numbers because the code behind them failed."""
+        return sum(trial.status == "failed" for trial in self.trials)
+
+    @property
     def worked(self) -> tuple[TrialResult, ...]:
-        """The trials that did not diverge."""
+        """The trials that neither diverged nor failed."""
         return tuple(trial for trial in self.trials if trial.status == "ok")
 
     def against_baseline(self, metric: str) -> Difference:

@@ -62,6 +62,26 @@ def printable(text: str) -> str:
     return "".join("\ufffd" if _unsafe(c) else c for c in text)
 
 
+def escaped(text: str) -> str:
+    r"""A message, safe to print on a terminal: what `printable` replaces is written as an escape.
+
+    Line breaks stay. Unlike U+FFFD, an escape says which character it was.
+
+    Example:
+        >>> escaped("no file " + chr(27) + "[31m.csv")
+        'no file \\x1b[31m.csv'
+    """
+    return "".join(_as_escape(c) if c != "\n" and _unsafe(c) else c for c in text)
+
+
+def _as_escape(character: str) -> str:
+    return (
+        character.encode("ascii", "backslashreplace").decode()
+        if ord(character) > 127
+        else (f"\\x{ord(character):02x}")
+    )
+
+
 def _unsafe(character: str) -> bool:
     code = ord(character)
     # Joiners (also category Cf) stay: Persian, Indic scripts and emoji are spelled with them.

@@ -30,7 +30,7 @@ def fingerprint(dataset: Dataset) -> str:
     described = [text for c in dataset.columns for text in (c.name, c.kind, *c.levels)]
     # Lengths first: ("ab", "c") and ("a", "bc") must differ.
     for name in (dataset.kind, *dataset.class_names, *described):
-        encoded = name.encode()
+        encoded = name.encode("utf-8", "surrogatepass")  # a name that is no valid text
         digest.update(len(encoded).to_bytes(8, "little"))
         digest.update(encoded)
     return digest.hexdigest()

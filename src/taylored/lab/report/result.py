@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from taylored.lab.report.table import ResultTables
 
 RESULTS = "results.json"
+FAILURES = "failures.json"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,15 @@ class Comparison:
                 "version of taylored that wrote them"
             )
         return cls(from_json(Results, content, RESULTS), Path(folder))
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why trainings failed, by the name of the trial; it is read from the run folder."""
+        path = None if self.folder is None else self.folder / FAILURES
+        if path is None or not path.is_file():
+            return {}
+        found: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        return found
 
     @property
     def verdict(self) -> str:

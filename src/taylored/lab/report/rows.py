@@ -77,7 +77,7 @@ def loss_rows(results: Results) -> list[LossRow]:
                 difference=typeset(primary.difference(found.difference)) if found else "",
                 interval=typeset(interval_text(found, primary)) if found else "",
                 p=p_text(found.p_corrected) if found else "",
-                word=loss.verdict or "reference",
+                word="failed" if loss.failed else loss.verdict or "reference",
                 diverged=loss.diverged,
                 trials=len(loss.trials),
             )

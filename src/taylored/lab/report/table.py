@@ -40,20 +40,24 @@ class ResultTables:
         yield Text(printable(results.verdict.headline), style="bold")
         yield Text()
         yield _mean_table(results, options.max_width)
-        yield Text(_means_note(results), style="dim")
+        yield Text(printable(_means_note(results)), style="dim")
         yield Text()
         if any(loss.versus_baseline is not None for loss in results.losses):
             yield _difference_table(results, options.max_width)
-            yield Text(_differences_note(results), style="dim")
+            yield Text(printable(_differences_note(results)), style="dim")
             yield Text()
         for sentence in [*results.verdict.sentences, results.control.sentence]:
             yield _bullet(printable(sentence))
 
 
 def plain(results: Results, width: int) -> str:
-    """The same as text without colour, at most ``width`` columns wide."""
+    """The same as text without colour, at most ``width`` columns wide, but no less than 20."""
     console = Console(
-        file=StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False
+        file=StringIO(),
+        width=max(width, 20),
+        color_system=None,
+        force_terminal=False,
+        legacy_windows=False,
     )
     with console.capture() as capture:
         console.print(ResultTables(results))
@@ -115,7 +119,7 @@ def _difference_table(results: Results, width: int) -> Table:
             primary.difference(found.difference),
             interval_text(found, primary),
             p_text(found.p_corrected),
-            Text(_verdict_text(loss), style=STYLES.get(loss.verdict or "", "")),
+            Text(printable(_verdict_text(loss)), style=STYLES.get(loss.verdict or "", "")),
             style=_row_style(loss),
         )
     return table
@@ -130,7 +134,8 @@ def interval_text(found: Difference, metric: Metric) -> str:
 
 def _verdict_text(loss: LossResult) -> str:
     if loss.diverged:
-        return f"diverged {loss.diverged}/{len(loss.trials)}"
+        way = "failed" if loss.failed else "diverged"
+        return f"{way} {loss.diverged}/{len(loss.trials)}"
     return str(loss.verdict)
 
 

@@ -39,6 +39,14 @@ def check_learning_rate(lr: object, tune_lr: str) -> None:
         raise UsageError("lr fixes the learning rate, tune_lr='each' tunes it: give one of them.")
 
 
+def check_time_limit(seconds: object) -> None:
+    """Refuse anything but None and positive numbers."""
+    if seconds is None:
+        return
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise UsageError(f"time_limit must be a number of seconds > 0, got {seconds!r}.")
+
+
 def check_losses(losses: object) -> None:
     """Refuse anything but None and a sequence of strings."""
     if losses is None:

@@ -4,21 +4,25 @@ import platform
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
+from shlex import quote
 
 import numpy as np
 import torch
 
 from taylored.lab.errors import RunError
 from taylored.lab.metrics import Metric
-from taylored.lab.report.result import Comparison
+from taylored.lab.report.result import FAILURES, Comparison
 from taylored.lab.results import LearningRateChoice, Role, RunConfig, TriedRate
-from taylored.lab.run.folder import RunFolder
-from taylored.lab.run.pool import WorkerPool, Workload
 from taylored.lab.run.problem import Problem
-from taylored.lab.run.progress import Reporter, Stage
-from taylored.lab.run.timed_trial import TimedTrial
+from taylored.lab.run.progress import Reporter
+from taylored.lab.run.trainings import Trainings
 from taylored.lab.run.tune_learning_rate import LADDER, Wanted, best_rates, tune
+from taylored.lab.run.workers.pool import WorkerPool
+from taylored.lab.store.folder import RunFolder, RunRecord
+from taylored.lab.store.lease import Leases
+from taylored.lab.store.timed_trial import TimedTrial
 from taylored.lab.trial.loss_card import loss_card
 from taylored.lab.trial.protocol import TrialSpec
 from taylored.lab.verdict.summarise import LossTrials, summarise
@@ -28,16 +32,28 @@ from taylored.lab.verdict.summarise import LossTrials, summarise
 class Run:
     """A resolved request with everything that is needed to carry it out."""
 
-    config: RunConfig
+    record: RunRecord
     problem: Problem
     folder: RunFolder
+    leases: Leases
     pool: WorkerPool
     reporter: Reporter
+
+    @property
+    def config(self) -> RunConfig:
+        """What the run was asked to do."""
+        return self.record.config
 
     @property
     def primary(self) -> Metric:
         """The metric that the run is judged by."""
         return self.problem.task.metrics[self.config.primary_metric]
+
+    @cached_property
+    def _trainings(self) -> Trainings:
+        return Trainings(
+            self.record, self.problem, self.folder, self.leases, self.pool, self.reporter
+        )
 
     def execute(self) -> Comparison:
         """Do what is missing and write the results; the same bytes however often it was stopped."""
@@ -45,14 +61,14 @@ class Run:
             rates, tried = self._learning_rates()
             specs = self._specs(rates)
             self.reporter.stage("comparing", len(tried) + len(specs))
-            timed = self._trials(specs, "comparing")
+            timed = self._trainings.run(specs, "comparing")
+            return self._conclude(timed, rates, tried)
         except (RunError, KeyboardInterrupt):
             self.reporter.note(
                 "Stopped. Finished trials are kept; finish the run with: "
-                f"taylored compare --resume {self.folder.path}"
+                f"taylored compare --resume {quote(str(self.folder.path))}"
             )
             raise
-        return self._conclude(timed, rates, tried)
 
     def _learning_rates(self) -> tuple[dict[str, float], list[TriedRate]]:
         """The rate of each loss, and all that were tried on the validation part of seed 0."""
@@ -63,10 +79,7 @@ class Run:
         tried = tune(tuned, self._try, direction=self.primary.direction)
         best = best_rates(tried, self.primary.direction)
         if reference not in best:
-            raise RunError(
-                f"{reference} diverged at every learning rate from {LADDER[0]:g} on. Check the "
-                "data for extreme values and the model for its initial scale."
-            )
+            raise RunError(self._no_baseline(reference))
         # A loss that diverged at every rate is run, and recorded, at the rate of the baseline.
         rates = {loss: best.get(loss, best[reference]) for loss in losses}
         return rates, [found for loss in tuned for found in tried[loss]]
@@ -78,7 +91,7 @@ class Run:
         metric = self.primary.key
         return [
             TriedRate(timed.trial.loss, timed.trial.learning_rate, timed.trial.validation(metric))
-            for timed in self._trials(specs, "tuning")
+            for timed in self._trainings.run(specs, "tuning")
         ]
 
     def _specs(self, rates: dict[str, float]) -> list[TrialSpec]:
@@ -97,30 +110,6 @@ class Run:
     def _role_of(self, loss: str) -> Role:
         return "baseline" if loss == self.problem.task.baseline else "candidate"
 
-    def _trials(self, specs: Sequence[TrialSpec], stage: Stage) -> list[TimedTrial]:
-        """The trials in the order of `specs`, from disk where they are there."""
-        known = {spec: self.folder.read_trial(spec) for spec in specs}
-        for timed in known.values():
-            if timed is not None:
-                self._finished(timed, stage)
-        missing = [spec for spec, timed in known.items() if timed is None]
-        for timed in self.pool.run(self._workload(), missing):
-            known[TrialSpec.of(timed.trial)] = timed
-            self.folder.write_trial(timed)
-            self._finished(timed, stage)
-        return [timed for timed in known.values() if timed is not None]
-
-    def _workload(self) -> Workload:
-        problem = self.problem
-        data = problem.dataset
-        return Workload(
-            problem.protocol(self.config), data.features, data.labels, problem.parts, data.columns
-        )
-
-    def _finished(self, timed: TimedTrial, stage: Stage) -> None:
-        overall = self.problem.task.metrics[self.problem.task.overall]
-        self.reporter.finished(timed, stage=stage, primary=self.primary, overall=overall)
-
     def _conclude(
         self, timed: Sequence[TimedTrial], rates: dict[str, float], tried: Sequence[TriedRate]
     ) -> Comparison:
@@ -137,12 +126,23 @@ class Run:
             test_fraction_ratio=problem.test_fraction_ratio,
         )
         comparison = Comparison(results, self.folder.path)
+        self._trainings.refuse_another_config()
         self.folder.write_json("timings.json", timings([*self._tuning_trials(tried), *timed]))
         self.folder.write_json("versions.json", current_versions())
         self.folder.write_text("results.json", comparison.to_json() + "\n")
         self.folder.write_text("results.csv", comparison.to_csv())
         self.folder.write_text("report.html", comparison.to_html())
+        self._write_failures([*self._tuning_trials(tried), *timed])
         return comparison
+
+    def _write_failures(self, timed: Sequence[TimedTrial]) -> None:
+        """Keep why trials failed; no file where none did."""
+        failed = [each for each in timed if each.trial.status == "failed"]
+        if not failed:
+            self.folder.remove(FAILURES)
+            return
+        reasons = {TrialSpec.of(each.trial).id: each.error for each in failed}
+        self.folder.write_json(FAILURES, reasons)
 
     def _measured(self, timed: Sequence[TimedTrial]) -> list[LossTrials]:
         """The trials of each loss of the results, with its card."""
@@ -157,7 +157,18 @@ class Run:
 
     def _tuning_trials(self, tried: Sequence[TriedRate]) -> list[TimedTrial]:
         specs = [TrialSpec(r.loss, self._role_of(r.loss), 0, r.learning_rate) for r in tried]
-        return [timed for spec in specs if (timed := self.folder.read_trial(spec)) is not None]
+        return [timed for spec in specs if (timed := self._trainings.read(spec)) is not None]
+
+    def _no_baseline(self, reference: str) -> str:
+        """Why there is nothing to compare to."""
+        specs = [TrialSpec(reference, "baseline", 0, rate) for rate in LADDER]
+        errors = [timed.error for spec in specs if (timed := self._trainings.read(spec))]
+        if error := next(filter(None, errors), None):
+            return f"{reference} failed at every learning rate: {error}"
+        return (
+            f"{reference} diverged at every learning rate from {LADDER[0]:g} on. Check the "
+            "data for extreme values and the model for its initial scale."
+        )
 
 
 def timings(timed: Iterable[TimedTrial]) -> dict[str, object]:
@@ -174,5 +185,5 @@ def current_versions() -> dict[str, object]:
         "numpy": np.__version__,
         "taylored": version("taylored"),
         "platform": platform.platform(),
-        "threads": 1,  # per trial: see taylored.lab.run.pool
+        "threads": 1,  # per trial: see taylored.lab.run.workers.pool
     }

@@ -1,7 +1,9 @@
-"""Refuse to resume a run where anything has changed that its numbers depend on."""
+"""Fingerprints of what the numbers of a run depend on; a run where it has changed is refused."""
 
+import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -10,9 +12,16 @@ import numpy as np
 import torch
 
 import taylored
+from taylored.core.engine.executors import asked
+from taylored.kernels import NATIVE
+from taylored.kernels.library import Absent
 from taylored.lab.data import Dataset, fingerprint
 from taylored.lab.errors import UsageError
-from taylored.lab.trial.user_code import is_reference, source_hash
+from taylored.lab.own.sources import Sources
+from taylored.lab.records import to_json
+from taylored.lab.results import RunConfig
+from taylored.lab.run.problem import Problem
+from taylored.lab.trial.protocol import TrialSpec
 
 Guard = Mapping[str, str]
 
@@ -26,6 +35,7 @@ NUMERIC = (
     "catalog/**/*.py",
     "layers.py",
     "monitor.py",
+    "lab/own/*.py",
     "lab/trial/*.py",
     "lab/data/**/*.py",
     "lab/metrics.py",
@@ -34,11 +44,8 @@ NUMERIC = (
 """Files of the package that the numbers of a trial come from."""
 
 
-def guard_of(dataset: Dataset, losses: Sequence[str], model: str) -> Guard:
-    """Fingerprints of data, packages, processor and the user's own code."""
-    code = {
-        f"source of {name}": source_hash(name) for name in [*losses, model] if is_reference(name)
-    }
+def guard_of(dataset: Dataset) -> Guard:
+    """Fingerprints of data, packages, processor and executors."""
     return {
         "data": fingerprint(dataset),
         "torch": torch.__version__,
@@ -47,8 +54,34 @@ def guard_of(dataset: Dataset, losses: Sequence[str], model: str) -> Guard:
         "source of taylored": _own_source(),
         # Another vector unit sums in another order and changes the last digits.
         "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
-        **code,
+        "executors": f"{', '.join(asked())} (native: {_native()})",
     }
+
+
+def _native() -> str:
+    return "none" if isinstance(NATIVE, Absent) else NATIVE.level
+
+
+@dataclass(frozen=True, eq=False)
+class Fingerprints:
+    """What each trial of a run belongs to: everything that decides its numbers."""
+
+    config: RunConfig
+    problem: Problem
+    guard: Guard
+    sources: Mapping[str, Sources]
+
+    def of(self, spec: TrialSpec) -> str:
+        """SHA-256 over settings, data, split, packages, and the user's code behind the trial."""
+        own = [name for name in (spec.loss, self.config.model) if name in self.sources]
+        content = {
+            "guard": dict(self.guard),
+            "protocol": to_json(self.problem.protocol(self.config)),
+            "trial": to_json(spec),
+            "split": sha256(self.problem.parts[spec.seed].tobytes()).hexdigest(),
+            "sources": {name: dict(self.sources[name]) for name in own},
+        }
+        return sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def _own_source() -> str:
@@ -73,6 +106,15 @@ def refuse_changes(recorded: Guard, current: Guard) -> None:
             f"this run cannot be resumed, because it has changed since: {'; '.join(changes)}. "
             "Mixing the numbers would be wrong: restore what changed, or start a new run."
         )
+
+
+def as_guard(sources: Mapping[str, Sources]) -> Guard:
+    """The files of the user as entries that `refuse_changes` compares."""
+    return {
+        f"source of {name}" if module == name.split(":")[0] else f"{module}, used by {name}": value
+        for name, files in sources.items()
+        for module, value in files.items()
+    }
 
 
 def _short(value: str | None) -> str:

@@ -1,27 +1,55 @@
 """Progress of a run on standard error: notes, finished trials, and a bar with the time left."""
 
 import sys
+from contextlib import suppress
 from types import TracebackType
-from typing import Literal, Self
+from typing import IO, Literal, Self, cast
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from taylored.lab.metrics import Metric
-from taylored.lab.run.timed_trial import TimedTrial
+from taylored.lab.store.timed_trial import TimedTrial
+from taylored.lab.wording import escaped
 
 ProgressMode = Literal["auto", "off"]
 Stage = Literal["tuning", "comparing"]
+
+
+class _Unfailing:
+    """Standard error, or nothing: a run does not end because nobody can read its progress."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError, AttributeError):  # full, closed, or None
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        with suppress(ValueError, AttributeError):
+            return sys.stderr.isatty()
+        return False
+
+    @property
+    def encoding(self) -> str:
+        return getattr(sys.stderr, "encoding", None) or "utf-8"
+
+    def fileno(self) -> int:
+        return sys.stderr.fileno()
 
 
 class Reporter:
     """Writes to standard error: notes always, trials and the bar only on a terminal."""
 
     def __init__(self, mode: ProgressMode) -> None:
-        self._console = Console(stderr=True, quiet=mode == "off", highlight=False)
+        stream = cast(IO[str], _Unfailing())
+        self._console = Console(file=stream, quiet=mode == "off", highlight=False)
         # Not rich's own guess, which environment variables such as FORCE_COLOR change.
-        self._live = mode == "auto" and sys.stderr.isatty()
+        self._live = mode == "auto" and stream.isatty()
         self._bar = Progress(
             TextColumn("[progress.description]{task.description}"),
             BarColumn(),
@@ -49,7 +77,7 @@ class Reporter:
 
     def note(self, text: str) -> None:
         """Say something the user should know."""
-        self._bar.console.print(escape(text), soft_wrap=True)
+        self._bar.console.print(escape(escaped(text)), soft_wrap=True)
 
     def stage(self, name: str, trials: int) -> None:
         """Begin a stage at whose end `trials` trials will be finished, earlier stages included."""
@@ -65,9 +93,12 @@ class Reporter:
     ) -> None:
         """Count a trial and, on a terminal, say how it went."""
         self._bar.advance(self._task)
+        trial = timed.trial
+        if trial.status == "failed":
+            self.note(f"{trial.loss} failed at seed {trial.seed}: {timed.error}")
+            return
         if not self._live:
             return
-        trial = timed.trial
         if trial.status == "diverged":
             outcome = "[red]diverged[/red]"
         elif stage == "tuning":
@@ -77,7 +108,7 @@ class Reporter:
             outcome = f"{primary.label} {primary.value(trial.metrics[primary.key])}"
             if primary is not overall:
                 outcome += f", {overall.short} {overall.value(trial.metrics[overall.key])}"
-        name = escape(trial.loss) + (" (control)" if trial.role == "control" else "")
+        name = escape(escaped(trial.loss)) + (" (control)" if trial.role == "control" else "")
         where = f"seed {trial.seed}"
         if stage == "tuning":
             where = f"learning rate {trial.learning_rate:g}"

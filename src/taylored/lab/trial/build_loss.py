@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from taylored import catalog
 from taylored.lab.errors import UsageError
+from taylored.lab.own.reference import is_reference
 from taylored.lab.trial.links import LossFunction
 from taylored.lab.trial.own_loss import build_own_loss
-from taylored.lab.trial.user_code import is_reference
 
 
 def build_loss(name: str, counts: Sequence[int], num_samples: int | None = None) -> LossFunction:

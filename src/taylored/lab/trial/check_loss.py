@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from taylored.lab.data import TaskName
-from taylored.lab.errors import UsageError
+from taylored.lab.errors import UsageError, described
+from taylored.lab.own.reference import FAILURES
 from taylored.lab.trial.links import LossFunction
 
 _CHECKED_LOGITS: Final = 1 << 20
@@ -26,10 +27,10 @@ def check_loss(name: str, loss: LossFunction, num_classes: int, task: TaskName) 
         target = hot.clamp(max=1).float()
     try:
         value = loss(logits, target)
-    except Exception as error:  # the user's loss may raise anything
+    except FAILURES as error:
         raise UsageError(
             f"loss {name!r} fails on logits {tuple(logits.shape)} and targets "
-            f"{tuple(target.shape)} of type {_dtype(target)}: {type(error).__name__}: {error}"
+            f"{tuple(target.shape)} of type {_dtype(target)}: {described(error)}"
         ) from error
     if not isinstance(value, Tensor) or value.ndim != 0:
         got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
@@ -44,7 +45,10 @@ def check_loss(name: str, loss: LossFunction, num_classes: int, task: TaskName) 
             f"loss {name!r} gives no gradient: its result does not depend on the logits. "
             "Look for .detach(), .item(), argmax or torch.no_grad()."
         )
-    (gradient,) = torch.autograd.grad(value, logits, allow_unused=True)
+    try:
+        (gradient,) = torch.autograd.grad(value, logits, allow_unused=True)
+    except FAILURES as error:
+        raise UsageError(f"loss {name!r} fails in backward: {described(error)}") from error
     if gradient is None or not bool(gradient.any()):
         raise UsageError(f"loss {name!r} gives a gradient of zero on ordinary random logits.")
     if not bool(torch.isfinite(gradient).all()):

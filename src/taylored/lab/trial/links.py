@@ -8,7 +8,7 @@ from torch import Tensor
 from taylored import catalog
 from taylored.lab.data import TaskName
 from taylored.lab.errors import UsageError
-from taylored.lab.trial.user_code import is_reference
+from taylored.lab.own.reference import is_reference
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 

@@ -8,9 +8,9 @@ import torch
 
 from taylored import catalog
 from taylored.core.terms.term import Term
+from taylored.lab.own.reference import is_reference
 from taylored.lab.results import GainCurve
 from taylored.lab.trial.build_loss import build_loss
-from taylored.lab.trial.user_code import is_reference
 from taylored.modules.module import Loss
 
 _GAIN_AT: Final = tuple(round(0.01 * i, 2) for i in range(1, 100))

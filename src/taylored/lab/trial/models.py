@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from taylored.lab.data import Kind, TaskName
-from taylored.lab.errors import UsageError
-from taylored.lab.trial.user_code import is_reference, load_reference
+from taylored.lab.errors import UsageError, described
+from taylored.lab.own.reference import FAILURES, is_reference, load_reference
+from taylored.lab.own.settings import ProcessSettings
 from taylored.layers import CosineClassifier
 
 _FOR_IMAGES: Final = ("cnn", "grid_cnn")
@@ -40,15 +41,11 @@ def build_model(
     num_classes: int,
     *,
     head: str = "linear",
-    positive_share: float | None = None,
 ) -> nn.Module:
     """A fresh model with random weights from torch's global generator.
 
-    `input_shape` is the shape of one sample: (features,) or (channels, height, width). With a
-    `positive_share`, for losses of the sigmoid link, the built-in models start by predicting that
-    probability for every class (Lin et al., Focal Loss for Dense Object Detection, ICCV 2017,
-    section 4.1). Without it, a short training is spent on learning that nearly every class is
-    absent. With the "cosine" `head` their last layer is a `CosineClassifier`. Your own model stays
+    `input_shape` is the shape of one sample: (features,) or (channels, height, width). With the
+    "cosine" `head` the last layer of a built-in model is a `CosineClassifier`. Your own model stays
     as it is.
     """
     if is_reference(model):
@@ -57,10 +54,20 @@ def build_model(
     last = built[-1]
     if head == "cosine" and isinstance(last, nn.Linear):
         built[-1] = CosineClassifier(last.in_features, last.out_features)
-    elif positive_share is not None and isinstance(last, nn.Linear):
-        share = min(max(positive_share, 1e-3), 1 - 1e-3)
-        nn.init.constant_(last.bias, log(share / (1 - share)))
     return built
+
+
+def predict_share(model: nn.Module, share: float) -> None:
+    """Let a built-in model start by predicting the probability `share` for every class.
+
+    Losses of the sigmoid link need it (Lin et al., Focal Loss for Dense Object Detection, ICCV
+    2017, section 4.1): without it, a short training is spent on learning that nearly every class is
+    absent. It draws no random number. A model whose last layer is not linear stays as it is.
+    """
+    last = model[-1] if isinstance(model, nn.Sequential) else None
+    if isinstance(last, nn.Linear):
+        share = min(max(share, 1e-3), 1 - 1e-3)
+        nn.init.constant_(last.bias, log(share / (1 - share)))
 
 
 def check_model(model: str, input_shape: Sequence[int], num_classes: int) -> None:
@@ -68,15 +75,16 @@ def check_model(model: str, input_shape: Sequence[int], num_classes: int) -> Non
     if not is_reference(model):
         return
     state = torch.random.get_rng_state()
+    settings = ProcessSettings.current()
     built = build_model(model, input_shape, num_classes)
+    settings.restore()  # as before a training
     if not any(parameter.requires_grad for parameter in built.parameters()):
         raise UsageError(f"model: {model} has no parameters to train.")
     try:
         output = built(torch.randn(2, *input_shape))
-    except Exception as error:  # the user's forward may raise anything
+    except FAILURES as error:
         raise UsageError(
-            f"model: {model} fails on an input of shape {(2, *input_shape)}: "
-            f"{type(error).__name__}: {error}"
+            f"model: {model} fails on an input of shape {(2, *input_shape)}: {described(error)}"
         ) from error
     finally:
         torch.random.set_rng_state(state)
@@ -157,10 +165,9 @@ def _own_model(model: str, input_shape: Sequence[int], num_classes: int) -> nn.M
         raise UsageError(f"model: {model} is not callable. Name a function that returns a Module.")
     try:
         built = factory(tuple(input_shape), num_classes)
-    except Exception as error:  # the user's function may raise anything
+    except FAILURES as error:
         raise UsageError(
-            f"model: {model}({tuple(input_shape)}, {num_classes}) failed: "
-            f"{type(error).__name__}: {error}"
+            f"model: {model}({tuple(input_shape)}, {num_classes}) failed: {described(error)}"
         ) from error
     if not isinstance(built, nn.Module):
         raise UsageError(f"model: {model} must return an nn.Module, not {type(built).__name__}.")

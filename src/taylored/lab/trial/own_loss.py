@@ -2,21 +2,24 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from typing import Any
 
 from torch import nn
 
-from taylored.lab.errors import UsageError
+from taylored.lab.errors import UsageError, described
+from taylored.lab.own.reference import FAILURES, load_reference
 from taylored.lab.trial.links import LossFunction
-from taylored.lab.trial.user_code import load_reference
 
 
 def build_own_loss(name: str, counts: Sequence[int]) -> LossFunction:
-    """The loss behind `module:attribute`, which is the loss itself or builds it."""
+    """The loss behind `module:attribute`, which is the loss itself or builds it.
+
+    Every trial has a process of its own, so that a loss, and whatever its module remembers, is
+    fresh without a copy; some modules cannot be copied.
+    """
     found = load_reference(name)
     if isinstance(found, nn.Module):
-        return deepcopy(found)  # a stateful loss must not carry its state into the next trial
+        return found
     if not callable(found):
         raise UsageError(
             f"loss {name!r} is a {type(found).__name__}. Name a function (logits, target) -> "
@@ -27,8 +30,8 @@ def build_own_loss(name: str, counts: Sequence[int]) -> LossFunction:
         return found
     try:
         built = found(**arguments)
-    except Exception as error:  # the user's factory may raise anything
-        raise UsageError(f"loss {name!r}: {type(error).__name__}: {error}") from error
+    except FAILURES as error:
+        raise UsageError(f"loss {name!r}: {described(error)}") from error
     if not callable(built):
         raise UsageError(
             f"loss {name!r} was called as a factory and returned a {type(built).__name__}; "

@@ -47,7 +47,7 @@ class TrialSpec:
     def id(self) -> str:
         """File name of the trial: readable, and unique through the hash of the full loss name."""
         words = "".join(c if c.isalnum() else "-" for c in self.loss).strip("-")[:40]
-        digest = sha256(self.loss.encode()).hexdigest()[:8]
+        digest = sha256(self.loss.encode("utf-8", "surrogatepass")).hexdigest()[:8]
         return f"{self.role}-seed{self.seed}-lr{self.learning_rate:g}-{words}-{digest}"
 
 

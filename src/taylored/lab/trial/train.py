@@ -1,6 +1,7 @@
 """Train and test one loss once.
 
-A trial is a pure function of protocol, data, split, loss, seed and learning rate.
+A trial is a pure function of protocol, data, split, loss, seed and learning rate. Where the loss or
+the model is the user's, it needs a process of its own (`taylored.lab.run.workers`).
 """
 
 import math
@@ -15,10 +16,9 @@ from torch import Tensor, nn
 from taylored.lab.data import TEST, TRAIN, VALIDATION, Column, Features, Labels, encode
 from taylored.lab.results import TrialResult, validation_key
 from taylored.lab.tasks import TASKS
-from taylored.lab.trial.build_loss import build_loss, head_of
 from taylored.lab.trial.evaluation import logits_of, measure, per_class
 from taylored.lab.trial.links import LossFunction, link_of
-from taylored.lab.trial.models import build_model
+from taylored.lab.trial.prepare import Prepared, prepare_trial
 from taylored.lab.trial.protocol import WEIGHT_DECAY, Protocol, TrialSpec, streams
 from taylored.lab.trial.watched_loss import WatchedLoss
 from taylored.modules.module import Loss
@@ -79,26 +79,29 @@ def make_parts(
     return Parts(build(TRAIN), build(VALIDATION), build(TEST))
 
 
-def train_trial(protocol: Protocol, parts: Parts, spec: TrialSpec) -> TrialResult:
-    """Train with AdamW and cosine decay, choose the epoch on validation, measure on test."""
+def train_trial(
+    protocol: Protocol, parts: Parts, spec: TrialSpec, beat: Callable[[], object] = int
+) -> TrialResult:
+    """Train with AdamW and cosine decay, choose the epoch on validation, measure on test.
+
+    `beat` is called after every step, so that somebody may notice a training that hangs.
+    """
     num_classes = len(protocol.groups)
     source = streams(protocol.seed, spec.seed, spec.role)
-    torch.manual_seed(source.weights)
     task = TASKS[protocol.task]
-    counts = _class_counts(parts.train.labels, num_classes)
-    loss = build_loss(spec.loss, counts, len(parts.train.labels))
-    link = link_of(loss, task.name)
-    share = sum(counts) / len(parts.train.labels) / num_classes if link == "sigmoid" else None
-    shape = parts.train.features.shape[1:]
-    model = build_model(
-        protocol.model, shape, num_classes, head=head_of(spec.loss), positive_share=share
+    prepared = prepare_trial(
+        protocol,
+        spec,
+        source,
+        input_shape=parts.train.features.shape[1:],
+        counts=_class_counts(parts.train.labels, num_classes),
+        num_samples=len(parts.train.labels),
     )
-    watched = WatchedLoss(loss, protocol.groups)
-    torch.manual_seed(source.batches)  # dropout and the like in the user's model
+    watched = WatchedLoss(prepared.loss, protocol.groups)
     curve: list[dict[str, float]] = []
     try:
-        best_epoch = _fit(protocol, parts, spec, model, loss, watched, source.batches, curve)
-        logits = logits_of(loss, _logits(model, parts.test.features))
+        best_epoch = _fit(protocol, parts, spec, prepared, watched, source.batches, curve, beat)
+        logits = logits_of(prepared.loss, _logits(prepared.model, parts.test.features))
     except _Diverged:
         return TrialResult(
             spec.loss,
@@ -117,7 +120,7 @@ def train_trial(protocol: Protocol, parts: Parts, spec: TrialSpec) -> TrialResul
         spec.seed,
         spec.learning_rate,
         status="ok",
-        metrics=measure(task.name, logits, labels, protocol.groups, link, task.metrics),
+        metrics=measure(task.name, logits, labels, protocol.groups, prepared.link, task.metrics),
         curve=tuple(curve),
         best_epoch=best_epoch,
         recall=scores.recall,
@@ -130,16 +133,17 @@ def _fit(
     protocol: Protocol,
     parts: Parts,
     spec: TrialSpec,
-    model: nn.Module,
-    loss: LossFunction,
+    prepared: Prepared,
     watched: WatchedLoss,
     batch_seed: int,
     curve: list[dict[str, float]],
+    beat: Callable[[], object],
 ) -> int:
     """Train; append one entry per epoch to `curve`; leave the model as it was at the best epoch.
 
     The entries of a training that diverges are kept, therefore `curve` is an argument.
     """
+    model, loss = prepared.model, prepared.loss
     rows = len(parts.train.labels)
     size = min(protocol.batch_size, rows)
     steps = rows // size  # the rows of an incomplete batch come up again in the next epochs
@@ -171,6 +175,8 @@ def _fit(
             value.backward()
             optimizer.step()
             total += number
+            prepared.settings.restore()  # the user's loss or model may have changed them
+            beat()
         entry = _validate(protocol, model, loss, parts.validation)
         ratios = watched.end_epoch()
         curve.append({"epoch": epoch, "train_loss": total / steps, **entry, **ratios})

@@ -31,7 +31,8 @@ def headline(
     seeds = plural(max(len(loss.trials) for loss in losses), "seed")
     reference = task.reference
     if baseline.mean[primary.key] is None:
-        return f"No verdict: {reference} diverged in every seed, so there is nothing to compare to"
+        what = "failed" if baseline.failed else "diverged"
+        return f"No verdict: {reference} {what} in every seed, so there is nothing to compare to"
     if control.passed is False:
         return (
             f"This run cannot be trusted to separate losses with {seeds}: "
@@ -48,7 +49,8 @@ def headline(
         are = "1 is" if worse == 1 else f"{worse} are"
         return f"No loss beats {reference} in {primary.label}; {are} worse"
     if words["diverged"] == len(candidates):
-        return "No verdict: every compared loss diverged in at least one seed"
+        what = "diverged or failed" if any(loss.failed for loss in candidates) else "diverged"
+        return f"No verdict: every compared loss {what} in at least one seed"
     if words["no interval"] and not words["no difference"]:
         return f"No verdict: {seeds} cannot tell a difference from noise"
     if len(candidates) == 1:

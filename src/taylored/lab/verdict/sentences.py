@@ -135,7 +135,9 @@ def on_divergence(losses: Sequence[LossResult]) -> list[str]:
             what = " and has no numbers."
         again = " (control)" if loss.role == "control" else ""
         seeds = plural(len(loss.trials), "seed")
-        sentences.append(f"{name_of(loss)}{again} diverged in {loss.diverged} of {seeds}{what}")
+        counts = {"failed": loss.failed, "diverged": loss.diverged - loss.failed}
+        ways = " and ".join(f"{way} in {count}" for way, count in counts.items() if count)
+        sentences.append(f"{name_of(loss)}{again} {ways} of {seeds}{what}")
     return sentences
 
 

@@ -1,16 +1,18 @@
-"""Import `module:attribute` of the user, and hash its source so that resume notices a change."""
+"""Find `module:attribute` of the user."""
 
 import importlib
 import re
 import sys
 from difflib import get_close_matches
-from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
-from taylored.lab.errors import UsageError
+from taylored.lab.errors import UsageError, described
 
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+FAILURES = (Exception, SystemExit)
+"""What the user's code may raise; a module that calls `sys.exit` must not end the comparison."""
 
 
 def is_reference(text: str) -> bool:
@@ -35,13 +37,6 @@ def load_reference(text: str) -> object:
     return found
 
 
-def source_hash(text: str) -> str:
-    """SHA-256 of the source file behind `module:attribute`."""
-    module_name = text.split(":")[0]
-    file = _import(text, module_name).__file__
-    return sha256(Path(file).read_bytes()).hexdigest() if file else "no source file"
-
-
 def _import(text: str, module_name: str) -> ModuleType:
     here = str(Path.cwd())
     # The folder is first while importing, so that the user's file wins over an installed module of
@@ -56,10 +51,10 @@ def _import(text: str, module_name: str) -> ModuleType:
                 f"packages. Run the command in the folder of {module_name.split('.')[0]}.py."
             ) from error
         raise UsageError(f"{text}: importing {module_name!r} failed: {error}") from error
-    except Exception as error:  # the user's module may raise anything
-        kind = type(error).__name__
-        raise UsageError(f"{text}: importing {module_name!r} failed: {kind}: {error}") from error
+    except FAILURES as error:
+        raise UsageError(f"{text}: importing {module_name!r} failed: {described(error)}") from error
     finally:
-        sys.path.remove(here)
+        if here in sys.path:  # the module may have changed the path itself
+            sys.path.remove(here)
         if here not in sys.path:
             sys.path.append(here)

@@ -1,0 +1,1 @@
+"""The folder of a run: files that are whole, sealed, and shared by several processes."""
