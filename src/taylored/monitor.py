@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,9 @@ from taylored.core.engine.gradient_tap import GradientTap, tapping
 from taylored.core.inputs.linear_logits import LinearLogits
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.canonical import canonical
+from taylored.core.state.distributed import as_group
 from taylored.core.state.gradient_indicator import GradientIndicator
+from taylored.core.state.micro_batches import Accumulating
 
 Log = Callable[[dict[str, float], int], object]
 
@@ -22,7 +25,8 @@ class GradientRatio(nn.Module):
 
     A call calls the loss. In training mode it also reads the gradient on the logits. Classes with a
     ratio near 0 are mostly pushed down by samples of other classes, as those of the long tail are.
-    The value and the gradient of the loss stay as they are.
+    The value and the gradient of the loss stay as they are. The gradient that is counted is that of
+    the loss as it is returned: of a mean loss, each forward weighs alike, whatever its size.
 
     Args:
         loss: any callable (input, target) -> loss: of this library, torch's, or your own.
@@ -32,6 +36,7 @@ class GradientRatio(nn.Module):
             `lambda scalars, step: [writer.add_scalar(*item, step) for item in scalars.items()]`.
         every: forwards between two logs; raising it costs less. Logging waits for the device.
         decay: factor on the old sums, in (0, 1]; lowering it shows the recent ratio only.
+        process_group: the ranks whose batches are parts of one; None is all of them.
 
     Shape:
         As for the loss: input (N, C, d1, ...), target (N, d1, ...) class indices or the shape of
@@ -51,7 +56,7 @@ class GradientRatio(nn.Module):
         >>> logits = torch.zeros(6, 3, requires_grad=True)
         >>> monitor(logits, torch.tensor([0, 0, 0, 0, 1, 1])).backward()
         >>> monitor.ratio()
-        tensor([4., 1., 0.])
+        tensor([4., 1., 0.], dtype=torch.float64)
         >>> monitor.scalars()["gradient_ratio/median"]
         1.0
 
@@ -68,6 +73,7 @@ class GradientRatio(nn.Module):
         log: Log | None = None,
         every: int = 100,
         decay: float = 1.0,
+        process_group: Any = None,
     ) -> None:
         super().__init__()
         if groups is not None and len(groups) != num_classes:
@@ -78,7 +84,7 @@ class GradientRatio(nn.Module):
         self.groups = None if groups is None else tuple(groups)
         self.log = log
         self.every = every
-        self.indicator = GradientIndicator(num_classes, decay=decay)
+        self.indicator = GradientIndicator(num_classes, decay=decay, process_group=process_group)
         self._since_log = 0
 
     def forward(
@@ -94,6 +100,7 @@ class GradientRatio(nn.Module):
         options = {name: value for name, value in given.items() if value is not None}
         if not self.indicator.collecting():
             return self.loss(input, target, **options)
+        self.indicator.refuse_side_effects()
         dim = getattr(self.loss, "class_dim", 1)  # any function can be watched
         tap = GradientTap(*_on_axis_1(dim, input, target))
         with tapping(tap):
@@ -124,6 +131,21 @@ class GradientRatio(nn.Module):
             inside = [i for i, name in enumerate(self.groups or ()) if name == group]
             found[group] = ratio[inside].median()
         return {f"gradient_ratio/{name}": value.item() for name, value in found.items()}
+
+    def accumulate(self, micro_batches: int) -> None:
+        """Let so many forwards together be one batch, here and in the loss."""
+        for part in (self.indicator, self.loss):
+            if isinstance(part, Accumulating):
+                part.accumulate(micro_batches)
+
+    @property
+    def process_group(self) -> Any:
+        """The ranks whose batches are parts of one; None is all of them."""
+        return self.indicator.process_group
+
+    @process_group.setter
+    def process_group(self, group: Any) -> None:
+        self.indicator.process_group = as_group(group)
 
     def reset(self) -> None:
         """Start again."""

@@ -18,7 +18,7 @@ def computing_dtype(values: Tensor) -> torch.dtype:
 
 
 def widest_dtype(device: torch.device) -> torch.dtype:
-    """float64 for sums and counts; float32 on devices that have nothing wider."""
+    """float64, for what is added up; float32 on devices that have nothing wider."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 

@@ -21,6 +21,8 @@ def written(loss: nn.Module, fields: Mapping[str, Field]) -> str:
     shown = []
     for name, field in fields.items():
         value = getattr(loss, name)
+        if field.about.local:
+            continue
         if field.by_position:
             if field.default is REQUIRED or repr(value) != repr(field.kept(field.default)):
                 shown.append(repr(value))

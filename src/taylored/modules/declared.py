@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from taylored.core.checks import fail
 from taylored.core.state.buffers import keep_wide, where_there_is_float64
+from taylored.core.state.distributed import Shared
 from taylored.modules.arguments import bound, class_signature
 from taylored.modules.call_text import written
 from taylored.modules.field import Field, own_fields
@@ -27,7 +28,7 @@ class _OfTheClass:
         return self._value
 
 
-class DeclaredModule(nn.Module):
+class DeclaredModule(Shared):
     """The machinery below `Loss`. Of its fields a module keeps the checked values as attributes.
 
     Tensors are copied into buffers that follow `.to(device)` and deepcopy, but are in no state

@@ -36,6 +36,7 @@ class About:
         needs: what it has to be told about the data, for the catalogue to fill in: "counts".
         fixed: whether it shapes the loss's state or its parts, and cannot be assigned later.
         convert: makes the value that is kept of the one that was given.
+        local: whether it is an object of this process alone, which no text rebuilds.
     """
 
     effect: str
@@ -48,6 +49,7 @@ class About:
     needs: Literal["", "counts", "num_classes"] = ""
     fixed: bool = False
     convert: Callable[[Any], object] | None = None
+    local: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from typing import Annotated, TypedDict
 from torch import Tensor
 
 from taylored.core.plan.options import LinkName, PerClass, Reduction
+from taylored.core.state.distributed import ProcessGroup, as_group
 from taylored.modules.module import Loss
 from taylored.modules.parameter import About
 
@@ -146,6 +147,18 @@ Decay = Annotated[
         within="(0, 1]",
         fix="1 never forgets",
         fixed=True,
+    ),
+]
+Group = Annotated[
+    ProcessGroup | None,
+    About(
+        "the processes whose batches are parts of one: all of them (None) for data parallelism; "
+        'the data-parallel group, `mesh["data"]`, where tensor-parallel ranks see the same batch '
+        "or pipeline stages have no loss. Copies share it; pickles forget it, and the loss then "
+        "asks for it again",
+        domain="a torch.distributed process group, a mesh of one dimension, or None",
+        local=True,
+        convert=as_group,
     ),
 ]
 

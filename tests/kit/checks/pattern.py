@@ -236,7 +236,9 @@ def check_state(name: str) -> None:
                 try:
                     loss = module(name, **{**link, keyword: value})
                     before = _state(loss)
-                    after = _state(trained(name, loss))
+                    loss = trained(name, loss)
+                    loss.accumulate(2)  # an open group of micro-batches is state, too
+                    after = _state(trained(name, loss, 1))
                 except ValueError:  # an option of the other link
                     continue
                 still = [key for key in before if torch.equal(before[key], after[key])]

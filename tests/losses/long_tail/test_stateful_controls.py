@@ -101,7 +101,8 @@ def nothing_is_forgotten(patch: pytest.MonkeyPatch) -> None:
 @fault(checks.check_target_forms, FOCAL)
 def truths_weigh_more(patch: pytest.MonkeyPatch) -> None:
     def add_truths(self: RunningSums, index: Tensor, pulls: Tensor) -> None:
-        hot = torch.zeros_like(self.positive).index_add_(0, index.reshape(-1), pulls.reshape(-1))
+        hot = torch.zeros_like(self.positive)
+        hot.index_add_(0, index.reshape(-1), pulls.reshape(-1).to(hot))
         self.positive.copy_(torch.maximum(self.positive, hot) * 1.5)
 
     patch.setattr(RunningSums, "_add_truths", add_truths)
@@ -289,7 +290,7 @@ def transforms_are_not_refused(patch: pytest.MonkeyPatch) -> None:
         if not torch._C._are_functorch_transforms_active():
             original(self, sums)
 
-    patch.setattr(GradientIndicator, "refuse_transforms", lambda self: None)
+    patch.setattr(GradientIndicator, "refuse_side_effects", lambda self: None)
     patch.setattr(GradientIndicator, "update", update)
 
 

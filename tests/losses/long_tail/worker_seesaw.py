@@ -54,7 +54,7 @@ def main() -> None:
     rank = dist.get_rank()
     found: dict[str, Any] = {"steps": steps(rank), "silent": silent(rank)}
     original = seesaw.summed
-    seesaw.summed = lambda values: values  # the planted fault: ranks that do not talk
+    seesaw.summed = lambda values, group: values  # the planted fault: ranks that do not talk
     found["fault"] = steps(rank)
     seesaw.summed = original
     torch.save(found, Path(sys.argv[1]) / f"seesaw-{rank}.pt")

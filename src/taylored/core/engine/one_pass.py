@@ -40,7 +40,7 @@ def p_t_loss(input: Logits, target: Tensor, term: Term, options: Options) -> Ten
     run = _RUN.get(type(input), _run_tensor)
     indicator = options.indicator
     if indicator is not None and indicator.collecting():
-        indicator.refuse_transforms()
+        indicator.refuse_side_effects()
         logits, plan = prepare(outline(input), target, term, options)
         sums = ClassSums(logits)
         loss = run(input, logits, plan, sums)

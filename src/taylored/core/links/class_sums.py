@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from taylored.core.numerics import computing_dtype
+from taylored.core.numerics import computing_dtype, widest_dtype
 
 
 class ClassSums:
@@ -45,8 +45,11 @@ class RunningSums:
 
     @classmethod
     def of(cls, logits: Tensor, *, unsigned: bool = False) -> RunningSums:
-        """Zeros, for logits of shape (N, C) or (N, C, S)."""
-        dtype = computing_dtype(logits)
+        """Zeros, for logits of shape (N, C) or (N, C, S).
+
+        A float32 stops growing when it is 2^24 times as large as what is added to it.
+        """
+        dtype = widest_dtype(logits.device)
         positive, negative = (logits.new_zeros(logits.shape[1], dtype=dtype) for _ in range(2))
         return cls(positive, negative, unsigned)
 
@@ -61,7 +64,7 @@ class RunningSums:
         # A product with a vector: no absolute value of the full size is taken.
         size = ratio if self.unsigned else ratio.abs()
         if shares.dim() == 2:
-            self.negative.addmv_(shares.t(), size.squeeze(1))
+            self.negative.add_(torch.mv(shares.t(), size.squeeze(1)))
         else:
             self.negative.add_(torch.matmul(shares, size.transpose(1, 2)).sum(dim=0).squeeze(1))
 
@@ -83,7 +86,7 @@ class RunningSums:
         self.negative.add_(_over_positions(size.sub_(true)))
 
     def _add_truths(self, index: Tensor, pulls: Tensor) -> None:
-        self.positive.index_add_(0, index.reshape(-1), pulls.reshape(-1))
+        self.positive.index_add_(0, index.reshape(-1), pulls.reshape(-1).to(self.positive))
 
     def stacked(self) -> Tensor:
         """Both, (2, C)."""

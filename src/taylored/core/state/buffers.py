@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.context import compiling, exporting
-from taylored.core.numerics import HALF
+from taylored.core.numerics import widest_dtype
+from taylored.core.state.side_effects import refuse_inside_backward
 
 _LIBRARY = torch.library.Library("taylored", "DEF")
 _LIBRARY.define("held(Tensor values) -> Tensor")
@@ -28,6 +29,26 @@ def held(values: Tensor) -> Tensor:
     return copy
 
 
+def counted(values: Tensor) -> Tensor:
+    """Sums that go into a state, which in a compiled program must not happen inside backward.
+
+    Eager code is refused earlier (`core/state/side_effects.py`).
+    """
+    if not compiling():
+        return values
+    copy: Tensor = torch.ops.taylored.counted(values)
+    return copy
+
+
+def _counted(values: Tensor) -> Tensor:
+    refuse_inside_backward()
+    return values.clone()
+
+
+_LIBRARY.define("counted(Tensor values) -> Tensor")
+_LIBRARY.impl("counted", _counted, "CompositeExplicitAutograd")
+
+
 def where_there_is_float64(fn: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """What moves a tensor, with float32 in place of float64 on devices that have none (MPS)."""
 
@@ -43,7 +64,7 @@ def where_there_is_float64(fn: Callable[[Tensor], Tensor]) -> Callable[[Tensor],
 
 
 def keep_wide(module: nn.Module, before: Mapping[str, Tensor | None]) -> None:
-    """Undo `.half()` and `.bfloat16()` on buffers whose sums would stall or overflow there.
+    """Undo `.half()`, `.bfloat16()` and `.float()` on buffers that would lose digits there.
 
     Called after a module was moved, with the buffers as they were before.
     """
@@ -51,5 +72,8 @@ def keep_wide(module: nn.Module, before: Mapping[str, Tensor | None]) -> None:
         moved = module._buffers.get(name)
         if kept is None or moved is None:
             continue
-        if moved.dtype in HALF:
-            module._buffers[name] = kept.to(moved.device)
+        wanted = torch.promote_types(kept.dtype, moved.dtype)
+        if wanted is torch.float64:
+            wanted = widest_dtype(moved.device)
+        if wanted is not moved.dtype:
+            module._buffers[name] = kept.to(moved.device, wanted)

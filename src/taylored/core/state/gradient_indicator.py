@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from taylored.core.checks import check_num_classes, fail, in_range
 from taylored.core.numerics import one_if_zero
-from taylored.core.state.buffers import held, keep_wide
-from taylored.core.state.distributed import summed, world_size
-from taylored.core.state.side_effects import refuse_inside_transforms
+from taylored.core.state.buffers import counted, held, keep_wide, where_there_is_float64
+from taylored.core.state.distributed import Shared, as_group, summed, world_size
+from taylored.core.state.micro_batches import MicroBatches
+from taylored.core.state.side_effects import refuse_side_effects
 
 Scale = Literal["sum", "mean"]
 
@@ -33,7 +34,7 @@ class GradientSums:
     denominator: Tensor | None
 
 
-class GradientIndicator(nn.Module):
+class GradientIndicator(Shared):
     r"""Accumulated positive and negative gradient per class, and their ratio.
 
     A class whose ratio :math:`g_j = G^{+}_j / (G^{-}_j + 10^{-10})` is near 1 is in balance, as
@@ -43,13 +44,13 @@ class GradientIndicator(nn.Module):
 
     A loss reads its weights for a step from the state first, and then adds the gradients of the
     batch to it. It does so only in training mode, with gradients enabled, and while not frozen.
-    Every training forward counts: with gradient accumulation each micro-batch adds its sums, and
-    the next one sees them. Keep the loss outside of activation checkpointing, which runs forwards
-    twice. A batch whose gradients are not finite is left out.
+    Every training forward counts, as a batch of its own unless `accumulate` says otherwise. A
+    forward that backward runs again, as activation checkpointing does, is refused. A batch whose
+    gradients are not finite is left out.
 
-    With several processes, one collective per forward adds up the sums of all ranks. All ranks then
-    hold the state that one process would reach on the concatenated batch. Every rank has to call
-    the loss, with an empty batch if need be.
+    With several processes, one collective per forward adds up the sums of all ranks of the process
+    group. They then hold the state that one process would reach on the concatenated batch. Every
+    rank of the group has to call the loss, with an empty batch if need be.
 
     Args:
         num_classes: C >= 1.
@@ -59,11 +60,12 @@ class GradientIndicator(nn.Module):
             published, never forgets.
         scale: "sum" adds plain sums over samples, as Sigmoid-EQL does; "mean" divides each update
             by the batch's denominator, so that batches and not samples weigh alike.
+        process_group: the ranks whose batches are parts of one; None is all of them.
 
     Shape:
-        `positive`, `negative` and `ratio()` are (C,). The buffers are float32, or float64 where
-        that is the default dtype or after `.double()`; `.half()` leaves them alone. They are in
-        the state dict, with `steps`.
+        `positive`, `negative` and `ratio()` are (C,), in float64 whatever the module is moved to:
+        float32 would stop growing. (On devices without float64 they are float32.) They are in the
+        state dict, with `steps` and the open group of micro-batches.
 
     Raises:
         ValueError: for a parameter out of its domain, or sums of another number of classes.
@@ -75,7 +77,7 @@ class GradientIndicator(nn.Module):
         >>> logits = torch.zeros(4, 3, requires_grad=True)
         >>> loss(logits, torch.tensor([0, 0, 0, 1])).backward()
         >>> loss.indicator.ratio()
-        tensor([6.0000, 0.6667, 0.0000])
+        tensor([6.0000, 0.6667, 0.0000], dtype=torch.float64)
 
     Reference:
         Tan et al., The Equalization Losses, arXiv 2210.05566, the gradient statistics g_j.
@@ -92,6 +94,7 @@ class GradientIndicator(nn.Module):
         initial: float = 1.0,
         decay: float = 1.0,
         scale: Scale = "sum",
+        process_group: Any = None,
     ) -> None:
         super().__init__()
         check_num_classes(num_classes)
@@ -100,10 +103,11 @@ class GradientIndicator(nn.Module):
         self.decay = decay
         self.scale = scale
         self.frozen = False
-        dtype = torch.promote_types(torch.get_default_dtype(), torch.float32)
-        self.register_buffer("positive", torch.zeros(num_classes, dtype=dtype))
-        self.register_buffer("negative", torch.zeros(num_classes, dtype=dtype))
+        self.process_group = as_group(process_group)
+        self.register_buffer("positive", torch.zeros(num_classes, dtype=torch.float64))
+        self.register_buffer("negative", torch.zeros(num_classes, dtype=torch.float64))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.group = MicroBatches(2 * num_classes + 1)
 
     def ratio(self) -> Tensor:
         """G+ / (G- + 1e-10) per class, unclamped; `initial` before the first update."""
@@ -119,14 +123,22 @@ class GradientIndicator(nn.Module):
         """Whether the next forward is to be counted."""
         return self.training and not self.frozen and torch.is_grad_enabled()
 
-    def refuse_transforms(self) -> None:
-        """Refuse to count inside torch.func, before any work is done."""
-        refuse_inside_transforms("frozen or in eval mode", "call loss.indicator.freeze() before")
+    def refuse_side_effects(self) -> None:
+        """Refuse to count where no state can follow, before any work is done."""
+        refuse_side_effects("frozen or in eval mode", "call loss.indicator.freeze() before")
+        world_size(self.process_group)  # which refuses a group that this process is not in
+
+    @torch.no_grad()
+    def accumulate(self, micro_batches: int) -> None:
+        """Let so many forwards together be one batch; an open group is closed as it is."""
+        left = self.group.resize(micro_batches)
+        if left is not None:
+            self._step(left, None)
 
     @torch.no_grad()
     def update(self, sums: GradientSums) -> None:
         """Add a batch. The losses call this; call it yourself only with sums of your own."""
-        self.refuse_transforms()
+        self.refuse_side_effects()
         if sums.positive.shape != self.positive.shape:
             fail(
                 "input",
@@ -134,35 +146,41 @@ class GradientIndicator(nn.Module):
                 f"{sums.positive.shape[0]}",
                 "give the loss the model's number of classes",
             )
-        positive, negative, denominator = self._over_all_ranks(sums)
-        if denominator is not None and self.scale == "mean":
-            share = one_if_zero(denominator)
-            positive, negative = positive / share, negative / share
+        batch = counted(self._over_all_ranks(sums))
+        if self.group.size == 1:
+            self._step(batch, None)
+        else:
+            batch, _, complete = self.group.add(batch)
+            self._step(batch, complete)
+
+    def _over_all_ranks(self, sums: GradientSums) -> Tensor:
+        """Both sums and the denominator (0 for none), added up over the ranks in one collective."""
+        like, given = self.positive, sums.denominator
+        denominator = like.new_zeros(1) if given is None else given.to(like).reshape(1)
+        parts = [sums.positive.to(like), sums.negative.to(like), denominator]
+        return summed(torch.cat(parts), self.process_group)
+
+    def _step(self, batch: Tensor, complete: Tensor | None) -> None:
+        """Count a batch: the sums and the denominator. One that is not complete changes nothing."""
+        count = self.positive.shape[0]
+        both, denominator = batch[:-1], batch[-1]
+        if self.scale == "mean":
+            both = both / one_if_zero(denominator)
         # An overflow in half precision must not stay in the state for good. Such a batch is left
         # out, just as the gradient scaler of mixed precision skips its step.
-        sound = (positive.sum() + negative.sum()).isfinite()
-        for buffer, batch in ((self.positive, positive), (self.negative, negative)):
-            buffer.copy_(torch.where(sound, self.decay * buffer + batch, buffer))
+        sound = both.sum().isfinite()
+        if complete is not None:
+            sound = sound & complete
+        for buffer, part in ((self.positive, both[:count]), (self.negative, both[count:])):
+            buffer.copy_(torch.where(sound, self.decay * buffer + part, buffer))
         self.steps.add_(sound)
-
-    def _over_all_ranks(self, sums: GradientSums) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Both sums and the denominator, added up over the ranks in one collective."""
-        like = self.positive
-        parts = [sums.positive.to(like), sums.negative.to(like)]
-        if world_size() == 1:
-            return parts[0], parts[1], sums.denominator
-        if sums.denominator is not None:
-            parts.append(sums.denominator.to(like).reshape(1))
-        together = summed(torch.cat(parts))
-        count = like.shape[0]
-        denominator = together[2 * count] if sums.denominator is not None else None
-        return together[:count], together[count : 2 * count], denominator
 
     def reset(self) -> None:
         """Forget everything."""
         self.positive.zero_()
         self.negative.zero_()
         self.steps.zero_()
+        self.group.reset()
 
     def freeze(self) -> None:
         """Keep the state as it is, in training mode too."""
@@ -180,7 +198,7 @@ class GradientIndicator(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GradientIndicator:
         before = {"positive": self.positive, "negative": self.negative}
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(where_there_is_float64(fn), recurse)  # type: ignore[no-untyped-call]
         keep_wide(self, before)
         return self
 

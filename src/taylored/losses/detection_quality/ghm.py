@@ -11,14 +11,16 @@ from torch import Tensor, nn
 from taylored.core.engine.elementwise import ElementBatch, Elements, Values, element_batch, elements
 from taylored.core.engine.elementwise_pass import loss_of_batch, pieces
 from taylored.core.inputs.logits import Logits
-from taylored.core.numerics import computing_dtype
+from taylored.core.numerics import widest_dtype
 from taylored.core.plan.options import Options
-from taylored.core.state.buffers import held, keep_wide
-from taylored.core.state.side_effects import refuse_inside_transforms
+from taylored.core.state.buffers import counted, held, keep_wide
+from taylored.core.state.distributed import summed, world_size
+from taylored.core.state.micro_batches import MicroBatches
+from taylored.core.state.side_effects import refuse_side_effects
 from taylored.core.terms.point import Point
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
-from taylored.modules.vocabulary import WeightedLoss
+from taylored.modules.vocabulary import Group, WeightedLoss
 
 __all__ = ["GHMLoss"]
 
@@ -40,10 +42,10 @@ def bin_counts(found: Elements, bins: int) -> Tensor:
 
 @torch.no_grad()
 def all_bin_counts(given: ElementBatch, bins: int) -> Tensor:
-    """How many elements of all positions each bin has, in the computing dtype."""
+    """How many elements of all positions each bin has; float32 has not all whole numbers."""
     none = torch.zeros(bins, dtype=torch.int64, device=given.logits.device)
     counts = sum((bin_counts(elements(piece), bins) for piece in pieces(given)), none)
-    return counts.to(computing_dtype(given.logits))
+    return counts.to(widest_dtype(given.logits.device))
 
 
 def bin_weights(counts: Tensor, density: Tensor) -> Tensor:
@@ -84,8 +86,12 @@ class GHMLoss(WeightedLoss):
     State: with momentum > 0 the buffers `density` and `seen` (bins,), updated in training mode with
     gradients enabled, before the weights are read; a bin only where the batch has elements in it.
     In evaluation they are only read. The average is corrected for its start at 0, so that the first
-    batch is weighted as without momentum. Under data parallelism each process has the counts of its
-    own batches: nothing is sent. The momentum form cannot train inside torch.func transforms.
+    batch is weighted as without momentum. The counts are those of the batches of all ranks of the
+    process group, added up in one collective a forward, so that every rank of it has to call the
+    loss; an evaluation takes the batches of all ranks to be as large as its own. Micro-batches
+    (`accumulate`) are weighted by those of their group so far, as if the rest of it were alike.
+    Without momentum nothing is kept and nothing is sent: the density is that of the batch at hand.
+    The momentum form cannot train inside torch.func transforms or activation checkpointing.
     """
 
     unreadable = "its weights depend on the other elements of each batch"
@@ -112,39 +118,65 @@ class GHMLoss(WeightedLoss):
             fixed=True,
         ),
     ] = 0.0
+    process_group: Group = None
 
     def setup(self) -> None:
         """Start the moving average, if there is one."""
         if self.momentum > 0:
-            self.density = nn.Buffer(torch.zeros(self.bins))
-            self.seen = nn.Buffer(torch.zeros(self.bins))
+            self.density = nn.Buffer(torch.zeros(self.bins, dtype=torch.float64))
+            self.seen = nn.Buffer(torch.zeros(self.bins, dtype=torch.float64))
+            self.group = MicroBatches(self.bins)
 
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The loss of logits against targets; with momentum a training forward is counted."""
         given = element_batch(input, target, options)
         counts = all_bin_counts(given, self.bins)
-        weights = bin_weights(counts, self._averaged(counts))
-        return loss_of_batch(input, given, harmonised_values(weights))
+        weights = bin_weights(counts, counts) if self.momentum == 0 else self._averaged(counts)
+        return loss_of_batch(input, given, harmonised_values(weights.to(given.plan.rows)))
 
     def _averaged(self, counts: Tensor) -> Tensor:
-        """The counts, or their moving average over the batches."""
-        if self.momentum == 0:
-            return counts
+        """The weights by the moving average over the batches; a training forward is counted."""
+        counts = counts.to(self.density)
         if self.training and torch.is_grad_enabled():
-            self._count(counts)
-        density, seen = held(self.density), held(self.seen)
+            counts, density, seen = self._counted(counts)
+        else:
+            counts = counts * world_size(self.process_group)
+            density, seen = held(self.density), held(self.seen)
         average = density / torch.where(seen > 0, seen, 1.0)
-        return torch.where(seen > 0, average, counts.to(average)).to(counts)
+        return bin_weights(counts, torch.where(seen > 0, average, counts))
 
     @torch.no_grad()
-    def _count(self, counts: Tensor) -> None:
+    def _counted(self, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The counts of the whole batch, and both averages with them, which become the state."""
         fix = "call loss.eval() before, or use momentum=0"
-        refuse_inside_transforms("without momentum or in eval mode", fix)
+        refuse_side_effects("without momentum or in eval mode", fix)
+        counts, complete = counted(summed(counts, self.process_group)), None
+        if self.group.size > 1:
+            counts, forwards, complete = self.group.add(counts)
+            counts = counts * (self.group.size / forwards)
+        density, seen = self._with(counts)
+        for buffer, averaged in ((self.density, density), (self.seen, seen)):
+            kept = averaged if complete is None else torch.where(complete, averaged, buffer)
+            buffer.copy_(kept)
+        return counts, density, seen
+
+    def _with(self, counts: Tensor) -> tuple[Tensor, Tensor]:
+        """Both averages after a batch with these counts."""
         # A bin that is empty in this batch stays as it is: nothing times 1, plus nothing.
-        kept = torch.where(counts > 0, torch.full_like(self.density, self.momentum), 1.0)
+        kept = torch.where(counts > 0, torch.full_like(counts, self.momentum), 1.0)
         fresh = 1.0 - self.momentum
-        self.density.mul_(kept).add_(fresh * counts.to(self.density))
-        self.seen.mul_(kept).add_(fresh * (counts > 0).to(self.seen))
+        density = held(self.density) * kept + fresh * counts
+        return density, held(self.seen) * kept + fresh * (counts > 0).to(counts)
+
+    @torch.no_grad()
+    def gather(self, micro_batches: int) -> None:
+        """Count so many forwards as one batch; an open group is closed as it is."""
+        if self.momentum > 0:
+            left = self.group.resize(micro_batches)
+            if left is not None:
+                density, seen = self._with(left)
+                self.density.copy_(density)
+                self.seen.copy_(seen)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GHMLoss:
         before = {name: self._buffers.get(name) for name in ("density", "seen")}

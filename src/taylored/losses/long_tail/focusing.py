@@ -9,7 +9,7 @@ from torch import Tensor
 from taylored.core.plan.options import Options
 from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.modules.parameter import About
-from taylored.modules.vocabulary import BackgroundIndex, Decay, NumClasses, WeightedLoss
+from taylored.modules.vocabulary import BackgroundIndex, Decay, Group, NumClasses, WeightedLoss
 
 
 class FocusingLoss(WeightedLoss):
@@ -42,10 +42,15 @@ class FocusingLoss(WeightedLoss):
     background_index: BackgroundIndex = None
     decay: Decay = 1.0
     num_classes: NumClasses
+    process_group: Group = None
 
     def setup(self) -> None:
         """Start to count gradients."""
         self.indicator = GradientIndicator(self.num_classes, decay=self.decay, scale="mean")
+
+    def derive(self) -> None:
+        """Count with the ranks of the process group."""
+        self.indicator.process_group = self.process_group
 
     def exponents(self) -> Tensor:
         """gamma_j = gamma + scale (1 - g_j) per class, the ratio g_j clamped to [0, 1]."""

@@ -16,14 +16,14 @@ from taylored.core.inputs.targets import check_indices, check_input, softmax_kin
 from taylored.core.numerics import computing_dtype, without_offset
 from taylored.core.plan.options import Options, PerClass
 from taylored.core.plan.sample_weight import per_position
-from taylored.core.state.buffers import held
+from taylored.core.state.buffers import counted, held
 from taylored.core.state.distributed import summed
-from taylored.core.state.side_effects import refuse_inside_transforms
+from taylored.core.state.side_effects import refuse_side_effects
 from taylored.core.terms.elementary import nll
 from taylored.modules.class_axis import along, class_axis
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
-from taylored.modules.vocabulary import NumClasses, WeightedLoss
+from taylored.modules.vocabulary import Group, NumClasses, WeightedLoss
 
 __all__ = ["SeesawLoss"]
 
@@ -79,11 +79,12 @@ class SeesawLoss(WeightedLoss):
 
     The counts are given, or counted while training: each training forward with gradients enabled
     adds its targets to `seen` first and then uses it, as published; what has a weight of 0 does not
-    count. Evaluation and `no_grad` leave it alone. It is in the state dict; under a process group
-    the batches of all ranks are added in one collective a forward (none with one process), so every
-    rank has to call the loss, with an empty batch if need be. With gradient accumulation each
-    micro-batch counts. Keep the loss outside of activation checkpointing, which runs forwards
-    twice.
+    count. Evaluation and `no_grad` leave it alone. It is in the state dict; the batches of all
+    ranks of the process group are added in one collective a forward (none with one process), so
+    every rank of it has to call the loss, with an empty batch if need be. With gradient
+    accumulation each micro-batch adds its targets and sees those of the earlier ones: after the
+    last, `seen` is what it is after the whole batch. Keep the loss outside of activation
+    checkpointing, which runs forwards twice: it is refused there.
 
     Shape:
         input (N, C, d1, ...) logits; target (N, d1, ...) class indices: S belongs to a single
@@ -138,6 +139,7 @@ class SeesawLoss(WeightedLoss):
             fixed=True,
         ),
     ] = None
+    process_group: Group = None
 
     def setup(self) -> None:
         """Start to count, unless the counts are known."""
@@ -183,9 +185,9 @@ class SeesawLoss(WeightedLoss):
     @torch.no_grad()
     def _count(self, seen: Tensor, truth: Tensor, kept: Tensor) -> None:
         fix = "call loss.eval() before, or pass counts=..."
-        refuse_inside_transforms("in eval mode, or given `counts`,", fix)
+        refuse_side_effects("in eval mode, or given `counts`,", fix)
         batch = torch.zeros_like(seen).index_add_(0, truth.flatten(), kept.flatten().to(seen))
-        seen.add_(summed(batch))
+        seen.add_(counted(summed(batch, self.process_group)))
 
 
 SPEC = spec_of(

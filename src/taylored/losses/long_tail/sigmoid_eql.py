@@ -15,7 +15,7 @@ from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
-from taylored.modules.vocabulary import Decay, NumClasses, WeightedLoss
+from taylored.modules.vocabulary import Decay, Group, NumClasses, WeightedLoss
 
 __all__ = ["SigmoidEQLLoss"]
 
@@ -83,12 +83,17 @@ class SigmoidEQLLoss(WeightedLoss):
     ] = "none"
     decay: Decay = 1.0
     num_classes: NumClasses
+    process_group: Group = None
 
     def setup(self) -> None:
         """Start to count gradients."""
         self.indicator = GradientIndicator(
             self.num_classes, initial=100.0, decay=self.decay, scale="sum"
         )
+
+    def derive(self) -> None:
+        """Count with the ranks of the process group."""
+        self.indicator.process_group = self.process_group
 
     def extra_columns(self) -> int:
         """The background column, which no class counts."""

@@ -14,7 +14,7 @@ from taylored.losses.as_loss import as_loss_or_cross_entropy
 from taylored.modules.field import positional
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
-from taylored.modules.vocabulary import Decay, NumClasses
+from taylored.modules.vocabulary import Decay, Group, NumClasses
 from taylored.modules.wrapper import WrapperLoss
 
 __all__ = ["SoftmaxEQLLoss"]
@@ -80,10 +80,15 @@ class SoftmaxEQLLoss(WrapperLoss):
     ] = "gradient"
     decay: Decay = 1.0
     num_classes: NumClasses
+    process_group: Group = None
 
     def setup(self) -> None:
         """Start to count gradients."""
         self.indicator = GradientIndicator(self.num_classes, decay=self.decay, scale="mean")
+
+    def derive(self) -> None:
+        """Count with the ranks of the process group."""
+        self.indicator.process_group = self.process_group
 
     def check(self) -> None:
         """Refuse a loss with another link, no term, or an indicator of its own."""

@@ -1,0 +1,73 @@
+"""Micro-batches of one optimizer step, added up until they are the batch that they stand for."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from taylored.core.checks import fail
+from taylored.core.state.buffers import held
+
+
+@runtime_checkable
+class Accumulating(Protocol):
+    """Whatever counts batches, or holds something that does."""
+
+    def accumulate(self, micro_batches: int) -> None:
+        """Say how many forwards are one batch."""
+        ...
+
+
+def check_micro_batches(micro_batches: object) -> None:
+    """Refuse anything but a whole number of forwards, at least one."""
+    whole = isinstance(micro_batches, int) and not isinstance(micro_batches, bool)
+    if not whole or micro_batches < 1:  # type: ignore[operator]
+        fix = "give the number of backward calls per optimizer step"
+        fail("micro_batches", "a whole number >= 1", repr(micro_batches), fix)
+
+
+class MicroBatches(nn.Module):
+    """The sums of an open group of forwards.
+
+    Attributes:
+        size: forwards in a group.
+        sums: of the forwards of the open group.
+        forwards: how many those are.
+    """
+
+    sums: Tensor
+    forwards: Tensor
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.size = 1
+        self.register_buffer("sums", torch.zeros(length, dtype=torch.float64))
+        self.register_buffer("forwards", torch.zeros((), dtype=torch.int64))
+
+    def add(self, amounts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The sums of the group with these, how many forwards it has, and whether it is complete.
+
+        A complete group is closed: the next forward opens another one.
+        """
+        total, forwards = held(self.sums) + amounts, held(self.forwards) + 1
+        complete = forwards >= self.size
+        self.sums.copy_(torch.where(complete, 0.0, total))
+        self.forwards.copy_(torch.where(complete, 0, forwards))
+        return total, forwards, complete
+
+    def resize(self, micro_batches: int) -> Tensor | None:
+        """Close the group, and let the next ones have another size; its sums, if it had any."""
+        check_micro_batches(micro_batches)
+        self.size = micro_batches
+        if self.forwards.is_meta or not int(self.forwards):
+            return None
+        total = self.sums.clone()
+        self.reset()
+        return total
+
+    def reset(self) -> None:
+        """Forget the open group."""
+        self.sums.zero_()
+        self.forwards.zero_()

@@ -1,0 +1,131 @@
+"""Everything that a training forward changes: losses with a state, and what counts beside a loss.
+
+Found by asking: no list has to know a new loss.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from kit.cases import GENERATED
+from kit.parameters import fields_of, inside, module
+from kit.traits import CLASSES, COUNTS
+from taylored import CrossEntropyLoss, GradientIndicator, GradientRatio, Loss, catalog
+from taylored.core.state.micro_batches import MicroBatches
+from taylored.modules.module import parameters_of
+
+State = dict[str, Tensor]
+
+
+def batch(seed: int, size: int) -> tuple[Tensor, Tensor]:
+    """Logits in float64 and class indices."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(size, CLASSES, generator=generator, dtype=torch.float64)
+    return logits, torch.randint(CLASSES, (size,), generator=generator)
+
+
+@dataclass(frozen=True)
+class Remembering:
+    """What is built, and how.
+
+    Attributes:
+        text: what it is called in a test's name.
+        build: makes a new one, in training mode.
+    """
+
+    text: str
+    build: Callable[[], nn.Module]
+
+    @property
+    def counts_gradients(self) -> bool:
+        """Whether it counts gradients, whose weights are those before; others count first."""
+        return any(isinstance(part, GradientIndicator) for part in self.build().modules())
+
+
+def of(text: str) -> Remembering:
+    return Remembering(text, lambda: catalog.get(text, counts=COUNTS))
+
+
+def variants(name: str) -> list[Remembering]:
+    """A loss with one of its own parameters changed, in every way that the suites know."""
+    given = [
+        {field.name: value}
+        for field in fields_of(name).values()
+        if not field.about.shared
+        for value in inside(field)
+    ]
+    return [
+        Remembering(f"{name}({options})", functools.partial(module, name, **options))
+        for options in given
+    ]
+
+
+def found_for(name: str) -> list[Remembering]:
+    """Those examples of a loss that remember something; else the first variant that does."""
+    texts = [text for text in GENERATED[name].examples if text != f"{name}()"]
+    if GENERATED[name].inner != "required":
+        texts.insert(0, name)
+    examples = [of(text) for text in texts]
+    found = [subject for subject in examples if remembers(subject)]
+    return found or [subject for subject in variants(name) if remembers(subject)][:1]
+
+
+def remembers(subject: Remembering) -> bool:
+    """Whether a training forward changes the state of a loss."""
+    try:
+        loss = subject.build()
+    except ValueError:  # a parameter that does not go with the default of another
+        return False
+    before = state_of(loss)
+    logits, target = batch(0, 7)
+    loss(logits.requires_grad_(), target)
+    return any(not torch.equal(before[name], value) for name, value in state_of(loss).items())
+
+
+def state_of(loss: nn.Module) -> State:
+    return {name: value.clone() for name, value in loss.state_dict().items()}
+
+
+def share_with(loss: nn.Module, group: object) -> None:
+    """Give a process group to a loss, and to what it wraps."""
+    for part in loss.modules():
+        own = isinstance(part, Loss) and "process_group" in parameters_of(type(part))
+        if own or isinstance(part, GradientRatio):
+            part.process_group = group
+
+
+def sums_of(loss: nn.Module) -> State:
+    """The buffers themselves in which batches are added up, but for those of open groups."""
+    open_groups = {id(part.sums) for part in loss.modules() if isinstance(part, MicroBatches)}
+    persistent = loss.state_dict(keep_vars=True).items()
+    return {k: v for k, v in persistent if v.dim() == 1 and id(v) not in open_groups}
+
+
+EXAMPLES = tuple(subject for name in GENERATED for subject in found_for(name))
+"""The losses of the catalogue that remember something."""
+
+WRAPPED = (of('class_balanced(sigmoid_eql(), weighting="class")'),)
+BESIDE = (
+    Remembering(
+        "GradientRatio",
+        lambda: GradientRatio(CrossEntropyLoss(reduction="sum"), num_classes=CLASSES, decay=0.9),
+    ),
+    Remembering(
+        "GradientRatio of equalized_focal",
+        lambda: GradientRatio(
+            catalog.get('equalized_focal(reduction="sum")', counts=COUNTS), num_classes=CLASSES
+        ),
+    ),
+)
+REMEMBERING = (*EXAMPLES, *WRAPPED, *BESIDE)
+
+
+def identified(found: tuple[Remembering, ...]) -> dict[str, object]:
+    """Arguments of `parametrize`."""
+    ids = [each.text.replace(" ", "") for each in found]
+    return {"argnames": "subject", "argvalues": found, "ids": ids}
