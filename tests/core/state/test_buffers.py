@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from taylored.core.links.class_sums import RunningSums
 from taylored.core.state.buffers import held, keep_wide
-from taylored.core.state.side_effects import refuse_inside_transforms
+from taylored.core.state.gradient_indicator import GradientIndicator, GradientSums
+from taylored.core.state.side_effects import refuse_inside_transforms, refuse_side_effects
 
 
 def test_held_values_survive_an_update_in_compiled_code() -> None:
@@ -50,3 +52,30 @@ def test_side_effects_are_refused_inside_transforms_only() -> None:
 
     with pytest.raises(ValueError, match=r"in eval mode inside torch\.func.*Fix: call loss\.eval"):
         torch.func.vmap(function)(torch.ones(2))
+
+
+def test_forwards_inside_backward_are_refused_and_hooks_may_count() -> None:
+    x = torch.ones(2, requires_grad=True)
+    indicator = GradientIndicator(2)
+
+    def hook(gradient: Tensor) -> None:
+        with pytest.raises(ValueError, match="outside of activation checkpointing"):
+            refuse_side_effects("in eval mode", "call loss.eval()")
+        indicator.update(GradientSums(gradient.abs(), gradient.abs(), None))
+
+    refuse_side_effects("in eval mode", "call loss.eval()")
+    x.register_hook(hook)
+    (3 * x).sum().backward()
+    assert indicator.positive.tolist() == [3.0, 3.0]
+
+
+def test_sums_of_one_batch_go_on_past_the_digits_of_float32() -> None:
+    sums = RunningSums.of(torch.zeros(1, 2))
+    sums.positive.fill_(2.0**26)
+    sums.negative.fill_(2.0**26)
+    one = torch.ones(1, 2)
+    sums.add_single(one, torch.zeros(1, dtype=torch.int64))
+    sums.add_rivals(torch.tensor([[0.0, 1.0]]), one[:, :1], torch.zeros(1, 1, dtype=torch.int64))
+    sums.add_shares(one, one[:, :1], one[:, :1], torch.zeros(1, 1, dtype=torch.int64))
+    sums.add_split(one, one)
+    assert (sums.stacked() - 2.0**26).tolist() == [[4.0, 1.0], [1.0, 3.0]]

@@ -14,9 +14,10 @@ from taylored.core.numerics import one_if_zero
 from taylored.core.state.buffers import counted, held, keep_wide, where_there_is_float64
 from taylored.core.state.distributed import Shared, as_group, summed, world_size
 from taylored.core.state.micro_batches import MicroBatches
-from taylored.core.state.side_effects import refuse_side_effects
+from taylored.core.state.side_effects import refuse_inside_transforms, refuse_side_effects
 
 Scale = Literal["sum", "mean"]
+_ALLOWED = ("frozen or in eval mode", "call loss.indicator.freeze() before")
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +126,7 @@ class GradientIndicator(Shared):
 
     def refuse_side_effects(self) -> None:
         """Refuse to count where no state can follow, before any work is done."""
-        refuse_side_effects("frozen or in eval mode", "call loss.indicator.freeze() before")
+        refuse_side_effects(*_ALLOWED)
         world_size(self.process_group)  # which refuses a group that this process is not in
 
     @torch.no_grad()
@@ -138,7 +139,7 @@ class GradientIndicator(Shared):
     @torch.no_grad()
     def update(self, sums: GradientSums) -> None:
         """Add a batch. The losses call this; call it yourself only with sums of your own."""
-        self.refuse_side_effects()
+        refuse_inside_transforms(*_ALLOWED)
         if sums.positive.shape != self.positive.shape:
             fail(
                 "input",

@@ -15,6 +15,13 @@ def refuse_side_effects(allowed: str, fix: str) -> None:
         allowed: how the loss may be called inside a transform.
         fix: what to do for that.
     """
+    refuse_inside_transforms(allowed, fix)
+    if not compiling():
+        refuse_inside_backward()
+
+
+def refuse_inside_transforms(allowed: str, fix: str) -> None:
+    """Refuse to change a state where nothing may be written to."""
     if transformed():
         fail(
             "loss",
@@ -22,8 +29,6 @@ def refuse_side_effects(allowed: str, fix: str) -> None:
             "a training forward that counts",
             fix,
         )
-    if not compiling():
-        refuse_inside_backward()
 
 
 def refuse_inside_backward() -> None:

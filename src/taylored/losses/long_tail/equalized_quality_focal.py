@@ -78,6 +78,8 @@ class EqualizedQualityFocalLoss(FocusingLoss):
 
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The loss of logits against qualities; in training mode the gradients are counted."""
+        if self.indicator.collecting():
+            self.indicator.refuse_side_effects()
         logits, exponents = check_input(input), self.exponents()
         given = element_batch(logits, target, weighted(options, exponents / self.gamma))
         # One number per class, shaped for axis 1.
