@@ -36,7 +36,7 @@ class EqualizedFocalLoss(FocusingLoss):
         >>> loss(logits, truth), loss(logits, truth)
         (tensor(0.1733, grad_fn=...), tensor(0.0945, grad_fn=...))
         >>> loss.exponents()
-        tensor([2.0000, 7.3333])
+        tensor([2.0000, 7.3333], dtype=torch.float64)
 
     State: `indicator`, a `GradientIndicator`, counts the gradients of every training forward. Its
     sums are those of the loss after its denominator, as published.
