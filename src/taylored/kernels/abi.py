@@ -11,7 +11,7 @@ from torch import Tensor
 
 from taylored.core.numerics import computing_dtype
 
-SWEEP = struct.Struct("=9q2Q2qQ3qQ3q2q3Q2ddQqQqQQ3qQQq")
+SWEEP = struct.Struct("=9q2Q2qQ3qQ3q2q3Q2ddQqQqQqQ3qQQq")
 """The fields of `Sweep` in their order; each takes 8 bytes."""
 
 FLOATS = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from taylored.core.context import unobserved
 from taylored.core.engine.executor import Swept, gradient_dtype
+from taylored.core.inputs.targets import check_truths
 from taylored.core.links.class_sums import ClassSums
 from taylored.core.numerics import computing_dtype
 from taylored.core.plan.plan import Plan
@@ -30,6 +31,9 @@ from taylored.kernels.library import Library
 from taylored.kernels.ordinary import in_plain_memory
 from taylored.kernels.program import program_of
 from taylored.kernels.threads import threads
+
+_OUTSIDE = 2
+"""What the library returns where a truth of the sigmoid link is outside [0, 1]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,13 +133,17 @@ class Native:
             address(gammas),
             *numbers(program.log_factor),
             *numbers(program.rest),
+            program.skipped,
             address(each),
             *each_strides,
             ctypes.addressof(total) if each is None else 0,
             address(sums),
             threads(),
         )
-        if self.library.sweep(record) != 0:
+        code = self.library.sweep(record)
+        if code == _OUTSIDE:
+            check_truths(plan.target, plan.ignore, plan.rows)
+        if code != 0:
             raise RuntimeError(f"the {self.library.level} library refused a sweep it accepted")
         return scalar(total.value, dtype) if each is None else each
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-ABI = 2
+ABI = 3
 """Version of the interface that `abi.py` packs for; `cpp/sweep.h` has the same number."""
 
 LEVELS = ("avx512", "avx2", "baseline")
@@ -26,7 +26,7 @@ class Library:
 
     Attributes:
         level: the instruction set it was built for.
-        sweep: runs a packed `Sweep`; 0 means done.
+        sweep: runs a packed `Sweep`; 0 means done, 2 that a truth is outside [0, 1].
         kept: how many class indices are not ignored, -1 if there is no column for one.
         rows: masks, weights and divides class indices; float32 coefficients.
         rows_double: the same in float64.

@@ -9,15 +9,14 @@ everything else.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from torch import Tensor
 
-from taylored.core.terms.elementary import NegativeLogLikelihood, Power
-from taylored.core.terms.sums_of_powers import Polynomial, Truncated
-from taylored.core.terms.term import Constant, Product, Scaled, Sum, Term
+from taylored.core.terms.elementary import Power
+from taylored.core.terms.summands import Summands, added, merged, multiplied, summands_of
+from taylored.core.terms.term import Product, Scaled, Sum, Term
 
 MOST_POWERS = 32
 """The longest polynomial. For longer ones the closed forms of the torch executors are faster."""
@@ -32,16 +31,15 @@ class Program:
         gammas: one for each class instead, or None.
         log_factor: coefficients of A, from q^0 up.
         rest: those of B.
+        skipped: how many terms of the series of -log p are left out, because B has them.
     """
 
     gamma: float
     gammas: Tensor | None
     log_factor: array[float]
     rest: array[float]
+    skipped: int
 
-
-Summands = dict[tuple[int, float], float]
-"""(whether times -log p, power of q) -> coefficient."""
 
 _known: WeakKeyDictionary[Term, Program | None] = WeakKeyDictionary()
 
@@ -70,20 +68,8 @@ def _translated(term: Term) -> Program | None:
 def _expanded(term: Term) -> tuple[Summands, Tensor | None]:
     """The summands, and the per-class exponents that all of them share."""
     match term:
-        case NegativeLogLikelihood():
-            return {(1, 0.0): 1.0}, None
-        case Power():
-            if isinstance(term.exponent, Tensor):
-                return {(0, 0.0): 1.0}, term.exponent
-            return {(0, term.exponent): 1.0}, None
-        case Constant():
-            return {(0, 0.0): term.number}, None
-        case Polynomial():
-            return {(0, float(j)): a for j, a in _bounded(enumerate(term.coefficients, 1))}, None
-        case Truncated():
-            if term.count > MOST_POWERS:
-                raise _OtherForm
-            return {(0, float(j)): 1.0 / j for j in range(1, term.count + 1)}, None
+        case Power() if isinstance(term.exponent, Tensor):
+            return {(0, 0.0): 1.0}, term.exponent
         case Scaled():
             inner, gammas = _expanded(term.term)
             return {key: term.factor * c for key, c in inner.items()}, gammas
@@ -91,14 +77,10 @@ def _expanded(term: Term) -> tuple[Summands, Tensor | None]:
             return _added(_expanded(term.left), _expanded(term.right))
         case Product():
             return _multiplied(_expanded(term.left), _expanded(term.right))
-    raise _OtherForm
-
-
-def _bounded(pairs: Iterator[tuple[int, float]]) -> Iterator[tuple[int, float]]:
-    for j, coefficient in pairs:
-        if j > MOST_POWERS:
-            raise _OtherForm
-        yield j, coefficient
+    found = summands_of(term)
+    if found is None:
+        raise _OtherForm
+    return found, None
 
 
 def _added(
@@ -106,10 +88,7 @@ def _added(
 ) -> tuple[Summands, Tensor | None]:
     if left[1] is not right[1]:
         raise _OtherForm
-    total = dict(left[0])
-    for key, c in right[0].items():
-        total[key] = total.get(key, 0.0) + c
-    return total, left[1]
+    return added(left[0], right[0]), left[1]
 
 
 def _multiplied(
@@ -117,18 +96,15 @@ def _multiplied(
 ) -> tuple[Summands, Tensor | None]:
     if left[1] is not None and right[1] is not None:
         raise _OtherForm
-    product: Summands = {}
-    for (k, e), a in left[0].items():
-        for (m, f), b in right[0].items():
-            if k + m > 1:
-                raise _OtherForm
-            key = (k + m, e + f)
-            product[key] = product.get(key, 0.0) + a * b
+    product = multiplied(left[0], right[0])
+    if any(k > 1 for k, _ in product):
+        raise _OtherForm
     return product, left[1] if right[1] is None else right[1]
 
 
 def _collected(summands: Summands, gammas: Tensor | None) -> Program:
     """The two polynomials over the lowest power."""
+    skipped, summands = merged(summands)
     summands = {key: c for key, c in summands.items() if c != 0.0} or {(0, 0.0): 0.0}
     # Per-class exponents are the common power themselves.
     lowest = 0.0 if gammas is not None else min(e for _, e in summands)
@@ -142,4 +118,4 @@ def _collected(summands: Summands, gammas: Tensor | None) -> Program:
         polynomial = factors[1 - k]
         polynomial.extend([0.0] * (j + 1 - len(polynomial)))
         polynomial[j] += c
-    return Program(lowest, gammas, *factors)
+    return Program(lowest, gammas, *factors, skipped)

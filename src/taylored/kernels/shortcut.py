@@ -85,6 +85,7 @@ class NativeShortcut:
             program.gamma, 0,
             *numbers(program.log_factor),
             *numbers(program.rest),
+            program.skipped,
             0 if each is None else each.data_ptr(),
             *each_strides,
             ctypes.addressof(total) if each is None else 0,

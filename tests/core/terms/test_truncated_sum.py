@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kit.cases import quickly
 from taylored import TaylorLoss, taylor_loss, terms, terms_needed
+from taylored.core.terms import truncated_sum as module
 from taylored.core.terms.point import Point
 from taylored.core.terms.truncated_sum import _gauss_legendre, polynomial, truncated_sum
 
@@ -40,6 +41,31 @@ def test_sum_against_mpmath(count: int) -> None:
             expected = float(exact(1 / (1 + mp.exp(mp.mpf(margin))), count))
             assert found[i].item() == pytest.approx(expected, rel=1e-12, abs=1e-300)
             assert found_single[i].item() == pytest.approx(expected, rel=2e-5, abs=1e-37)
+
+
+def exact_long(margin: float, count: int) -> mp.mpf:
+    """The integral of (1 - t^n) / (1 - t) over [0, q], with 1 - t = e^-s."""
+    nll, edge = mp.log1p(mp.exp(-mp.mpf(margin))), mp.log(count)
+    cuts = [edge + step for step in (-6, -3, -1, 0, 1, 3, 6, 12)]
+    points = [mp.mpf(0), *[cut for cut in cuts if 0 < cut < nll], nll]
+    return mp.quad(lambda s: -mp.expm1(count * mp.log1p(-mp.exp(-s))), points)
+
+
+@pytest.mark.parametrize("count", [10_000, 10_001, 100_000, 1_000_000, 10_000_000])
+def test_long_sum_against_mpmath(count: int) -> None:
+    margins = (-40.0, -16.1, -14.0, -12.0, -10.0, -8.0, -7.0, -6.0, -5.0, -3.0, 0.0, 3.0)
+    at = Point(torch.tensor(margins, dtype=torch.float64))
+    found = truncated_sum(at.q, at.log_q, count)
+    with mp.workdps(25):
+        for i, margin in enumerate(margins):
+            expected = float(exact_long(margin, count))
+            assert found[i].item() == pytest.approx(expected, rel=1e-12), margin
+
+
+def test_the_short_rule_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LONG_RULE", module._RULE)
+    with pytest.raises(AssertionError):
+        test_long_sum_against_mpmath(1_000_000)
 
 
 @pytest.mark.parametrize("count", COUNTS)

@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from taylored.core.context import compiling
 from taylored.core.inputs.logits import Logits
-from taylored.core.inputs.targets import one_hot
+from taylored.core.inputs.targets import check_truths, one_hot
 from taylored.core.links.margins import margins_of
 from taylored.core.numerics import computing_dtype, harmless
 from taylored.core.plan.options import Options
@@ -83,6 +84,8 @@ class Elements:
 def element_batch(input: Logits, target: Tensor, options: Options, *beside: Tensor) -> ElementBatch:
     """The caller's arguments in canonical form."""
     logits, plan = prepare(input, target, nll, options)
+    if plan.link == "sigmoid" and plan.target_kind == "dense" and not compiling():
+        check_truths(plan.target, plan.ignore, plan.rows)
     return ElementBatch(logits, plan, beside)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import debugging, fail
-from taylored.core.context import eager
+from taylored.core.context import eager, values_are_known
 from taylored.core.inputs.logits import SUBSTITUTES, Logits
 
 TargetKind = Literal["index", "dense"]
@@ -96,6 +96,34 @@ def check_indices(kept: Tensor, num_classes: int, ignore_index: int | None) -> N
         )
 
 
+def check_truths(target: Tensor, ignore: int | None, rows: Tensor) -> None:
+    """Refuse truths of the sigmoid link outside [0, 1] where they count, if looking is cheap.
+
+    Args:
+        target: one truth per element, (N, C[, S]).
+        ignore: the value of elements that count for nothing.
+        rows: coefficients, (N, 1[, S]) or (N, C[, S]); 0 for what counts for nothing.
+    """
+    if target.dtype == torch.bool or not target.is_cpu or not values_are_known():
+        return
+    if target.numel() == 0:
+        return
+    kept = target.detach() if ignore is None else torch.where(target == ignore, 0, target.detach())
+    low, high = kept.aminmax()
+    if low >= 0 and high <= 1:
+        return
+    inside = ((target >= 0) & (target <= 1)) | (rows == 0)
+    if ignore is not None:
+        inside |= target == ignore
+    _refuse_outside(target, inside)
+
+
+def _refuse_outside(target: Tensor, inside: Tensor) -> None:
+    if not inside.all():
+        wrong = target[~inside][0].item()
+        fail("target", "probabilities in [0, 1]", wrong, "rescale the target")
+
+
 def check_probabilities(target: Tensor, ignore_index: int | None, axis: int | None) -> None:
     """Inside `debug()`, refuse targets outside [0, 1], and sums along `axis` other than one."""
     if not debugging() or target.dtype == torch.bool:
@@ -103,9 +131,7 @@ def check_probabilities(target: Tensor, ignore_index: int | None, axis: int | No
     inside = (target >= 0) & (target <= 1)
     if ignore_index is not None:
         inside |= target == ignore_index
-    if not inside.all():
-        wrong = target[~inside][0].item()
-        fail("target", "probabilities in [0, 1]", wrong, "rescale the target")
+    _refuse_outside(target, inside)
     if axis is not None and not torch.allclose(
         target.sum(axis), torch.ones((), dtype=target.dtype, device=target.device), atol=1e-3
     ):

@@ -12,6 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from taylored.core.inputs.targets import check_truths
 from taylored.core.links import sigmoid
 from taylored.core.links.class_sums import RunningSums
 from taylored.core.links.exponentials import bits_of, well_inside_range
@@ -29,6 +30,8 @@ def sweep(
     `into` may be the memory of the logits, which are not read any more once it is written.
     """
     truth = _hard_truth(block, plan, scratch)
+    if truth is None and plan.target_kind == "dense":
+        check_truths(block.target, plan.ignore, block.rows)
     values = None if truth is None else _hard(block, plan, truth, sums, into, scratch)
     if values is None:
         if truth is not None and plan.target_kind == "dense":
@@ -87,9 +90,10 @@ def _hard_truth(block: Block, plan: Plan, scratch: Scratch) -> Tensor | None:
     target = block.target
     if target.dtype != truth.dtype:
         target = truth.copy_(target)
-    squares = torch.mul(target, target, out=scratch.take("losses", truth, truth.dtype))
-    same = torch.eq(squares, target, out=squares)
-    return target if float(same.amin()) == 1.0 else None
+    # y - y^2 is 0 for 0 and 1 only, and NaN for an infinite y.
+    between = scratch.take("losses", truth, truth.dtype)
+    low, high = torch.addcmul(target, target, target, value=-1.0, out=between).aminmax()
+    return target if float(low) == float(high) == 0.0 else None
 
 
 def _coefficient(block: Block, plan: Plan, truth: Tensor, scratch: Scratch) -> Tensor:

@@ -23,6 +23,7 @@ from taylored.core.plan.denominator import denominator_of, divided
 from taylored.core.plan.options import Options, PerClass, check_options
 from taylored.core.plan.plan import Plan
 from taylored.core.plan.sample_weight import per_element, per_position
+from taylored.core.terms.summands import settled
 from taylored.core.terms.term import Term
 
 _NO_CLASS = -1
@@ -150,8 +151,8 @@ def _plan(
 ) -> Plan:
     return Plan(
         link=options.link,
-        term=term,
-        rejection=options.rejection,
+        term=settled(term),
+        rejection=None if options.rejection is None else settled(options.rejection),
         target=target,
         target_kind="index" if kind == "index" else "dense",
         rows=rows,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import SupportsFloat, overload
 
 import torch
 from torch import Tensor
 
-from taylored.core.checks import in_range
+from taylored.core.checks import fail, in_range
 from taylored.core.numerics import SignedLog
 from taylored.core.terms.point import Point
 
@@ -19,21 +20,34 @@ class Series:
     """Coefficients of a loss in powers of q = 1 - p_t, lowest power first.
 
     Exponents need not be whole numbers: focal loss with gamma = 0.5 starts at q^1.5. Calling the
-    series sums it at a probability.
+    series sums it at a probability, or at each of a tensor of them.
 
     Example:
+        >>> import torch
         >>> half = Series(exponents=(1.0, 2.0), coefficients=(1.0, 0.5))
-        >>> half, half(0.5)
-        (1*q^1 + 0.5*q^2, 0.625)
+        >>> half, half(0.5), half(torch.tensor([0.5, 1.0]))
+        (1*q^1 + 0.5*q^2, 0.625, tensor([0.6250, 0.0000]))
     """
 
     exponents: tuple[float, ...]
     coefficients: tuple[float, ...]
 
-    def __call__(self, p: float) -> float:
-        """Sum of the kept terms at the probability p."""
+    @overload
+    def __call__(self, p: float) -> float: ...
+
+    @overload
+    def __call__(self, p: Tensor) -> Tensor: ...
+
+    def __call__(self, p: float | Tensor) -> float | Tensor:
+        """Sum of the kept terms at the probability p, or at each of them."""
         pairs = zip(self.exponents, self.coefficients, strict=True)
-        return math.fsum(c * (1.0 - p) ** e for e, c in pairs)
+        if isinstance(p, Tensor):
+            p = p if p.is_floating_point() else p.to(torch.get_default_dtype())
+            return sum((c * (1.0 - p) ** e for e, c in pairs), torch.zeros_like(p))
+        if isinstance(p, (str, bytes)) or not isinstance(p, SupportsFloat):
+            fix = "for several, use torch.tensor([...])"
+            fail("p", "a probability, or a tensor of them", repr(p), fix)
+        return math.fsum(c * (1.0 - float(p)) ** e for e, c in pairs)
 
     def __len__(self) -> int:
         return len(self.exponents)

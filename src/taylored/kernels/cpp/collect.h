@@ -1,6 +1,7 @@
 // What a sweep collects besides the gradient: the sum of the values, and the gradients per class.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -13,13 +14,23 @@ namespace taylored {
 class Collected {
  public:
   Collected(const Sweep& sweep, int64_t threads)
-      : sweep_(sweep), totals_(threads), sums_(sweep.sums ? threads * 2 * sweep.c : 0) {}
+      : sweep_(sweep),
+        totals_(threads),
+        strange_(threads),
+        sums_(sweep.sums ? threads * 2 * sweep.c : 0) {}
 
   // The thread's part of the sums per class: c sums where the class is the truth, then c sums where
   // it is not. 0 if the sums are not wanted.
   double* sums(int64_t rank) { return sums_.empty() ? nullptr : &sums_[rank * 2 * sweep_.c]; }
 
   void set_total(int64_t rank, double total) { totals_[rank] = total; }
+
+  // Says that the thread has met a truth which is none.
+  void set_strange(int64_t rank) { strange_[rank] = 1; }
+
+  bool strange() const {
+    return std::any_of(strange_.begin(), strange_.end(), [](char one) { return one != 0; });
+  }
 
   void hand_over() const {
     if (sweep_.total) {
@@ -32,7 +43,9 @@ class Collected {
 
  private:
   const Sweep& sweep_;
-  std::vector<double> totals_, sums_;
+  std::vector<double> totals_;
+  std::vector<char> strange_;
+  std::vector<double> sums_;
 };
 
 }  // namespace taylored

@@ -39,6 +39,7 @@ bool overlapping(const Sweep& w) {
 bool supported(const Sweep& w) {
   if (w.n < 1 || w.c < 1 || w.s < 1 || (w.gradient && overlapping(w))) return false;
   if (w.na > Term<float>::most_coefficients || w.nb > Term<float>::most_coefficients) return false;
+  if (w.skipped < 0 || w.skipped > Remainder<float>::most) return false;
   if (w.dtype > f16 || w.target_dtype > i32) return false;
   return w.g_dtype == w.dtype || (w.dtype == f16 && w.g_dtype == f32) || !w.gradient;
 }
@@ -53,7 +54,8 @@ size_t gradient_bytes(const Sweep& w) {
 
 extern "C" int taylored_abi() { return taylored::abi; }
 
-// Returns 0 when done, 1 for a sweep that this library does not run; then nothing was written.
+// Returns 0 when done, 1 for a sweep that this library does not run; then nothing was written. 2 if
+// a truth of the sigmoid link is outside [0, 1]; then what was written is not to be used.
 extern "C" int taylored_sweep(const Sweep* sweep) {
   using namespace taylored;
   if (!supported(*sweep)) return 1;
@@ -63,7 +65,7 @@ extern "C" int taylored_sweep(const Sweep* sweep) {
   Collected collected(*sweep, threads);
   (sweep->dtype == f64 ? run<double> : run<float>)(*sweep, threads, collected);
   collected.hand_over();
-  return 0;
+  return collected.strange() ? 2 : 0;
 }
 
 extern "C" int64_t taylored_kept(const int64_t* target, int64_t count, int64_t ignores,

@@ -19,7 +19,8 @@ template <class R> Output<R> gradient_of(const Sweep& sweep) {
 }
 
 template <class R> Term<R> term_of(const Sweep& sweep) {
-  return {sweep.gamma, numbers<R>(sweep.gammas), sweep.na, sweep.a, sweep.nb, sweep.b};
+  return {sweep.gamma, numbers<R>(sweep.gammas), sweep.na, sweep.a, sweep.nb, sweep.b,
+          sweep.skipped};
 }
 
 // Applies bias and temperature to the logits of a softmax, and the temperature to their gradient.

@@ -78,10 +78,11 @@ template <class R> class Sigmoid {
       Tile tile(*this);
       double* sums = collected.sums(rank);
       Total<R> total;
+      bool strange = false;
       for (int64_t i = first; i < last; ++i) {
         const int64_t begin = i * width, end = std::min(begin + width, walk_.count());
         gather(tile, begin, end);
-        const bool hard = settle_truth(tile, end - begin);
+        const bool hard = settle_truth(tile, end - begin, strange);
         term_.with_power([&](auto power) {
           hard ? evaluate_hard(power, tile, end - begin, total)
                : evaluate_soft(power, tile, end - begin, total);
@@ -89,6 +90,7 @@ template <class R> class Sigmoid {
         hand_over(tile, begin, end, sums);
       }
       collected.set_total(rank, total.value());
+      if (strange) collected.set_strange(rank);
     });
   }
 
@@ -144,13 +146,16 @@ template <class R> class Sigmoid {
 
   bool integers() const { return sweep_.target_kind == index || sweep_.target_dtype >= u8; }
 
-  // Applies the mask and the smoothing, and finds out whether every truth of the tile is yes or no.
-  bool settle_truth(Tile& tile, int64_t count) const {
+  // Applies the mask and the smoothing, and finds out whether every truth of the tile is yes or no,
+  // and whether one is outside [0, 1].
+  bool settle_truth(Tile& tile, int64_t count, bool& strange) const {
     if (sweep_.ignores && sweep_.target_kind == dense) ignore(tile, count);
     // Lanes beyond the last element compute with harmless numbers, and a coefficient of 0.
     const int64_t padded = round_up(count, Simd<R>::lanes);
     for (int64_t i = count; i < padded; ++i) tile.logit[i] = tile.truth[i] = tile.rows[i] = R(0);
     const R smoothing = static_cast<R>(sweep_.smoothing);
+    const bool plain = sweep_.target_kind == index || yes_or_no(tile, padded);
+    if (!plain) strange |= tidy(tile, count);
     if (smoothing != R(0)) {
       for (int64_t i = 0; i < count; ++i)
         tile.truth[i] = tile.truth[i] * (R(1) - smoothing) + R(0.5) * smoothing;
@@ -160,13 +165,28 @@ template <class R> class Sigmoid {
       for (int64_t i = 0; i < count; ++i) tile.truth[i] = tile.truth[i] > R(0) ? R(1) : R(0);
       return true;
     }
-    // y (1 - y) is 0 only for yes and no, and can be added up without a branch.
+    return plain;
+  }
+
+  // y (1 - y) is 0 only for yes and no, and can be added up without a branch.
+  static bool yes_or_no(const Tile& tile, int64_t padded) {
     Vec<R> between{};
     for (int64_t i = 0; i < padded; i += Simd<R>::lanes) {
       const Vec<R> truth = load(tile.truth + i);
       between += abs<R>(truth - truth * truth);
     }
     return sum<R>(between) == R(0);
+  }
+
+  // Clears the truths that count for nothing. Whether one of the others is outside [0, 1].
+  static bool tidy(Tile& tile, int64_t count) {
+    bool outside = false;
+    for (int64_t i = 0; i < count; ++i) {
+      const R truth = tile.rows[i] == R(0) ? R(0) : tile.truth[i];
+      outside |= !(truth >= R(0) && truth <= R(1));  // NaN is outside too
+      tile.truth[i] = truth;
+    }
+    return outside;
   }
 
   template <class Power>

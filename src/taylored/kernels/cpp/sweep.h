@@ -6,7 +6,7 @@
 
 namespace taylored {
 
-constexpr int abi = 2;
+constexpr int abi = 3;
 
 enum Link : int64_t { softmax = 0, sigmoid = 1 };
 enum Dtype : int64_t { f32 = 0, f64 = 1, bf16 = 2, f16 = 3, u8 = 4, i64 = 5, i32 = 6 };  // u8: bool
@@ -37,6 +37,7 @@ struct Sweep {
   const double* a;  // coefficients of A from q^0 up
   int64_t nb;
   const double* b;
+  int64_t skipped;  // how many terms of the series of -log(p) are left out: they are in B
   void* each;  // R: the values per position (softmax) or element (sigmoid)
   int64_t e_n, e_c, e_s;
   double* total;  // their sum
@@ -44,4 +45,4 @@ struct Sweep {
   int64_t threads;
 };
 
-static_assert(sizeof(Sweep) == 41 * 8, "the record that Python packs");
+static_assert(sizeof(Sweep) == 42 * 8, "the record that Python packs");

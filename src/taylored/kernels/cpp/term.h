@@ -6,6 +6,9 @@
 //     phi = W (L A + B)        h = W (q A + p (L [A] + [B]))
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+
 #include "simd.h"
 
 namespace taylored {
@@ -28,8 +31,41 @@ template <class R> TAYLORED_INLINE Point<R> at_margin(Vec<R> x) {
           likely ? -x - rest : -rest};
 }
 
+// What the series of -log(p), the sum of q^j / j, has beyond its first m terms. In a sum like
+// -log(p) - q the leading powers cancel, and with them the digits of a small q; the rest is a sum of
+// positive numbers. Its slope is q^(m + 1).
+template <class R> class Remainder {
+ public:
+  static constexpr int64_t most = 8;
+
+  explicit Remainder(int64_t skipped) : skipped_(skipped), series_up_to_(skipped > 2 ? 0.75 : 0.5) {
+    const double digits = std::log(std::numeric_limits<R>::epsilon()) / std::log(series_up_to_);
+    length_ = std::min<int64_t>(most_length, static_cast<int64_t>(digits) + 2);
+    for (int64_t k = 0; k < length_; ++k) series_[k] = R(1) / static_cast<R>(skipped + 1 + k);
+  }
+
+  struct Both {
+    Vec<R> value, slope;
+  };
+
+  TAYLORED_INLINE Both at(Vec<R> q, Vec<R> nll) const {
+    Vec<R> first{}, slope = q, tail{};
+    for (int64_t j = skipped_; j > 0; --j) first = (first + R(1) / static_cast<R>(j)) * q;
+    for (int64_t j = 0; j < skipped_; ++j) slope *= q;
+    for (int64_t k = length_ - 1; k >= 0; --k) tail = tail * q + series_[k];
+    return {q < series_up_to_ ? slope * tail : nll - first, slope};
+  }
+
+ private:
+  static constexpr int64_t most_length = 160;
+  int64_t skipped_, length_;
+  R series_up_to_;
+  R series_[most_length];
+};
+
 // The ways to raise q to gamma. Whole powers are cheap, the others need an exp.
 template <int exponent> struct WholePower {
+  static constexpr bool cancels = false;
   template <class R> static TAYLORED_INLINE Vec<R> of(const Point<R>& at, Vec<R>) {
     Vec<R> power = spread<R>(1);
     for (int j = 0; j < exponent; ++j) power *= at.q;
@@ -38,17 +74,24 @@ template <int exponent> struct WholePower {
 };
 
 struct RootPower {
+  static constexpr bool cancels = false;
   template <class R> static TAYLORED_INLINE Vec<R> of(const Point<R>& at, Vec<R>) {
     return sqrt<R>(at.q);
   }
 };
 
 struct AnyPower {
+  static constexpr bool cancels = false;
   template <class R> static TAYLORED_INLINE Vec<R> of(const Point<R>& at, Vec<R> gamma) {
     // Bounded from below, so that 0 to the power 0 is 1.
     const Vec<R> least = spread<R>(std::numeric_limits<R>::lowest());
     return exp<R>(gamma * (at.log_q < least ? least : at.log_q));
   }
+};
+
+// Any power, in a term that leaves out the first terms of the series of -log(p).
+struct CancellingPower : AnyPower {
+  static constexpr bool cancels = true;
 };
 
 template <class R> struct Outcome { Vec<R> value, slope; };
@@ -58,8 +101,14 @@ template <class R> class Term {
  public:
   static constexpr int64_t most_coefficients = 64;
 
-  Term(double gamma, const R* gammas, int64_t na, const double* a, int64_t nb, const double* b)
-      : gammas_(gammas), gamma_(gamma), log_factor_(na, a), rest_(nb, b) {}
+  Term(double gamma, const R* gammas, int64_t na, const double* a, int64_t nb, const double* b,
+       int64_t skipped)
+      : gammas_(gammas),
+        gamma_(gamma),
+        cancels_(skipped > 0),
+        log_factor_(na, a),
+        rest_(nb, b),
+        remainder_(skipped) {}
 
   // One gamma per class, or 0 if there is one for all.
   const R* gammas() const { return gammas_; }
@@ -67,6 +116,7 @@ template <class R> class Term {
 
   // Calls work(power) with the cheapest way to raise q to gamma.
   template <class Work> void with_power(Work&& work) const {
+    if (cancels_) return work(CancellingPower{});
     if (gammas_) return work(AnyPower{});
     if (gamma_ == 0.0) return work(WholePower<0>{});
     if (gamma_ == 0.5) return work(RootPower{});
@@ -79,20 +129,32 @@ template <class R> class Term {
 
   template <class Power>
   TAYLORED_INLINE Outcome<R> outcome(Power, const Point<R>& at, Vec<R> gamma) const {
+    if constexpr (Power::cancels) {
+      const auto [value, slope] = remainder_.at(at.q, at.nll);
+      return combined<Power>(at, gamma, value, slope);
+    } else {
+      return combined<Power>(at, gamma, at.nll, at.q);
+    }
+  }
+
+ private:
+  // From L and its slope, those of q^gamma (L A + B).
+  template <class Power>
+  TAYLORED_INLINE Outcome<R> combined(const Point<R>& at, Vec<R> gamma, Vec<R> log,
+                                      Vec<R> log_slope) const {
     // p L is 0 in the limit L = inf, which is reached for a true logit of -inf. From far less on p
     // is 0, and products with the coefficients are finite up to there.
     constexpr R edge = R(uint64_t{1} << 60);
-    const Vec<R> bounded = at.nll > edge ? spread<R>(edge) : at.nll;
+    const Vec<R> bounded = log > edge ? spread<R>(edge) : log;
     const Vec<R> power = Power::template of<R>(at, gamma);
     const auto [a, qa] = log_factor_.at(at.q);
     const auto [b, qb] = rest_.at(at.q);
     const Vec<R> growth = bounded * (gamma * a + qa) + (gamma * b + qb);
     // Without a factor for it, an infinite -log p does not enter.
-    const Vec<R> logarithms = log_factor_.empty() ? Vec<R>{} : at.nll * a;
-    return {power * (logarithms + b), power * (at.q * a + at.p * growth)};
+    const Vec<R> logarithms = log_factor_.empty() ? Vec<R>{} : log * a;
+    return {power * (logarithms + b), power * (log_slope * a + at.p * growth)};
   }
 
- private:
   class Polynomial {
    public:
     Polynomial(int64_t count, const double* coefficients) : count_(count) {
@@ -124,7 +186,9 @@ template <class R> class Term {
 
   const R* gammas_;
   double gamma_;
+  bool cancels_;
   Polynomial log_factor_, rest_;
+  Remainder<R> remainder_;
 };
 
 }  // namespace taylored

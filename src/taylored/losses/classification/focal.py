@@ -9,7 +9,7 @@ from torch import Tensor
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options, PerClass
-from taylored.core.terms.cache import remembered
+from taylored.core.remembered import remembered
 from taylored.core.terms.elementary import nll, power
 from taylored.core.terms.term import Term
 from taylored.modules.function import function_of
