@@ -42,7 +42,9 @@ class CosineClassifier(nn.Module):
         super().__init__()
         self.in_features = in_features
         self.out_features = out_features
-        self.weight = nn.Parameter(torch.empty(out_features, in_features))
+        self.weight = nn.Parameter(
+            torch.empty(out_features, in_features, device=torch.get_default_device())
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

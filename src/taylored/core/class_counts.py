@@ -10,7 +10,7 @@ from torch import Tensor
 
 from taylored.core.checks import fail
 from taylored.core.labels import Array, in_class_order, labelled, positions_of
-from taylored.core.numerics import widest_dtype
+from taylored.core.numerics import tensor_of, widest_dtype
 
 
 def class_counts(
@@ -51,7 +51,9 @@ def class_counts(
         column = positions_of(classes)
         num_classes = len(classes)
         listed = targets.tolist() if isinstance(targets, Tensor) else list(_each(targets))
-        targets = torch.tensor([_column(column, name) for name in listed], dtype=torch.int64)
+        targets = torch.tensor(
+            [_column(column, name) for name in listed], dtype=torch.int64, device="cpu"
+        )
     values = targets if isinstance(targets, Tensor) else _as_indices(targets)
     if values.dtype == torch.bool or (values.is_floating_point() and values.numel() > 0):
         return _column_sums(values, ignore_index)
@@ -77,7 +79,7 @@ def _rearranged(
     if num_classes is not None and len(listed) > num_classes:
         wrong = len(listed) - 1
         fail("targets", f"classes in 0..{num_classes - 1}", wrong, "raise `num_classes`")
-    return torch.as_tensor(listed)
+    return tensor_of(listed)
 
 
 def _column(column: Mapping[Hashable, int], name: Hashable) -> int:
@@ -101,7 +103,7 @@ def _each(targets: Any) -> Iterable[Any]:
 def _as_indices(targets: Any) -> Tensor:
     each = _each(targets)
     try:
-        return torch.tensor(each.__array__() if isinstance(each, Array) else list(each))
+        return tensor_of(each.__array__() if isinstance(each, Array) else list(each))
     except (TypeError, ValueError, RuntimeError):  # names, ragged lists, anything
         name = next((item for item in each if not isinstance(item, (int, float))), "no number")
         fix = "class_counts(targets, classes=[...]), the names in the order of the model's columns"

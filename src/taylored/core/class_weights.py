@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail, in_range
-from taylored.core.context import values_are_known
+from taylored.core.context import has_numbers, values_are_known
 from taylored.core.labels import PerClass, in_class_order
+from taylored.core.numerics import tensor_of
 
 
 def effective_number_weights(
@@ -132,7 +133,7 @@ def check_counts(counts: PerClass) -> Tensor:
     n = _numbers("counts", counts)
     if n.dim() != 1 or n.numel() == 0:
         _refuse_counts(counts)
-    if not values_are_known():  # a module has checked them when it was built
+    if not (values_are_known() and has_numbers(n)):  # a module has checked them when it was built
         return n
     n = n.cpu()
     if not bool((n >= 0).all()) or bool(n.isinf().any()):
@@ -144,7 +145,7 @@ def _numbers(name: str, given: PerClass) -> Tensor:
     """The numbers in the order of the classes, in float64."""
     listed = in_class_order(name, given, gaps=True)
     try:
-        return torch.as_tensor(listed, dtype=torch.float64)
+        return tensor_of(listed, torch.float64)
     except (TypeError, ValueError):  # words, ragged lists, anything
         fix = "use taylored.class_counts(targets)"
         fail(name, "one number per class", repr(given), fix)

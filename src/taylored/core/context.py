@@ -32,6 +32,25 @@ def values_are_known() -> bool:
     return eager() and torch._C._len_torch_dispatch_stack() == 0
 
 
+def has_numbers(values: Tensor) -> bool:
+    """Whether Python may look at the numbers of this tensor: those of fake ones are not there."""
+    real = type(values).__torch_dispatch__ is Tensor.__torch_dispatch__
+    return real and not values.is_meta
+
+
+def in_its_storage(values: Tensor) -> bool:
+    """Whether a strided tensor lies inside of its storage, which may have been freed or cut."""
+    count = values.numel()
+    if count == 0:
+        return True
+    if not values.is_contiguous():
+        count = 1
+        for size, step in zip(values.shape, values.stride(), strict=True):
+            count += (size - 1) * step
+    end = (values.storage_offset() + count) * values.itemsize
+    return bool(end <= values.untyped_storage().nbytes())
+
+
 def unobserved() -> bool:
     """Whether nothing needs to see the operations: no compiler, transform, mode or forward mode."""
     return (

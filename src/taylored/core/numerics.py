@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 HALF = (torch.float16, torch.bfloat16)
 """Dtypes for storage, in which nothing is computed."""
+
+
+def state_dtype() -> torch.dtype:
+    """The dtype of sums that training adds to: the default, but never half precision."""
+    return torch.promote_types(torch.get_default_dtype(), torch.float32)
+
+
+def tensor_of(values: Any, dtype: torch.dtype | None = None) -> Tensor:
+    """A tensor where it is; numbers on the CPU, whatever the default device and dtype are."""
+    if isinstance(values, Tensor):
+        return values if dtype is None else values.to(dtype)
+    if dtype is None and isinstance(values, (list, tuple)) and float in set(map(type, values)):
+        dtype = torch.float64
+    return torch.as_tensor(values, dtype=dtype, device="cpu")
 
 
 def computing_dtype(values: Tensor) -> torch.dtype:

@@ -9,6 +9,8 @@ from torch import Tensor
 def literal(value: object) -> str:
     """The text of a number, string, None or list of numbers, with no more digits than it takes."""
     if isinstance(value, Tensor):
+        if value.is_meta:  # shape and dtype are all that is known
+            return repr(value)
         texts = _shortest(value.detach().reshape(-1).cpu())
         return texts[0] if value.dim() == 0 else f"[{', '.join(texts)}]"
     if isinstance(value, (list, tuple)):
@@ -27,7 +29,9 @@ def _shortest(values: Tensor) -> list[str]:
     longer = list(range(len(numbers)))
     for digits in range(1, 17):  # all at once: there may be a million classes
         shorter = [f"{numbers[i]:.{digits}g}" for i in longer]
-        read = torch.tensor([float(text) for text in shorter], dtype=values.dtype)
+        read = torch.tensor(
+            [float(text) for text in shorter], dtype=values.dtype, device=values.device
+        )
         found = (read == values[longer]).tolist()
         for i, text, fits in zip(longer, shorter, found, strict=True):
             if fits:

@@ -119,7 +119,8 @@ class NativeShortcut:
             # Every position counts the same: the targets are right as they are, and one number is
             # the coefficient of all.
             elements = classes if by_element and mean == 1 else 1
-            row = torch.scalar_tensor(1.0 / (count * elements) if mean else 1.0, dtype=dtype)
+            share = 1.0 / (count * elements) if mean else 1.0
+            row = torch.scalar_tensor(share, dtype=dtype, device="cpu")
             return target, row.expand(target.shape)
         truth = torch.empty(target.shape, dtype=torch.int64, device="cpu")
         rows = torch.empty(target.shape, dtype=dtype, device="cpu")
@@ -143,6 +144,7 @@ def _plain(options: Options) -> bool:
         and options.alpha is None
         and options.pos_weight is None
         and options.neg_weight is None
+        and (options.ignore_index is None or -(2**63) <= options.ignore_index < 2**63)
         and options.rejection is None
         and options.background_index is None
         and options.temperature == 1.0

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail
-from taylored.core.state.buffers import keep_wide, where_there_is_float64
+from taylored.core.state.buffers import keep_known, keep_wide, where_there_is_float64
 from taylored.core.state.distributed import Shared
 from taylored.modules.arguments import bound, class_signature
 from taylored.modules.call_text import written
@@ -61,14 +63,31 @@ class DeclaredModule(Shared):
         super().__init__()
         values = bound(type(self).__name__, self._fields, given, named)
         classes = self._classes_of(values)
-        for name, field in self._fields.items():
-            value = field.arranged(values[name], classes)
-            field.check(value)
-            self._keep(name, field.kept(value))
-        self.setup()
-        self.derive()
-        self.check()
+        # Buffers are worked out on the CPU, whose numbers can be read, and belong on the default
+        # device in the end: that may be "meta".
+        device = torch.get_default_device()
+        with torch.device("cpu") if device.type != "cpu" else nullcontext():
+            for name, field in self._fields.items():
+                value = field.arranged(values[name], classes)
+                field.check(value)
+                self._keep(name, field.kept(value))
+            self.setup()
+            self.derive()
+            self.check()
         self.__dict__["_built"] = True
+        if device.type != "cpu":
+            self._settle(device, [name for name in values if isinstance(values[name], Tensor)])
+
+    def _settle(self, device: torch.device, given: Sequence[str]) -> None:
+        """Move what was made here to a device; tensors that were given stay where they are."""
+        before = {name: kept for name, kept in self._buffers.items() if name not in given}
+        there = where_there_is_float64(lambda values: values.to(device))
+        for name, kept in before.items():
+            self._buffers[name] = None if kept is None else there(kept)
+        keep_known(self, before)
+        for name, part in self._modules.items():
+            if part is not None and name not in self._fields:
+                part.to(device)
 
     def _classes_of(self, values: Mapping[str, Any]) -> int | None:
         """The number of classes, where a field says it."""
@@ -157,7 +176,9 @@ class DeclaredModule(Shared):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> DeclaredModule:
         # Numbers, not activations: half precision would round weights and has not all counts.
         before = {name: self._buffers.get(name) for name in self._non_persistent_buffers_set}
+        known = dict(self._buffers)
         super()._apply(where_there_is_float64(fn), recurse)  # type: ignore[no-untyped-call]
+        keep_known(self, known)
         keep_wide(self, before)
         return self
 

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail, one_of
-from taylored.core.context import values_are_known
+from taylored.core.context import has_numbers, values_are_known
 from taylored.core.labels import in_class_order
+from taylored.core.numerics import tensor_of
 from taylored.core.written import literal
 from taylored.modules.interval import Interval
 from taylored.modules.parameter import REQUIRED, About, Parameter, Search
@@ -148,9 +149,9 @@ class Field:
             return self.number(value)
         if self.per_class:
             # All their digits: the logits may be float64. Counts that are whole stay so.
-            values = torch.as_tensor(value)
+            values = tensor_of(value)
             whole = self.about.needs == "counts" and not values.is_floating_point()
-            return torch.as_tensor(value, dtype=None if whole else torch.float64).clone()
+            return tensor_of(value, None if whole else torch.float64).clone()
         return tuple(float(item) for item in value) if self.sequence else value
 
     def _is_instance(self, value: object) -> bool:
@@ -191,7 +192,7 @@ class Field:
 
     def _as_tensor(self, value: Any) -> Tensor:
         try:
-            return torch.as_tensor(value)
+            return tensor_of(value)
         except (TypeError, ValueError, RuntimeError):  # words, ragged lists, anything
             self._refuse(repr(value))
 
@@ -244,7 +245,7 @@ def _is_number(value: Any) -> bool:
 
 def _worth_a_look(values: Tensor) -> bool:
     """Whether looking at the numbers costs neither a device sync nor a graph break."""
-    return values_are_known() and values.device.type == "cpu"
+    return values_are_known() and has_numbers(values) and values.is_cpu
 
 
 def _words(field: Field) -> str:

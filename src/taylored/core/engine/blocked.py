@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from taylored.core.context import has_numbers
 from taylored.core.engine.executor import Swept, gradient_dtype
 from taylored.core.links import sigmoid_blocked, softmax_blocked
 from taylored.core.links.class_sums import ClassSums, RunningSums
@@ -33,9 +34,10 @@ class Blocked:
     name: str = "blocked"
 
     def accepts(self, logits: Tensor, plan: Plan) -> bool:
-        """On the CPU, from a size on."""
-        least = min(LEAST_ELEMENTS, BLOCK_ELEMENTS)
-        return logits.device.type == "cpu" and logits.numel() > least
+        """Numbers on the CPU, from a size on."""
+        if logits.device.type != "cpu" or logits.numel() <= min(LEAST_ELEMENTS, BLOCK_ELEMENTS):
+            return False
+        return all(map(has_numbers, (logits, *plan.tensors())))
 
     def value(self, logits: Tensor, plan: Plan) -> Tensor:
         """The loss alone."""
@@ -116,4 +118,8 @@ class Collector:
 
     def loss(self) -> Tensor:
         """The losses in the form that the plan asks for."""
-        return torch.tensor(self._total, dtype=self._dtype) if self._each is None else self._each
+        return (
+            torch.tensor(self._total, dtype=self._dtype, device="cpu")
+            if self._each is None
+            else self._each
+        )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from taylored.core.context import has_numbers
 from taylored.core.engine.executor import gradient_dtype
 from taylored.core.engine.executors import choose
 from taylored.core.engine.gradient_tap import GradientTap
@@ -178,7 +179,7 @@ def chunks(plan: Plan, count: int, most: int) -> Sequence[Positions]:
     Positions without weight, such as padding, are left out where looking costs no device sync.
     """
     kept = None
-    if plan.rows.device.type == "cpu" and plan.rows.shape[1] == 1:
+    if plan.rows.is_cpu and plan.rows.shape[1] == 1 and has_numbers(plan.rows):
         kept = plan.rows.reshape(-1).nonzero().squeeze(1)
         count, kept = len(kept), None if len(kept) == count else kept
     if count == 0:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import debugging, fail
-from taylored.core.context import eager, values_are_known
+from taylored.core.context import eager, has_numbers, in_its_storage, values_are_known
 from taylored.core.inputs.logits import SUBSTITUTES, Logits
 
 TargetKind = Literal["index", "dense"]
@@ -29,6 +29,7 @@ def check_input(input: Logits) -> Tensor:
     if not isinstance(input, Tensor) or not input.is_floating_point():
         got = str(input.dtype) if isinstance(input, Tensor) else type(input).__name__
         fail("input", "a floating-point tensor of logits", got, "pass the model's raw scores")
+    _check_memory("input", input)
     return input
 
 
@@ -77,11 +78,22 @@ def sigmoid_kind(input: Logits, target: Tensor) -> TargetKind:
 def _check_tensor(target: Tensor) -> None:
     if not isinstance(target, Tensor):
         fail("target", "a tensor", type(target).__name__, "use torch.as_tensor(target)")
+    _check_memory("target", target)
+
+
+def _check_memory(name: str, values: Tensor) -> None:
+    """Refuse tensors whose memory was given back, where torch itself would read past its end."""
+    known = eager() and values.layout is torch.strided and not values.is_nested
+    if known and values.is_cpu and has_numbers(values) and not in_its_storage(values):
+        raise RuntimeError(
+            f"`{name}` must be a tensor with memory, got one whose storage was freed or cut after "
+            "it was made (untyped_storage().resize_). Fix: use it before, or compute it again"
+        )
 
 
 def check_indices(kept: Tensor, num_classes: int, ignore_index: int | None) -> None:
     """Refuse classes without a column in the input, where looking costs no device sync."""
-    if not eager():
+    if not (eager() and has_numbers(kept)):
         return
     if kept.numel() == 0 or (kept.device.type != "cpu" and not debugging()):
         return

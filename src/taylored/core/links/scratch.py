@@ -54,12 +54,12 @@ class Scratch:
     def __init__(self) -> None:
         # Allocated, never used, and freed: from then on the C library keeps this much memory.
         # Otherwise it would return the temporaries of every block to the system and get new ones.
-        torch.empty(_KEPT, dtype=torch.uint8)
+        torch.empty(_KEPT, dtype=torch.uint8, device="cpu")
         self._held: dict[tuple[str, torch.Size], Tensor] = {}
 
     def take(self, name: str, like: Tensor, dtype: torch.dtype) -> Tensor:
         """Uninitialised contiguous memory of the shape of `like`, the same for the same name."""
         key = (name, like.shape)
         if key not in self._held:
-            self._held[key] = torch.empty(like.shape, dtype=dtype)
+            self._held[key] = torch.empty(like.shape, dtype=dtype, device=like.device)
         return self._held[key]

@@ -51,7 +51,7 @@ def _hard(
     into: Tensor,
     scratch: Scratch,
 ) -> Tensor | None:
-    one = torch.ones((), dtype=truth.dtype)
+    one = torch.ones((), dtype=truth.dtype, device=truth.device)
     sign = torch.sub(one, truth, alpha=2.0, out=scratch.take("sign", truth, truth.dtype))
     odds = bits_of(block, plan, scratch).mul_(sign).exp2_()
     if not well_inside_range(odds):

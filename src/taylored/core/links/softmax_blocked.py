@@ -120,7 +120,8 @@ def _parts(
     The chosen class is the one with p > 1/2, or any class where there is none. For every other
     class 1 - p is exact.
     """
-    classes = torch.arange(block.logits.shape[1], dtype=computing_dtype(block.logits))
+    z = block.logits
+    classes = torch.arange(z.shape[1], dtype=computing_dtype(z), device=z.device)
     for offset in offsets(block):
         bits = bits_of(block, plan, scratch, offset)
         shares = torch.exp2(bits, out=scratch.take("shares", bits, bits.dtype))

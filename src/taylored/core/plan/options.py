@@ -68,6 +68,10 @@ def check_options(options: Options) -> None:
         )  # fmt: skip
     if isinstance(options.pos_weight, (int, float)):
         in_range("pos_weight", options.pos_weight, 0.0, float("inf"), "give a number >= 0")
+    for name in ("ignore_index", "background_index"):
+        index = getattr(options, name)
+        if index is not None and not -(2**63) <= index < 2**63:
+            fail(name, "a class index, which has 64 bits", index, "take a number that no class has")
     if options.background_index is not None and options.background_index == options.ignore_index:
         fail(
             "background_index",

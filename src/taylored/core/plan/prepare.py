@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail, per_class
-from taylored.core.context import values_are_known
+from taylored.core.context import has_numbers, values_are_known
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import (
     check_indices,
@@ -17,7 +17,7 @@ from taylored.core.inputs.targets import (
     sigmoid_kind,
     softmax_kind,
 )
-from taylored.core.numerics import computing_dtype
+from taylored.core.numerics import computing_dtype, tensor_of
 from taylored.core.plan.canonical import canonical
 from taylored.core.plan.denominator import denominator_of, divided
 from taylored.core.plan.options import Options, PerClass, check_options
@@ -186,7 +186,7 @@ def _tensor(value: float | PerClass | None) -> Tensor | None:
     if value is None or isinstance(value, Tensor):
         return value
     # Python numbers keep all their digits: the logits may be float64.
-    return torch.as_tensor(value, dtype=torch.float64)
+    return tensor_of(value, torch.float64)
 
 
 def _check_per_class(term: Term, options: Options, num_classes: int) -> None:
@@ -208,8 +208,8 @@ def _check_per_class(term: Term, options: Options, num_classes: int) -> None:
 def _count_kept(target: Tensor, ignore: int) -> Tensor:
     """Number of elements that are not ignored, without a mask of full size."""
     # To look for the least value takes a seventh of the time of counting.
-    look = target.is_cpu and target.numel() > 0 and values_are_known()
+    look = target.is_cpu and target.numel() > 0 and values_are_known() and has_numbers(target)
     if look and float(target.detach().amin()) > ignore:
-        return torch.tensor(target.numel())
+        return torch.tensor(target.numel(), device=target.device)
     rows = max(1, (1 << 17) // max(1, target[:1].numel()))
     return torch.stack([torch.count_nonzero(part != ignore) for part in target.split(rows)]).sum()

@@ -63,6 +63,23 @@ def where_there_is_float64(fn: Callable[[Tensor], Tensor]) -> Callable[[Tensor],
     return moved
 
 
+def keep_known(module: nn.Module, before: Mapping[str, Tensor | None]) -> None:
+    """Remember the values of buffers that go to the meta device, and give them back.
+
+    `to_empty` leaves in a buffer whatever is in its memory. What follows from the arguments of a
+    loss is in no state dict that could be loaded over it, and would silently be wrong.
+    """
+    apart: dict[str, Tensor] = module.__dict__.setdefault("_values_apart", {})
+    for name, kept in before.items():
+        moved = module._buffers.get(name)
+        if kept is None or moved is None:
+            continue
+        if moved.is_meta and not kept.is_meta:
+            apart[name] = kept.detach().cpu()
+        elif kept.is_meta and not moved.is_meta and name in apart:
+            module._buffers[name] = apart.pop(name).to(moved)
+
+
 def keep_wide(module: nn.Module, before: Mapping[str, Tensor | None]) -> None:
     """Undo `.half()`, `.bfloat16()` and `.float()` on buffers that would lose digits there.
 
@@ -70,7 +87,7 @@ def keep_wide(module: nn.Module, before: Mapping[str, Tensor | None]) -> None:
     """
     for name, kept in before.items():
         moved = module._buffers.get(name)
-        if kept is None or moved is None:
+        if kept is None or moved is None or kept.is_meta:
             continue
         wanted = torch.promote_types(kept.dtype, moved.dtype)
         if wanted is torch.float64:

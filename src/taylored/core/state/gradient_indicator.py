@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import check_num_classes, fail, in_range
-from taylored.core.numerics import one_if_zero
-from taylored.core.state.buffers import counted, held, keep_wide, where_there_is_float64
+from taylored.core.numerics import one_if_zero, tensor_of
+from taylored.core.state.buffers import counted, held, keep_known, keep_wide, where_there_is_float64
 from taylored.core.state.distributed import Shared, as_group, summed, world_size
 from taylored.core.state.micro_batches import MicroBatches
 from taylored.core.state.side_effects import refuse_inside_transforms, refuse_side_effects
@@ -105,9 +105,11 @@ class GradientIndicator(Shared):
         self.scale = scale
         self.frozen = False
         self.process_group = as_group(process_group)
-        self.register_buffer("positive", torch.zeros(num_classes, dtype=torch.float64))
-        self.register_buffer("negative", torch.zeros(num_classes, dtype=torch.float64))
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        device = torch.get_default_device()
+        zeros = torch.zeros(num_classes, dtype=torch.float64, device=device)
+        self.register_buffer("positive", zeros)
+        self.register_buffer("negative", zeros.clone())
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64, device=device))
         self.group = MicroBatches(2 * num_classes + 1)
 
     def ratio(self) -> Tensor:
@@ -194,12 +196,13 @@ class GradientIndicator(Shared):
     def load(self, positive: Tensor | Sequence[float], negative: Tensor | Sequence[float]) -> None:
         """Put known sums in place, for example those of an earlier training."""
         for buffer, values in ((self.positive, positive), (self.negative, negative)):
-            buffer.copy_(torch.as_tensor(values, dtype=buffer.dtype))
+            buffer.copy_(tensor_of(values, buffer.dtype))
         self.steps.fill_(1)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GradientIndicator:
-        before = {"positive": self.positive, "negative": self.negative}
+        before = dict(self._buffers)
         super()._apply(where_there_is_float64(fn), recurse)  # type: ignore[no-untyped-call]
+        keep_known(self, before)
         keep_wide(self, before)
         return self
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from taylored.core.checks import fail, in_range
 from taylored.core.labels import PerClass, in_class_order
-from taylored.core.numerics import SignedLog, log_softplus
+from taylored.core.numerics import SignedLog, log_softplus, tensor_of
 from taylored.core.terms.point import Exponent, Point
 from taylored.core.terms.power_series import Powers, Series, collect
 from taylored.core.terms.term import Constant, Pick, Term
@@ -145,7 +145,7 @@ def power(exponent: float | PerClass) -> Term:
     if isinstance(exponent, Tensor) and exponent.is_floating_point():
         return Power(exponent)
     listed = in_class_order("exponent", exponent, gaps=False)
-    return Power(torch.as_tensor(listed, dtype=torch.float64))
+    return Power(tensor_of(listed, torch.float64))
 
 
 def constant(number: float) -> Term:

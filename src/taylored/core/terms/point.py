@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from taylored.core.context import values_are_known
+from taylored.core.numerics import tensor_of
 
 Exponent = float | Tensor
 """The exponent of a power: one number, or one value per class."""
@@ -58,7 +59,7 @@ class Point:
     def of_probability(cls, p: Tensor | float) -> Point:
         """The point with the given probability of the truth, in float64."""
         # 80: q is then 1e-35, small enough to be a limit and large enough to divide by.
-        return cls(torch.logit(torch.as_tensor(p, dtype=torch.float64)).clamp(-700.0, 80.0))
+        return cls(torch.logit(tensor_of(p, torch.float64)).clamp(-700.0, 80.0))
 
     def complement(self) -> Point:
         """The same place seen from the other outcome: p and q change roles."""

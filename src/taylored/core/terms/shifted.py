@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail
-from taylored.core.numerics import SignedLog
+from taylored.core.numerics import SignedLog, tensor_of
 from taylored.core.terms.point import Point
 from taylored.core.terms.power_series import Series
 from taylored.core.terms.term import Pick, Term
@@ -79,5 +79,5 @@ def shifted(term: Term, margin: float | Sequence[float] | Tensor) -> Term:
         (1.3133, 0.6931)
     """
     if not isinstance(margin, (int, float, Tensor)):
-        margin = torch.as_tensor(margin, dtype=torch.float64)
+        margin = tensor_of(margin, torch.float64)
     return Shifted(term, margin)

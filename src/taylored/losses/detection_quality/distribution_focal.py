@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import debugging, fail
-from taylored.core.context import eager
+from taylored.core.context import eager, has_numbers
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
@@ -82,7 +82,7 @@ def _checked(input: Logits, target: Tensor) -> Tensor:
 def _check_range(distance: Tensor, bins: int) -> None:
     """Refuse numbers beyond the bins, where looking costs no device sync."""
     visible = distance.device.type == "cpu" or debugging()
-    if not (eager() and visible) or distance.numel() == 0:
+    if not (eager() and visible and has_numbers(distance)) or distance.numel() == 0:
         return
     low, high = (bound.item() for bound in distance.detach().aminmax())
     if not (low >= 0 and high <= bins - 1):

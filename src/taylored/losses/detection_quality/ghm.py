@@ -123,8 +123,8 @@ class GHMLoss(WeightedLoss):
     def setup(self) -> None:
         """Start the moving average, if there is one."""
         if self.momentum > 0:
-            self.density = nn.Buffer(torch.zeros(self.bins, dtype=torch.float64))
-            self.seen = nn.Buffer(torch.zeros(self.bins, dtype=torch.float64))
+            self.density = nn.Buffer(torch.zeros(self.bins, dtype=torch.float64, device="cpu"))
+            self.seen = nn.Buffer(torch.zeros(self.bins, dtype=torch.float64, device="cpu"))
             self.group = MicroBatches(self.bins)
 
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:

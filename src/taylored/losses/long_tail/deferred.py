@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import torch
 from torch import nn
 
+from taylored.core.numerics import state_dtype
 from taylored.core.plan.options import Options
 from taylored.losses.long_tail.reweighting import Beta, ReweightingLoss, weighted
 from taylored.modules.parameter import About
@@ -69,7 +70,7 @@ class DeferredReweightingLoss(ReweightingLoss):
 
     def setup(self) -> None:
         """Start at the beginning of the training."""
-        self.fraction = nn.Buffer(torch.zeros(()))
+        self.fraction = nn.Buffer(torch.zeros((), dtype=state_dtype(), device="cpu"))
         self.register_load_state_dict_post_hook(_in_the_loaded_state)  # type: ignore[no-untyped-call]
 
     def derive(self) -> None:

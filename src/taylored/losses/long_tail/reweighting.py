@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from taylored.core.checks import fail
 from taylored.core.class_weights import effective_number_weights
+from taylored.core.numerics import tensor_of
 from taylored.core.plan.options import Options
 from taylored.losses.as_loss import as_loss
 from taylored.modules.field import positional
@@ -70,5 +71,5 @@ class ReweightingLoss(WrapperLoss):
 def weighted(options: Options, weights: Tensor) -> Options:
     """The options with class weights, times those that they have already."""
     if options.weight is not None:
-        weights = weights * torch.as_tensor(options.weight, dtype=weights.dtype).to(weights)
+        weights = weights * tensor_of(options.weight).to(weights)
     return options._replace(weight=weights)

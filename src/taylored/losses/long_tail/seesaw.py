@@ -144,7 +144,7 @@ class SeesawLoss(WeightedLoss):
     def setup(self) -> None:
         """Start to count, unless the counts are known."""
         # Whole numbers: a float stops counting single samples after 16 million (pixels, say).
-        online = torch.zeros(self.num_classes, dtype=torch.int64)
+        online = torch.zeros(self.num_classes, dtype=torch.int64, device="cpu")
         self.seen = nn.Buffer(online) if self.counts is None else None
 
     def derive(self) -> None:

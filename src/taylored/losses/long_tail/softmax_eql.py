@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail
+from taylored.core.numerics import tensor_of
 from taylored.core.plan.options import Options
 from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.losses.as_loss import as_loss_or_cross_entropy
@@ -115,7 +116,7 @@ class SoftmaxEQLLoss(WrapperLoss):
         if options.temperature != 1.0:
             bias = bias * options.temperature  # which the engine divides it by
         if options.logit_bias is not None:
-            bias = bias + torch.as_tensor(options.logit_bias, dtype=bias.dtype).to(bias)
+            bias = bias + tensor_of(options.logit_bias).to(bias)
         return options._replace(logit_bias=bias, indicator=self.indicator)
 
 
