@@ -13,6 +13,7 @@ from torch import Tensor
 from taylored.core.checks import fail, in_range
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
+from taylored.core.numerics import tensor_of
 from taylored.core.plan.options import LINK_NAMES, LinkName, Options, PerClass, check_options
 from taylored.core.posterior.calibrated import calibrated_logits
 from taylored.core.posterior.probabilistic import Probabilistic
@@ -175,7 +176,7 @@ class Loss(Probabilistic, DeclaredModule):
         if counts is None or "num_samples" not in self._fields:
             return counts, None
         named: float | None = self.num_samples
-        return counts, float(torch.as_tensor(counts).sum()) if named is None else named
+        return counts, float(tensor_of(counts).sum()) if named is None else named
 
     @property
     def has_term(self) -> bool:

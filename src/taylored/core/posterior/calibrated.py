@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.links.margins import margins_of
-from taylored.core.numerics import computing_dtype, smoothing_parts, without_offset
+from taylored.core.numerics import computing_dtype, smoothing_parts, tensor_of, without_offset
 from taylored.core.plan.canonical import canonical
 from taylored.core.plan.options import Options, PerClass
 from taylored.core.plan.plan import along_classes
@@ -120,5 +120,5 @@ def _log_weight(weight: PerClass, x: Tensor) -> Tensor:
 
 
 def _along(values: PerClass, x: Tensor) -> Tensor:
-    given = values if isinstance(values, Tensor) else torch.as_tensor(values, dtype=torch.float64)
+    given = values if isinstance(values, Tensor) else tensor_of(values, torch.float64)
     return along_classes(given, x)

@@ -12,6 +12,7 @@ from taylored.core.checks import fail
 from taylored.core.class_weights import check_counts, log_prior
 from taylored.core.context import values_are_known
 from taylored.core.labels import PerClass, in_class_order
+from taylored.core.numerics import tensor_of
 from taylored.core.plan.plan import along_classes
 from taylored.core.posterior.calibrated import rows_of
 
@@ -98,7 +99,7 @@ def _between_rates(prior: Prior, counts: PerClass, num_samples: float | None) ->
 def _given(prior: PerClass, classes: int) -> Tensor:
     """One number >= 0 per class, in the order of the classes."""
     listed = in_class_order("prior", prior, gaps=False, classes=classes)
-    values = torch.as_tensor(listed, dtype=torch.float64)
+    values = tensor_of(listed, torch.float64)
     if values.dim() != 1 or len(values) != classes:
         expected = f"one number per class for {classes} classes, as the counts are"
         fail("prior", expected, prior, "give one number per class")

@@ -68,7 +68,7 @@ class Probabilistic:
     def has_posterior(self) -> bool:
         """Whether the class probabilities follow from the outputs in closed form."""
         try:
-            self._logits(torch.zeros(1, self.num_columns()), "train", None, None)
+            self._logits(torch.zeros(1, self.num_columns(), device="cpu"), "train", None, None)
         except NoPosteriorError:
             return False
         return True

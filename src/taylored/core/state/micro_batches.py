@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from taylored.core.checks import fail
-from taylored.core.state.buffers import held
+from taylored.core.state.buffers import held, keep_known
 
 
 @runtime_checkable
@@ -43,8 +44,15 @@ class MicroBatches(nn.Module):
     def __init__(self, length: int) -> None:
         super().__init__()
         self.size = 1
-        self.register_buffer("sums", torch.zeros(length, dtype=torch.float64))
-        self.register_buffer("forwards", torch.zeros((), dtype=torch.int64))
+        device = torch.get_default_device()
+        self.register_buffer("sums", torch.zeros(length, dtype=torch.float64, device=device))
+        self.register_buffer("forwards", torch.zeros((), dtype=torch.int64, device=device))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> MicroBatches:
+        before = dict(self._buffers)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        keep_known(self, before)
+        return self
 
     def add(self, amounts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The sums of the group with these, how many forwards it has, and whether it is complete.

@@ -11,7 +11,7 @@ from taylored.core.engine.elementwise import Values
 from taylored.core.engine.elementwise_pass import element_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.links.margins import margins_of
-from taylored.core.numerics import smoothing_parts
+from taylored.core.numerics import smoothing_parts, tensor_of
 from taylored.core.plan.options import Options
 from taylored.core.plan.plan import along_classes
 from taylored.core.posterior.calibrated import calibrated_logits, log_excess, point_of, rows_of
@@ -111,7 +111,7 @@ class AsymmetricSingleLabelLoss(WeightedLoss):
         other = other * (self.gamma_negative * at.nll - 1.0)
         share = at.p
         if options.weight is not None:
-            share = share / along_classes(torch.as_tensor(options.weight), z)
+            share = share / along_classes(tensor_of(options.weight), z)
         # eta_k (yes_k + other_k) = multiplier share_k + other_k.
         both = torch.where(yes + other > 0, yes + other, torch.nan)
         left = 1.0 - (other / both).sum(dim=1, keepdim=True)
