@@ -116,7 +116,11 @@ def check_truths(target: Tensor, ignore: int | None, rows: Tensor) -> None:
         ignore: the value of elements that count for nothing.
         rows: coefficients, (N, 1[, S]) or (N, C[, S]); 0 for what counts for nothing.
     """
-    if target.dtype == torch.bool or not target.is_cpu or not values_are_known():
+    if (
+        target.dtype == torch.bool
+        or not target.is_cpu
+        or not (values_are_known() and has_numbers(target))
+    ):
         return
     if target.numel() == 0:
         return
