@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 from taylored.lab.data import Reading
+from taylored.lab.errors import UsageError
 from taylored.lab.metrics import MetricName
 from taylored.lab.own.sources import Sources
 from taylored.lab.report.result import Comparison
@@ -103,6 +104,9 @@ def compare(
     check_integer("epochs", epochs, least=1)
     check_integer("workers", workers, least=1)
     check_time_limit(time_limit)
+    how = reading or Reading()
+    if not isinstance(how, Reading):
+        raise UsageError(f"reading must be lab.Reading(drop=..., ...), got {reading!r:.80}.")
     # More processes than trials would only load torch.
     most = (seeds or 3) * (len(losses or SINGLE_LABEL.losses) + 2)
     with (
@@ -110,7 +114,6 @@ def compare(
         WorkerPool(min(most, workers or default_workers()), time_limit) as pool,
     ):
         pool.start()
-        how = reading or Reading()
         dataset = sources.read(data, target, how, reporter)
         task = TASKS[dataset.task]
         spend = BUDGETS[task.name][budget]

@@ -264,3 +264,15 @@ def test_fingerprint_sees_every_label() -> None:
     flipped[7, 2] ^= 1
     assert fingerprint(replace(base, labels=flipped)) != fingerprint(base)
     assert fingerprint(made(HOT)) == fingerprint(base)
+
+
+def test_copies_stay_in_one_part(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    features = np.repeat(rng.normal(size=(40, 3)), 3, axis=0)
+    labels = np.repeat((rng.random((40, 3)) < 0.5).astype(int), 3, axis=0)
+    np.savez(tmp_path / "own.npz", features=features, labels=labels)
+    data = load(tmp_path / "own.npz")
+    for seed in range(3):
+        split = make_split(data, seed)
+        assert not set(features[split.train, 0]) & set(features[split.test, 0])
+        assert [len(split.train), len(split.validation), len(split.test)] == [72, 24, 24]

@@ -135,6 +135,16 @@ def test_gaps_in_arrays_are_imputed_with_an_indicator(tmp_path: Path) -> None:
         assert "NaN counts as missing: 1 values in columns 2" in data.card.notes
 
 
+def test_leaks_in_arrays_are_named() -> None:
+    features = np.column_stack([FEATURES, LABELS * 2, np.arange(ROWS), LABELS + FEATURES[:, 0] / 9])
+    notes = "\n".join(taken((features, LABELS)).card.notes)
+    assert "Warning: column '4': it is the target under other names" in notes
+    assert "Warning: column '5' grows or falls from row to row" in notes
+    assert "Warning: column '6' alone determines the target: sorted by it" in notes
+    assert notes.count("Warning") == 3
+    assert taken((FEATURES, LABELS)).card.notes == ()
+
+
 def test_an_archive_stops_at_the_cap(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("taylored.lab.data.formats.archive.MAX_BYTES", 2**16)
     np.savez_compressed(tmp_path / "own.npz", features=np.zeros((ROWS, 10**5)), labels=LABELS)

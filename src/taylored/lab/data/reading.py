@@ -61,6 +61,10 @@ class Reading:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, str) or not value):
                 raise DataError(f"{name} must be a text, got {value!r}")
+        if self.separator and set(self.separator) & set('\r\n"'):
+            raise DataError(
+                f"separator must hold no line break and no quote, got {self.separator!r}"
+            )
         _check_one_of("decimal", self.decimal, (None, ".", ","))
         _check_one_of("header", self.header, ("first line", "none"))
         _check_one_of("damaged", self.damaged, ("refuse", "skip"))

@@ -83,7 +83,7 @@ def _from_arrays(features: npt.ArrayLike, labels: npt.ArrayLike) -> RawData:
         licence="not stated",
         description="",
         citation="",
-        notes=(*found.notes, *notes),
+        notes=(*found.warnings(numbers), *found.notes, *notes),
         task="single-label" if numbers.ndim == 1 else "multi-label",
         columns=found.columns,
     )

@@ -207,6 +207,11 @@ class TestKinds:
         assert data.columns[2].kind == "category"
         assert data.columns[2].levels[0] == "01000"
 
+    def test_a_table_of_categories_alone(self, tmp_path: Path) -> None:
+        table = frame(zone=np.array(["north", "south", "p"])[B % 3])[["zone", "kind"]]
+        made = encoded(load(csv(tmp_path, table), target="kind"))
+        np.testing.assert_array_equal(made.sum(axis=1), np.ones(ROWS))
+
 
 class TestLabels:
     def test_text_target(self, tmp_path: Path) -> None:
@@ -358,6 +363,25 @@ class TestFiles:
             written(tmp_path, "sep=;\n" + frame().to_csv(index=False, sep=";")), target="kind"
         )
         assert names(data) == ["a", "b"]
+
+    def test_a_separator_at_the_end_of_every_row(self, tmp_path: Path) -> None:
+        lines = frame().to_csv(index=False).splitlines()
+        text = "\n".join([lines[0], *(line + "," for line in lines[1:])])
+        data = load(written(tmp_path, text), target="kind")
+        assert names(data) == ["a", "b"]
+        np.testing.assert_array_equal(data.labels, LABELS)
+
+    def test_comments_at_the_top(self, tmp_path: Path) -> None:
+        text = "# made by hand\n# in May\n" + frame().to_csv(index=False)
+        assert names(load(written(tmp_path, text), target="kind")) == ["a", "b"]
+        text = frame().rename(columns={"a": "#a"}).to_csv(index=False)
+        assert names(load(written(tmp_path, text), target="kind")) == ["#a", "b"]
+
+    @pytest.mark.parametrize("ending", ["\r", "\r\n"])
+    def test_line_endings(self, ending: str, tmp_path: Path) -> None:
+        text = frame().to_csv(index=False).replace("\n", ending)
+        data = load(written(tmp_path, text), target="kind")
+        np.testing.assert_array_equal(values(data, "a"), FEATURES[:, 0])
 
     def test_arff_and_keel(self, tmp_path: Path) -> None:
         head = (

@@ -69,6 +69,7 @@ def test_a_column_may_have_the_other_decimal_sign() -> None:
         (["USD 5", "EUR 7"], [5.0, 7.0], {"USD", "EUR"}),
         (["500 g", "1.2 kg"], [500.0, 1.2], {"g", "kg"}),
         (["1248 CC", "998 CC"], [1248.0, 998.0], {"CC"}),
+        (["70,5 kg", "1.070,5 kg"], [70.5, 1070.5], {"kg"}),
     ],
 )
 def test_quantities(texts: list[str], numbers: list[float], units: set[str]) -> None:

@@ -13,6 +13,7 @@ from taylored.lab.data.dataset import Features, Kind, Labels
 from taylored.lab.data.errors import DataError
 from taylored.lab.data.formats.multi_hot import read_multi_hot
 from taylored.lab.data.labels import encode_labels
+from taylored.lab.data.tables.guards import array_warnings
 
 _CHANNELS: Final = (1, 3, 4)
 _SPREAD: Final = 2.0**-13
@@ -27,6 +28,10 @@ class ArrayFeatures:
     kind: Kind
     columns: tuple[Column, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def warnings(self, labels: Labels) -> tuple[str, ...]:
+        """Columns of vectors that number the rows, or that hold the labels again."""
+        return array_warnings(self.values, labels) if self.kind == "vector" else ()
 
 
 def read_features(name: str, features: npt.NDArray[Any]) -> ArrayFeatures:

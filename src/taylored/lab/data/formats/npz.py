@@ -46,7 +46,7 @@ def load_npz(path: Path) -> RawData:
         description=f"{rows:,} rows of shape {found.values.shape[1:]} from {name}.",
         citation="",
         split=_split(name, arrays.get("split")),
-        notes=(*found.notes, *notes),
+        notes=(*found.warnings(labels), *found.notes, *notes),
         task="single-label" if labels.ndim == 1 else "multi-label",
         columns=found.columns,
     )

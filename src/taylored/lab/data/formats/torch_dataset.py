@@ -70,7 +70,7 @@ def read_torch_dataset(source: Any, reading: Reading, report: Callable[[str], No
         licence="not stated",
         description=f"{count:,} samples of shape {found.values.shape[1:]}.",
         citation="",
-        notes=(*found.notes, *notes),
+        notes=(*found.warnings(numbers), *found.notes, *notes),
         task="single-label" if numbers.ndim == 1 else "multi-label",
         columns=found.columns,
     )

@@ -15,6 +15,8 @@ _LOOKS_LIKE_DATE: Final = re.compile(
 )
 _DAYS: Final = (
     ("%Y/%m/%d", ""),
+    ("%Y-%m", ""),
+    ("%m/%Y", ""),
     ("%d.%m.%Y", ""),
     ("%d.%m.%y", ""),
     ("%m/%d/%Y", "month first"),

@@ -14,6 +14,8 @@ from taylored.lab.data.reading import Reading
 WORDS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 _SAMPLE = 200  # records that are looked at
 _EXCEL_LINE = re.compile(r"\A\ufeff?sep=(.)\r?\n", re.IGNORECASE)
+_COMMENTS = re.compile(r"\A(?:#[^,;\t|\r\n]*(?:\r\n|\r|\n))+")
+"""Lines at the top that explain; a header may begin with # too, but it has separators."""
 _ATTRIBUTE = re.compile(r"""@attribute\s+('[^']*'|"[^"]*"|[^\s{]+)""", re.IGNORECASE)
 
 
@@ -39,7 +41,7 @@ def find_dialect(text: str, reading: Reading, target: str | None, ending: str) -
     if excel:
         text = text[excel.end() :]
         asked = asked or excel.group(1)
-    text = text.lstrip("\ufeff\r\n")
+    text = _COMMENTS.sub("", text.lstrip("\ufeff\r\n"))
     candidates = [asked] if asked else list(WORDS)
     if asked is None and ending in (".tsv", ".tab"):
         candidates = ["\t", *(sign for sign in candidates if sign != "\t")]
@@ -54,8 +56,10 @@ def find_dialect(text: str, reading: Reading, target: str | None, ending: str) -
         names = tuple(str(number + 1) for number in range(width or 1))
         return Dialect(separator, names, False, text)
     header = tuple(name.strip() for name in records[0]) if records else ()
-    row_names = width == len(header) + 1
-    return Dialect(separator, header, row_names, _after_header(text, separator))
+    longer = width == len(header) + 1
+    if longer and not any(row[-1].strip() for row in rows if len(row) == width):
+        header, longer = (*header, ""), False  # a separator at the end of every row
+    return Dialect(separator, header, longer, _after_header(text, separator))
 
 
 def first_line_hint(names: Sequence[str]) -> str:

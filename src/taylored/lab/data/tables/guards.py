@@ -7,8 +7,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from taylored.lab.data.dataset import Features, Labels
 from taylored.lab.data.tables.raw import ROW_NAMES, RawColumn
 
+_MOST_COLUMNS: Final = 1000  # of an array that are looked at: each is sorted
 _PURE_ROWS: Final = 5
 """Rows per value from which it is no accident that every value has one class."""
 _NAMES_OF_ROWS: Final = re.compile(
@@ -50,7 +52,7 @@ def order_warning(column: RawColumn, numbers: npt.NDArray[np.float64] | None) ->
 
 
 def target_reason(
-    name: str, values: npt.NDArray[Any], labels: npt.NDArray[np.int64]
+    name: str, values: npt.NDArray[Any], labels: Labels
 ) -> tuple[str | None, str | None]:
     """Why a column is the target again, or a warning that it determines the target.
 
@@ -75,6 +77,20 @@ def target_reason(
         how = "the classes of the rows in which it is missing never have it"
         return None, _determines(name, how)
     return None, None
+
+
+def array_warnings(features: Features, labels: Labels) -> tuple[str, ...]:
+    """What the columns of an array give away; nothing is left out of what a program made."""
+    if labels.ndim != 1 or features.shape[1] > _MOST_COLUMNS:
+        return ()
+    notes = []
+    for place in range(features.shape[1]):
+        name, values = str(place + 1), features[:, place].astype(np.float64)
+        same, warning = target_reason(name, values, labels)
+        ordered = order_warning(RawColumn(name, values, True), values)
+        same = f"{WARNING}column {name!r}: {same}" if same else None
+        notes += [text for text in (same, warning, ordered) if text]
+    return tuple(notes)
 
 
 def as_numbers(column: RawColumn, known: Sequence[Any]) -> npt.NDArray[np.float64] | None:

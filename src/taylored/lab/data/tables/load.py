@@ -168,7 +168,12 @@ def _features(
     """The features of all columns that may be used, and what is to be said about columns."""
     pandas = require("pandas", extra="lab", purpose="Reading a table")
     decimal: Decimal = reading.decimal or find_decimal(
-        (set(c.values.tolist()) - {None} for c in columns if c.values.dtype == object),
+        (
+            # In the order of the file, so that two readings look at the same texts.
+            [text for text in dict.fromkeys(c.values.tolist()) if text is not None]
+            for c in columns
+            if c.values.dtype == object
+        ),
         separator_is_comma="commas" in form,
     )
     notes: list[str] = []

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from taylored.lab.data.reading import Decimal
@@ -14,6 +15,7 @@ _COMMA: Final = re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d*)(?:,\d+)?(?:[eE][+-
 _BLANKS: Final = re.compile(r"(?<=\d)[ '\u2019\u00a0\u202f](?=\d{3}(?!\d))")
 _DECIDES_COMMA: Final = re.compile(r"[+-]?(?:\d+,(?!\d{3}$)\d+|0+,\d+|\d{1,3}(?:\.\d{3})+,\d+)")
 _DECIDES_DOT: Final = re.compile(r"[+-]?(?:\d+\.(?!\d{3}$)\d+|0*\.\d+|\d{1,3}(?:,\d{3})+\.\d+)")
+_LOOKED_AT: Final = 1000  # distinct texts of a column, for the decimal sign of the file
 _MONEY: Final = "$\u20ac\u00a3\u00a5\u20b9"
 _WITH_UNIT: Final = re.compile(
     rf"([{_MONEY}]|[A-Z]{{3}}(?= ))?\s*([+-]?[\d.][\d.,'\u00a0\u202f ]*?(?:[eE][+-]?\d+)?)"
@@ -59,7 +61,7 @@ def find_decimal(columns: Iterable[Iterable[str]], separator_is_comma: bool) -> 
     """The decimal sign of a file: a comma where columns of numbers can only be read with it."""
     commas = dots = open_ = 0
     for texts in columns:
-        distinct = list(texts)
+        distinct = list(islice(texts, _LOOKED_AT))
         if not distinct:
             continue
         if _share(distinct, ",") == 1.0 and any(map(_DECIDES_COMMA.fullmatch, distinct)):
@@ -85,6 +87,12 @@ def to_numbers(texts: Iterable[str], decimal: Decimal) -> dict[str, float]:
 
 def to_quantities(texts: Iterable[str], decimal: Decimal) -> Mapping[str, Quantity] | None:
     """All texts as numbers with a unit, or None where they are no such column."""
+    distinct = list(texts)
+    found = _quantities(distinct, decimal)
+    return _quantities(distinct, "," if decimal == "." else ".") if found is None else found
+
+
+def _quantities(texts: Iterable[str], decimal: Decimal) -> Mapping[str, Quantity] | None:
     found: dict[str, Quantity] = {}
     for text in texts:
         match = _WITH_UNIT.fullmatch(text)
