@@ -18,7 +18,7 @@ from taylored.core.engine.executor import gradient_dtype
 from taylored.core.engine.executors import choose
 from taylored.core.engine.gradient_tap import GradientTap
 from taylored.core.links.class_sums import ClassSums
-from taylored.core.numerics import computing_dtype
+from taylored.core.numerics import computing_dtype, harmless
 from taylored.core.plan.plan import Plan
 from taylored.core.plan.positions import Positions, rows_at, values_at
 
@@ -99,6 +99,9 @@ def walk(head: Head, plan: Plan, wanted: Wanted) -> Walked:
         wanted.tap.begin(z_buffer)
     for number, place in enumerate(places):
         piece, cut = x[place].to(head.dtype), at(plan, place)
+        if wanted.weight and not _left_out(plan):
+            # A gradient of 0 times NaN would be NaN in the gradient of the weight.
+            piece = harmless(piece, (cut.rows == 0).all(dim=1, keepdim=True))
         z = z_buffer[: len(piece)]
         _form(piece, weight, bias, z)
         executor, spot = choose(z, cut), number if plan.output == "sum" else place
@@ -179,7 +182,7 @@ def chunks(plan: Plan, count: int, most: int) -> Sequence[Positions]:
     Positions without weight, such as padding, are left out where looking costs no device sync.
     """
     kept = None
-    if plan.rows.is_cpu and plan.rows.shape[1] == 1 and has_numbers(plan.rows):
+    if _left_out(plan):
         kept = plan.rows.reshape(-1).nonzero().squeeze(1)
         count, kept = len(kept), None if len(kept) == count else kept
     if count == 0:
@@ -188,6 +191,11 @@ def chunks(plan: Plan, count: int, most: int) -> Sequence[Positions]:
     if kept is not None:
         return list(torch.split(kept, size))
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _left_out(plan: Plan) -> bool:
+    """Whether `chunks` leaves out the positions without weight."""
+    return plan.rows.is_cpu and plan.rows.shape[1] == 1 and has_numbers(plan.rows)
 
 
 def _length(place: Positions) -> int:
