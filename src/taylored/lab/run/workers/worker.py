@@ -48,9 +48,12 @@ def main() -> None:
     gc.freeze()  # the copies of this process leave alone what it has imported
     requests = _Requests()
     worker = _Worker(answers, requests)
-    worker.say({ALIVE: 1})
-    while line := requests.line():
-        worker.answer(json.loads(line))
+    try:
+        worker.say({ALIVE: 1})
+        while line := requests.line():
+            worker.answer(json.loads(line))
+    except BrokenPipeError:  # the parent was killed while this process had something to say
+        os._exit(0)
 
 
 class _Worker:
