@@ -84,6 +84,7 @@ class TestKinds:
         table["a"] = ["" if row in (2, 9) else str(value) for row, value in enumerate(table["a"])]
         data = load(csv(tmp_path, table), target="kind")
         assert np.isnan(values(data, "a")).nonzero()[0].tolist() == [2, 9]
+        assert "missing values in 'a' (3.3%), 'colour' (" in said(data)
         made = encoded(data)
         # a and b, the indicator of a, then blue, red and missing.
         assert made.shape == (ROWS, 6)

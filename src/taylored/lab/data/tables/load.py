@@ -188,8 +188,20 @@ def _features(
             continue
         found += known.features
         notes += [*warnings, *known.notes]
+    notes += _about_gaps(found)
     # What must not be overlooked comes first.
     return found, sorted(notes, key=lambda note: not note.startswith("Warning: "))
+
+
+def _about_gaps(found: Sequence[tuple[Column, npt.NDArray[np.float64]]]) -> list[str]:
+    """How many values are missing, and what becomes of them in a trial."""
+    shares = [(column.name, float(np.isnan(values).mean())) for column, values in found]
+    listed = [f"{name!r} ({share:.1%})" for name, share in shares if share]
+    how = (
+        "a number becomes the median of the training rows, with a column that says so; "
+        "a missing category is a category"
+    )
+    return [f"missing values in {some(listed)}: {how}"] if listed else []
 
 
 def _leak(
