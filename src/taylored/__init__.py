@@ -10,6 +10,7 @@ from types import ModuleType as _ModuleType
 from taylored import catalog as catalog
 from taylored import kernels as _kernels  # noqa: F401 - registers the native executor
 from taylored.catalog import get as get
+from taylored.catalog.certificates import certify as certify
 from taylored.catalog.power_series_of import series as series
 from taylored.core.checks import debug as debug
 from taylored.core.class_counts import class_counts as class_counts

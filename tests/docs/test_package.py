@@ -59,6 +59,14 @@ def test_readme_has_the_table_of_today():
         assert f"| `{name}` | `{spec.module.__name__}` |" in readme
 
 
+def test_certificates_page_has_the_table_of_today():
+    table = runpy.run_path(str(ROOT / "docs" / "certificates_table.py"))
+    page = (ROOT / "docs" / "certificates.md").read_text()
+    assert table["written"](page) == page, "run `python docs/certificates_table.py`"
+    for name in catalog.SPECS:
+        assert f"| `{name}`" in page
+
+
 def test_readme_marks_its_commands():
     readme = (ROOT / "README.md").read_text()
     for marker in ("main-job", "tests"):

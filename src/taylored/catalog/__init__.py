@@ -4,6 +4,7 @@
 never evaluated. The repr of a loss is such a string.
 """
 
+from taylored.catalog.certificates import certify as certify
 from taylored.catalog.lookup import get as get
 from taylored.catalog.lookup import head as head
 from taylored.catalog.lookup import names as names

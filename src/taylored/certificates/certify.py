@@ -9,7 +9,7 @@ from torch import Tensor
 
 from taylored.certificates.certificate import Certificate, Property, TermCertificate
 from taylored.certificates.formula import formula_of
-from taylored.certificates.properties import properties_of
+from taylored.certificates.prover.properties import properties_of
 from taylored.core.checks import fail
 from taylored.core.plan.options import LinkName
 from taylored.core.terms.term import Term
@@ -56,12 +56,17 @@ def _by_class(yes: Term, no: Term) -> Iterator[tuple[int, tuple[Term, Term]]]:
     given = [*yes.parameters(), *no.parameters()]
     count = max((parameter.numel() for parameter in given), default=1)
     for index in range(count):
+        yield index, (bound(yes, index), bound(no, index)) if given else (yes, no)
 
-        def pick(values: Tensor, index: int = index) -> Tensor:
-            flat = values.detach().reshape(-1)
-            return flat[index if flat.numel() > 1 else 0]
 
-        yield index, (yes.bind(pick), no.bind(pick)) if given else (yes, no)
+def bound(term: Term, index: int) -> Term:
+    """A term with the numbers of one class."""
+
+    def pick(values: Tensor) -> Tensor:
+        flat = values.detach().reshape(-1)
+        return flat[index if flat.numel() > 1 else 0]
+
+    return term.bind(pick)
 
 
 def _listed(classes: list[int]) -> str:
@@ -71,8 +76,9 @@ def _listed(classes: list[int]) -> str:
 
 
 def _entry(label: str, term: Term, opposite: Term, link: LinkName) -> TermCertificate:
-    text = repr(opposite) if link == "sigmoid" else None
-    return TermCertificate(label, repr(term), text, _properties(_Texted(term), _Texted(opposite) if link == "sigmoid" else None))  # fmt: skip
+    mine, other = _Texted(term), _Texted(opposite) if link == "sigmoid" else None
+    text = None if other is None else other.text
+    return TermCertificate(label, mine.text, text, _properties(mine, other))
 
 
 class _Texted:

@@ -146,7 +146,7 @@ def formula_of(term: Term) -> Formula:
             return ClippedAt(exponent(term.gamma), number(term.margin))
         case Shifted():
             inner, margin = formula_of(term.term), number(term.margin)
-            return ShiftedBy(inner, margin) if margin else inner
+            return ShiftedBy(inner, margin) if margin and not _is_constant(inner) else inner
         case Scaled():
             return ProductOf(constant(number(term.factor)), formula_of(term.term))
         case Sum():
@@ -159,6 +159,16 @@ def formula_of(term: Term) -> Formula:
         type(term).__name__,
         "a term of your own has no formula that could be certified; write it with these",
     )
+
+
+def _is_constant(formula: Formula) -> bool:
+    match formula:
+        case PolynomialIn(coefficients):
+            return not any(coefficients[1:])
+        case PowerOf(a):
+            return a == 0
+    parts = parts_of(formula)
+    return bool(parts) and all(_is_constant(part) for part in parts)
 
 
 def parts_of(formula: Formula) -> tuple[Formula, ...]:

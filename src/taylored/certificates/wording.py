@@ -52,6 +52,25 @@ def _shown(name: str, found: Mapping[str, Any]) -> str:
     return "yes" if found["verdict"] == "proved" else "no"
 
 
+def short(certificate: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each term: what it is, and what it is not."""
+    for term in certificate["terms"]:
+        found = {
+            title: (verdict, text) for title, verdict, text in rows_of(term, certificate["link"])
+        }
+        groups: dict[str, list[str]] = {"yes": [], "no": [], "undecided": []}
+        sizes = []
+        for title, verdict, text in rows:
+            if verdict in groups:
+                groups[verdict].append(title.partition(":")[0])
+            else:
+                sizes.append(f"{title} {text.partition(',')[0]}" if verdict == "finite" else
+                             f"{title}: no bound")  # fmt: skip
+        parts = [f"{verdict}: {', '.join(titles)}" for verdict, titles in groups.items() if titles]
+        applies = f"{term['applies']}: " if term["applies"] else ""
+        yield applies + "; ".join([*parts, *sizes])
+
+
 def said(name: str, found: Mapping[str, Any], link: str) -> str:
     """Why, or how much."""
     proof = found["proof"]
@@ -102,18 +121,14 @@ def _example(proof: Mapping[str, Any]) -> str:
         ("curvature", "0"): "it is affine in p",
         ("margin_curvature", "-"): "it is concave",
     }
-    return f"{texts[quantity, sign]} {interval}{_where(proof.get('where'))}"
-
-
-def _where(proof: Mapping[str, Any] | None) -> str:
-    """The pieces of p on which a loss is convex in the margin, if they are few."""
-    if proof is None:
-        return ""
-    cells = convex_pieces(proof)
+    if "where" not in proof:
+        return f"{texts[quantity, sign]} {interval}"
+    cells = convex_pieces(proof["where"])
     if not cells:
-        return ", nowhere convex"
+        return f"it is concave {interval}, and surely convex nowhere"
     listed = " and ".join(f"{low:.4g} to {high:.4g}" for low, high in cells[:3])
-    return f", convex for p from {listed}{' and more' if len(cells) > 3 else ''}"
+    more = " and more" if len(cells) > 3 else ""
+    return f"it is concave {interval}, and convex from {listed}{more}"
 
 
 def convex_pieces(proof: Mapping[str, Any]) -> list[tuple[float, float]]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from taylored.cli.catalog import list_losses, show
+from taylored.cli.certify import certify
 from taylored.cli.compare import compare
 from taylored.cli.env import env
 
@@ -40,4 +41,5 @@ def root(
 app.command()(compare)
 app.command("list")(list_losses)
 app.command()(show)
+app.command()(certify)
 app.command()(env)

@@ -61,6 +61,8 @@ def show(
         _facts(console, spec)
         if built is not None:
             _this_one(console, built)
+        if not bare_wrapper:
+            _guarantees(console, loss)
         _parameters(console, spec)
         if spec.differs:
             console.print("\nElsewhere", style="bold")
@@ -116,6 +118,19 @@ def _this_one(console: Console, built: Loss) -> None:
     console.print(Padding(Text(f"series in q = 1 - p:  {term.series(4)!r} ..."), (0, 2)))
     gains = "   ".join(f"{p:g}: {term.gain(p).item():.3g}" for p in _GAINS_AT)
     console.print(Padding(Text(f"gradient relative to cross-entropy at p_t =  {gains}"), (0, 2)))
+
+
+def _guarantees(console: Console, loss: str) -> None:
+    """What is proved about it, in short; nothing for a loss that is no function of p_t."""
+    from taylored.certificates.wording import short
+
+    try:
+        certificate = catalog.certify(loss)
+    except ValueError:
+        return
+    console.print("\nProved (taylored certify)", style="bold")
+    for line in short(certificate.to_dict()):
+        console.print(Padding(Text(line), (0, 2)))
 
 
 def _parameters(console: Console, spec: Spec) -> None:

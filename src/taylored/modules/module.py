@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 import torch
 from torch import Tensor
 
+from taylored.certificates.certified import Certified
 from taylored.core.checks import fail, in_range
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
@@ -33,7 +34,7 @@ class NoTermError(AttributeError, ValueError):
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(positional,))
-class Loss(Probabilistic, DeclaredModule):
+class Loss(Probabilistic, Certified, DeclaredModule):
     """A loss of logits against targets; every loss of this library is one.
 
     A subclass declares its parameters as fields and says what it computes by one of its slots:
@@ -183,6 +184,10 @@ class Loss(Probabilistic, DeclaredModule):
         """Whether the loss is a function of p_t alone."""
         return "term" in self._fields or hasattr(type(self), "term")
 
+    def outcomes(self) -> tuple[Term, Term | None] | None:
+        """The term, and that of the outcome "no" where it has one of its own; None without."""
+        return (self.term, None) if self.has_term else None
+
     def extra_columns(self) -> int:
         """How many columns the logits have that `num_classes` does not count."""
         return 0
@@ -252,8 +257,7 @@ class Loss(Probabilistic, DeclaredModule):
                     fail(name, expected, other, "give one value per class")
         self.__dict__["_lengths"] = found
         check_options(self.options())
-        if self.has_term:
-            _ = self.term  # which checks what its numbers have to be
+        self.warn_if_rising()  # and check the numbers of the term, by building it
 
 
 def link_of(loss: type[Loss]) -> str:

@@ -51,6 +51,13 @@ class WrapperLoss(Loss):
         """Whether the wrapped loss is a function of p_t alone."""
         return self.inner.has_term
 
+    def outcomes(self) -> tuple[Term, Term | None] | None:
+        """Those of the wrapped loss."""
+        return self.inner.outcomes()
+
+    def warn_if_rising(self) -> None:
+        """The wrapped loss has warned already."""
+
     def options(
         self, sample_weight: Tensor | None = None, normalizer: float | Tensor | None = None
     ) -> Options:

@@ -33,7 +33,7 @@ def faults(certificate: Mapping[str, Any]) -> list[str]:
             try:
                 _follow(name, each["verdict"], each["proof"], node, opposite, verdicts)
             # Whatever a proof makes the checker stumble over, it is not confirmed.
-            except (ValueError, KeyError, TypeError, IndexError, ArithmeticError) as error:
+            except (LookupError, TypeError, ValueError, ArithmeticError, AssertionError) as error:
                 found.append(f"{label}: {name} is not {each.get('verdict')}: {error}")
     return found
 

@@ -25,7 +25,7 @@ def unbounded(node: Node, quantity: str, side: str, reach: float) -> None:
 def at_most(quantity: str) -> Callable[[Node, Node | None, Json], None]:
     """Refuse a largest value that is not reached, or may be exceeded."""
 
-    def rule(node: Node, opposite: Node | None, proof: Json) -> None:
+    def rule(node: Node, _opposite: Node | None, proof: Json) -> None:
         demand(proof["kind"] == "bound" and proof["quantity"] == quantity, "it bounds nothing here")
         node = unmoved(node) if quantity == "pull" else node
         lower, upper, (side, low, high) = proof["lower"], proof["upper"], proof["at"]
@@ -60,12 +60,10 @@ def _at_most(
 def no_bound(quantity: str) -> Callable[[Node, Node | None, Json], None]:
     """Refuse unless it grows without bound where the proof says."""
 
-    def rule(node: Node, opposite: Node | None, proof: Json) -> None:
+    def rule(node: Node, _opposite: Node | None, proof: Json) -> None:
         demand(proof["kind"] == "bound" and proof["quantity"] == quantity, "it is about no bound")
         side, low, high = proof["at"]
         demand(low == 0.0, "only at an end can it grow without bound")
         unbounded(unmoved(node) if quantity == "pull" else node, quantity, side, high)
 
     return rule
-
-

@@ -34,7 +34,7 @@ def series(node: Node, highest: Fraction) -> Series:
     if not a:
         if any(c < 0 and e > highest for e, c in powers.items()):
             raise ValueError("a negative coefficient is beyond those that are written down")
-        return Series({e: c for e, c in powers.items()}, finite=True)
+        return Series(dict(powers), finite=True)
     if a < 0:
         raise ValueError("-log p has a negative factor")
     return _sum(_logarithm(a, highest), Series(powers, finite=True), highest)

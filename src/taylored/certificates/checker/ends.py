@@ -40,7 +40,7 @@ _PLAIN = (Fraction(0), 0)
 
 def both(rule: object, *given: Analytic) -> Analytic:
     """A rule of Taylor arithmetic at 0 and on the whole piece."""
-    return tuple(rule(*(each[i] for each in given)) for i in (0, 1))  # type: ignore[return-value,operator]
+    return tuple(rule(*(each[i] for each in given)) for i in (0, 1))  # type: ignore[operator]
 
 
 def derivative(local: Local) -> Local:
@@ -83,12 +83,14 @@ class End:
         piece = between(0.0, reach)
         s: Analytic = ([Fraction(0), _ONE, *_zeros(2)], [piece, _ONE, *_zeros(2)])
         self.factor = _constant(_ONE)
+        self.top: Number = iv.mpf(reach)
         self._place(s)
 
     def _place(self, s: Analytic) -> None:
         """`s` is the small one of p and q, and `factor` its ratio to the variable."""
         self.small = s
         self.large = both(lambda c: [plus(_ONE, -c[0]), *taylor.scale(c[1:], Fraction(-1))], s)
+        self.large[1][0] = _hull(1 - wide(self.top), _ONE)
         self.minus_log_large = both(_minus_log, self.large)
 
     def in_product(self) -> End:
@@ -194,7 +196,14 @@ class End:
         over = both(lambda c: taylor.scale(taylor.power_of(c, Fraction(-1)), e), below)
         moved = End(self.side, self.reach)
         moved.factor = both(taylor.mul, self.factor, over)
-        moved._place(both(taylor.mul, self.small, over))
+        small = both(taylor.mul, self.small, over)
+        # s' rises with s, and its ratio to s moves one way: both are known sharply by their ends.
+        top = wide(self.top)
+        moved.top = e * top / (e * top + (1 - top))
+        small[1][0] = _hull(Fraction(0), moved.top)
+        ends = wide(moved.factor[0][0]), moved.top / iv.mpf(self.reach)
+        moved.factor[1][0] = iv.mpf([min(x.a for x in ends), max(x.b for x in ends)])
+        moved._place(small)
         return moved
 
 

@@ -17,17 +17,49 @@ _NOT: frozenset[str] = frozenset()
 class Place(Protocol):
     """Where a term is evaluated: the functions of p that terms are made of."""
 
-    def number(self, value: Fraction) -> Any: ...
-    def nll(self) -> Any: ...
-    def q_power(self, exponent: Fraction) -> Any: ...
-    def p_power(self, exponent: Fraction) -> Any: ...
-    def jensen_shannon(self, pi: Fraction) -> Any: ...
-    def truncated(self, count: int) -> Any: ...
-    def clipped(self, gamma: Fraction, margin: Fraction) -> Any: ...
-    def shifted(self, margin: Fraction) -> Place: ...
-    def in_product(self) -> Place: ...
-    def add(self, a: Any, b: Any) -> Any: ...
-    def mul(self, a: Any, b: Any) -> Any: ...
+    def number(self, value: Fraction) -> Any:
+        """A constant."""
+        ...
+
+    def nll(self) -> Any:
+        """-log p."""
+        ...
+
+    def q_power(self, exponent: Fraction) -> Any:
+        """q ** exponent."""
+        ...
+
+    def p_power(self, exponent: Fraction) -> Any:
+        """p ** exponent."""
+        ...
+
+    def jensen_shannon(self, pi: Fraction) -> Any:
+        """The Jensen-Shannon term."""
+        ...
+
+    def truncated(self, count: int) -> Any:
+        """Sum of q^j / j up to a count."""
+        ...
+
+    def clipped(self, gamma: Fraction, margin: Fraction) -> Any:
+        """The focal loss of u = q - margin, where u > 0."""
+        ...
+
+    def shifted(self, margin: Fraction) -> Place:
+        """The place at log odds lower by a margin."""
+        ...
+
+    def in_product(self) -> Place:
+        """The place for the factors of a product."""
+        ...
+
+    def add(self, a: Any, b: Any) -> Any:
+        """The sum."""
+        ...
+
+    def mul(self, a: Any, b: Any) -> Any:
+        """The product."""
+        ...
 
 
 def evaluate(node: Node, place: Place) -> Any:
@@ -126,20 +158,35 @@ class Interior:
         u = [plus(self.q[0], -margin), *self.q[1:]]
         if u[0].b <= 0:
             return self.number(Fraction(0))
+        if u[0].b >= 1:  # a wide enclosure of q
+            return [iv.mpf(["-inf", "inf"])] * len(u)
+        edge = self._at_the_edge(gamma, u[0].b)
         if u[0].a <= 0:
-            return self._at_the_edge(gamma, u[0].b)
+            return edge
         rest = [plus(self.p[0], margin), *self.p[1:]]
         nll = taylor.scale(taylor.log_of(rest), Fraction(-1))
-        return taylor.mul(taylor.power_of(u, gamma), nll)
+        found = taylor.mul(taylor.power_of(u, gamma), nll)
+        return [found[0], *(_common(x, y) for x, y in zip(found[1:], edge[1:], strict=True))]
 
     def _at_the_edge(self, gamma: Fraction, high: Any) -> Taylor:
-        """Value and slope of a series in u without negative coefficients rise with u from 0."""
-        edge = iv.mpf(high)
+        """By the series in u, none of whose coefficients is negative, up to u = high.
+
+        Its slope lies between 0 and its value at the edge, and so does the second derivative for
+        gamma >= 1; for smaller gamma that one has no bound, and for gamma = 0 the slope jumps.
+        """
+        edge, g = iv.mpf(high), wide(gamma)
         rest = 1 / (1 - edge)
-        powered = edge ** int(gamma) if gamma.denominator == 1 else iv.exp(wide(gamma) * log(edge))
-        slope = iv.mpf([0, ((wide(gamma) + 1) * powered * rest).b]) * self.p[0]
+        powered = iv.exp(g * iv.log(edge))
+        slope = iv.mpf([0, ((g + 1) * powered * rest).b])
+        bend = iv.mpf([0, "inf"])
+        if gamma >= 1:
+            inner = (g * (g - 1) + 2 * g) * powered / edge + powered
+            bend = iv.mpf([0, (inner * rest * rest).b])
         everything = iv.mpf(["-inf", "inf"])
-        return [iv.mpf([0, (powered * -iv.log(1 - edge)).b]), slope, everything, everything]
+        rate, turn = wide(self.q[1]), wide(self.q[2])
+        second = bend * rate * rate / 2 + slope * turn if gamma else everything
+        value = iv.mpf([0, (powered * -iv.log(1 - edge)).b])
+        return [value, slope * rate, second, everything]
 
     def shifted(self, margin: Fraction) -> Interior:
         """p' = p / (p + E q), E = exp(margin)."""
@@ -149,6 +196,11 @@ class Interior:
         q = taylor.scale(taylor.mul(self.q, over), e)
         t = taylor.add(self.t, taylor.log_of(below))
         return Interior(taylor.mul(self.p, over), q, t, self.valued)
+
+
+def _common(a: Any, b: Any) -> Any:
+    low, high = max(a.a, b.a), min(a.b, b.b)
+    return iv.mpf([low, high]) if low <= high else a
 
 
 def sum_of_powers(count: int, q: Any) -> Any:

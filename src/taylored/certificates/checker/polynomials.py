@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -25,9 +26,14 @@ def formula(node: Node) -> tuple[Fraction, Powers]:
         case "truncated", (n,) if n <= 100:
             return zero, {Fraction(j): Fraction(1, j) for j in range(1, int(n) + 1)}
         case "box_cox", (a,) if a.denominator == 1 and a <= 100:
-            n = int(a)
-            return zero, {Fraction(j): Fraction(-((-1) ** j) * math.comb(n, j), n)
-                          for j in range(1, n + 1)}  # fmt: skip
+            m = int(a)
+            return zero, {Fraction(j): Fraction(-((-1) ** j) * math.comb(m, j), m)
+                          for j in range(1, m + 1)}  # fmt: skip
+        case "shifted", _:
+            a, inner = formula(node.parts[0])
+            if a or any(inner.keys() - {zero}):
+                raise ValueError("only a constant is the same formula when it is shifted")
+            return a, inner
         case "sum", _:
             (a, left), (b, right) = map(formula, node.parts)
             return a + b, _clean({e: left.get(e, zero) + right.get(e, zero) for e in left | right})
@@ -132,4 +138,4 @@ def is_positive_multiple(a: Sequence[Fraction], b: Sequence[Fraction]) -> bool:
 def variations(chain: Sequence[Sequence[Fraction]], x: Fraction) -> int:
     """Changes of sign at x, zeros left out."""
     values = [value for value in (at(each, x) for each in chain) if value]
-    return sum(u * v < 0 for u, v in zip(values, values[1:], strict=False))
+    return sum(u * v < 0 for u, v in itertools.pairwise(values))

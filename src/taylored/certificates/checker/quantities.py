@@ -76,8 +76,7 @@ def at_end(node: Node, quantity: str, side: str, reach: float) -> dict[Key, Numb
         case ("curvature", "p"):
             return _times_polynomial(second, [0, 0, 1])
         case ("margin_curvature", "q"):
-            total = _added(_times_polynomial(slope, [1, -3, 2]), second, [0, 1, -2, 1])
-            return total
+            return _added(_times_polynomial(slope, [1, -3, 2]), second, [0, 1, -2, 1])
         case ("margin_curvature", "p"):
             return _added(_times_polynomial(slope, [0, -1, 2]), second, [0, 0, 1, -1])
     raise ValueError(f"no quantity is called {quantity!r}")
@@ -114,11 +113,11 @@ def range_at_end(terms: dict[Key, Number], key: Key, reach: float) -> Any:
     """Where the quantity over s^e L^k has its values for 0 < s <= reach."""
     total, rate = iv.mpf(0), -iv.log(iv.mpf(reach))
     for (e, k), c in terms.items():
-        total += wide(c) * _monomial(e - key[0], k - key[1], reach, rate)
+        total += wide(c) * _monomial(e - key[0], k - key[1], rate)
     return total
 
 
-def _monomial(e: Fraction, k: int, reach: float, rate: Any) -> Any:
+def _monomial(e: Fraction, k: int, rate: Any) -> Any:
     if e == 0 and k == 0:
         return iv.mpf(1)
     if e < 0 or (e == 0 and k > 0):

@@ -14,7 +14,7 @@ from taylored.certificates.checker.quantities import (
     on_box,
     range_at_end,
 )
-from taylored.certificates.checker.signs import Json, Refused, demand, never_negative, pieces
+from taylored.certificates.checker.signs import Json, RefusedError, demand, never_negative, pieces
 from taylored.certificates.checker.terms import Node, unmoved
 
 Rule = Callable[[Node, Node | None, Json], None]
@@ -22,16 +22,14 @@ Rule = Callable[[Node, Node | None, Json], None]
 
 
 def _signs(quantity: str, strictly: bool) -> Rule:
-    def rule(node: Node, opposite: Node | None, proof: Json) -> None:
+    def rule(node: Node, _opposite: Node | None, proof: Json) -> None:
         moved = quantity == "margin_curvature"
         never_negative(unmoved(node) if moved else node, quantity, proof, strictly)
 
     return rule
 
 
-def _example(
-    *allowed: tuple[str, str], otherwise: str | None = None
-) -> Rule:
+def _example(*allowed: tuple[str, str], otherwise: str | None = None) -> Rule:
     """A piece on which one of these (quantity, sign) is confirmed; or two different values."""
 
     def rule(node: Node, opposite: Node | None, proof: Json) -> None:
@@ -69,7 +67,7 @@ def _where(node: Node, quantity: str, proof: Json) -> None:
         demand(proof["kind"] in ("sturm", "zero"), "it does not say where")
         try:
             never_negative(node, quantity, proof, strictly=False)
-        except Refused as error:
+        except RefusedError as error:
             demand("negative somewhere" in str(error), str(error))
 
 
@@ -120,18 +118,18 @@ def _rate(a: Fraction, powers: polynomials.Powers, quantity: str) -> list[Fracti
     return gain
 
 
-def _limit(node: Node, opposite: Node | None, proof: Json) -> None:
+def _limit(node: Node, _opposite: Node | None, proof: Json) -> None:
     demand(proof["kind"] == "limit", f"{proof['kind']!r} is no limit")
     terms = at_end(node, "value", "p", float(proof["reach"]))
     key = leading(terms)
-    demand(key is None or key >= (0, 0) and key[1] * (key[0] == 0) <= 0, "it grows without bound")
-    if key == (0, 0):
+    demand(key is None or (key >= (0, 0) and key[1] * (key[0] == 0) <= 0), "it grows without bound")
+    if key is not None and key[0] == 0 and key[1] == 0:
         low, high = proof["value"]
         value = range_at_end({key: terms[key]}, key, float(proof["reach"]))
         demand(value.b >= low and value.a <= high, "the limit is another")
 
 
-def _grows(node: Node, opposite: Node | None, proof: Json) -> None:
+def _grows(node: Node, _opposite: Node | None, proof: Json) -> None:
     demand(proof["kind"] == "grows", f"{proof['kind']!r} does not show that it grows")
     unbounded(node, "value", "p", float(proof["reach"]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -14,14 +15,14 @@ from taylored.certificates.checker.terms import Node
 Json = dict[str, Any]
 
 
-class Refused(ValueError):
+class RefusedError(ValueError):
     """A proof that does not prove what it should."""
 
 
 def demand(condition: bool, reason: str) -> None:
     """Refuse unless."""
     if not condition:
-        raise Refused(reason)
+        raise RefusedError(reason)
 
 
 def never_negative(node: Node, quantity: str, proof: Json, strictly: bool) -> None:
@@ -41,7 +42,7 @@ def never_negative(node: Node, quantity: str, proof: Json, strictly: bool) -> No
             demand(not strictly, f"a {quantity} that is 0 is not positive")
             demand(not polynomials.numerator(node, quantity), f"the {quantity} is not 0")
         case kind:
-            raise Refused(f"{kind!r} proves no sign")
+            raise RefusedError(f"{kind!r} proves no sign")
 
 
 def _by_coefficients(node: Node, quantity: str, proof: Json) -> None:
@@ -79,7 +80,7 @@ def _by_sturm(node: Node, quantity: str, proof: Json) -> list[int]:
     signs = [1 if value > 0 else -1 for value in values]
     demand(signs == proof["signs"], "a sign is another")
     counts = [polynomials.variations(chain, x) for x in cuts]
-    roots = [a - b for a, b in zip(counts, counts[1:], strict=False)]
+    roots = [a - b for a, b in itertools.pairwise(counts)]
     demand(roots == proof["roots"], "the roots are others")
     demand(all(count <= 1 for count in roots), "two roots are not separated")
     return signs
@@ -121,7 +122,7 @@ def covers(boxes: Sequence[tuple[str, float, float]]) -> None:
     """Refuse boxes of p and of q that leave something of (0, 1) out."""
     demand(all(side in ("p", "q") for side, _, _ in boxes), "a piece is of no coordinate")
     if any(side == "q" and (low, high) == (0.0, 1.0) for side, low, high in boxes):
-        raise Refused("a piece reaches from one end to the other")
+        raise RefusedError("a piece reaches from one end to the other")
     for side in ("p", "q"):
         reached = 0.0
         for low, high in sorted((low, high) for s, low, high in boxes if s == side):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Unpack
 
@@ -29,10 +30,8 @@ def poly_term(epsilon: float | Sequence[float], gamma: float) -> Term:
     term = nll if gamma == 0.0 else power(gamma) * nll
     for j, step in enumerate(steps, start=1):
         in_range(
-            f"epsilon[{j - 1}]", step, -1.0 / j, float("inf"),
-            f"below -1/{j} the coefficient of (1 - p)^{j} is negative and the loss rises with p",
-            interval="[)",
-        )  # fmt: skip
+            f"epsilon[{j - 1}]", step, -math.inf, math.inf, "give a finite number", interval="()"
+        )
         term = term + step * power(gamma + j)
     return term
 
@@ -54,12 +53,14 @@ class PolyLoss(EitherLinkLoss):
         tensor(0.0181)
     """
 
+    falls_if = "epsilon_j >= -1/j for every j, for a single number epsilon >= -1"
     epsilon: Annotated[
         float | Sequence[float],
         About(
             "what is added to the first coefficients: a number for Poly-1, a sequence for Poly-N; "
             "raising it weighs confident samples more",
-            domain="a number >= -1, or a sequence with epsilon_j >= -1/j",
+            domain="a number, or a sequence of them, with a warning if the loss rises with p "
+            "somewhere; with epsilon_j >= -1/j it does not",
             fix="use cross_entropy for no polynomial at all",
             search=(-1.0, 6.0),
         ),

@@ -30,7 +30,7 @@ class SeriesLoss(EitherLinkLoss):
 
     This is the general member of the PolyLoss family, for coefficients that were searched or
     learned elsewhere. With every a_j >= 0 the loss falls as p_t rises; negative coefficients are
-    allowed and may break that.
+    allowed, with a warning if they break that.
 
     Example:
         >>> import torch
@@ -38,6 +38,7 @@ class SeriesLoss(EitherLinkLoss):
         tensor(0.3647)
     """
 
+    falls_if = "no coefficient is negative"
     coefficients: Annotated[
         Sequence[float],
         About(

@@ -87,6 +87,10 @@ class AsymmetricLoss(SmoothedLoss):
             self.gamma_positive, self.gamma_negative, self.margin
         )
 
+    def outcomes(self) -> tuple[Term, Term]:
+        """The terms of yes and no."""
+        return self.positive, self.negative
+
     def fill(self, options: Options) -> Options:
         """The options, with the term of negatives."""
         return options._replace(rejection=self.negative)

@@ -44,6 +44,7 @@ class HillLoss(SmoothedLoss):
     """
 
     link = "sigmoid"
+    falls_if = "limit >= 1.5"
     gamma: Annotated[
         float,
         About(
@@ -65,16 +66,20 @@ class HillLoss(SmoothedLoss):
         float,
         About(
             "lambda in lambda - p, the weight of a negative's square; raising it pushes confident "
-            "negatives down harder",
+            "negatives down harder. Below 1.5 the most confident ones are pushed up instead",
             within="[1, inf)",
             fix="1.5 is the published choice",
             search=(1.0, 3.0),
         ),
     ] = 1.5
 
+    def outcomes(self) -> tuple[Term, Term]:
+        """The terms of yes and no."""
+        return hill_terms(self.gamma, self.margin, self.limit)
+
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The loss with a term for each of the two outcomes."""
-        yes, no = hill_terms(self.gamma, self.margin, self.limit)
+        yes, no = self.outcomes()
         return p_t_loss(input, target, yes, options._replace(rejection=no))
 
     def calibrated(self, outputs: Tensor, options: Options) -> Tensor:

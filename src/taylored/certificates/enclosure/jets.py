@@ -10,7 +10,17 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from taylored.certificates.box import Box
+from taylored.certificates.enclosure.box import Box
+from taylored.certificates.enclosure.interval import (
+    EVERYTHING,
+    ZERO,
+    Interval,
+    around,
+    interval,
+    logarithm,
+    power,
+)
+from taylored.certificates.enclosure.truncated_jets import truncated, truncated_jet
 from taylored.certificates.formula import (
     BoxCoxOf,
     ClippedAt,
@@ -24,16 +34,6 @@ from taylored.certificates.formula import (
     SumOf,
     TruncatedAt,
 )
-from taylored.certificates.interval import (
-    EVERYTHING,
-    ZERO,
-    Interval,
-    around,
-    interval,
-    logarithm,
-    power,
-)
-from taylored.certificates.truncated_jets import truncated, truncated_jet
 
 Jet = tuple[Interval, Interval, Interval]
 """D phi, D^2 phi and D^3 phi."""
@@ -75,8 +75,8 @@ def jet(formula: Formula, box: Box) -> Jet:
         case ClippedAt():
             return _from_plain(plain_clipped(formula, box), box.p)
         case PolynomialIn(coefficients):
-            first, second, third = (horner(_doubles(coefficients, k), box.q) for k in (1, 2, 3))
-            return _from_plain((first, second, third), box.p)
+            plain = [horner(_doubles(coefficients, k), box.q) for k in (1, 2, 3)]
+            return _from_plain((plain[0], plain[1], plain[2]), box.p)
         case Nll():
             return Interval(1.0, 1.0), ZERO, ZERO
         case BoxCoxOf(a):

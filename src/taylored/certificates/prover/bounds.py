@@ -7,16 +7,16 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from taylored.certificates.box import Box, Side
+from taylored.certificates.enclosure.box import Box, Side
+from taylored.certificates.enclosure.interval import Interval, interval
 from taylored.certificates.formula import Formula
-from taylored.certificates.interval import Interval, interval
-from taylored.certificates.quantities import Quantity, breaks
-from taylored.certificates.signs import REACHES
+from taylored.certificates.prover.quantities import Quantity, breaks
+from taylored.certificates.prover.signs import REACHES
 
 TOLERANCE = 1e-4
 """Relative width of the enclosure at which the search ends."""
 
-_MOST = 1000
+_MOST = 500
 _SAMPLES = tuple(2.0**-k for k in (1, 2, 3, 4, 5, 6, 8, 10, 14, 20, 30, 45))
 
 
@@ -48,8 +48,8 @@ def largest(formula: Formula, quantity: Quantity) -> Bound:
     upper = max(value for _, value in ends)
     order = itertools.count()
     heap: list[tuple[float, int, Box]] = []
-    for (box, _), side in zip(ends, ("p", "q"), strict=True):
-        for piece in _pieces(formula, side, box.hi):
+    for box, _ in ends:
+        for piece in _pieces(formula, box.side, box.hi):
             values = quantity.sharply(formula, piece)
             heapq.heappush(heap, (-values.magnitude, next(order), piece))
     looked_at = 0
@@ -81,7 +81,7 @@ def _samples() -> list[Box]:
 def _pieces(formula: Formula, side: Side, reach: float) -> list[Box]:
     at = (float(b) if side == "q" else float(1 - b) for b in breaks(formula))
     cuts = [reach, *sorted(b for b in at if reach < b < 0.5), 0.5]
-    return [Box(side, lo, hi) for lo, hi in zip(cuts, cuts[1:], strict=False) if lo < hi]
+    return [Box(side, lo, hi) for lo, hi in itertools.pairwise(cuts) if lo < hi]
 
 
 def _end(formula: Formula, quantity: Quantity, side: Side, lower: float) -> tuple[Box, float]:

@@ -7,22 +7,22 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, Literal
 
-from taylored.certificates.analysis import Json, Signs, signs, written
-from taylored.certificates.bounds import Bound, largest
-from taylored.certificates.box import Box
-from taylored.certificates.ends import expand
-from taylored.certificates.exact import Exact, exact_of
+from taylored.certificates.enclosure.box import Box
+from taylored.certificates.enclosure.ends import expand
+from taylored.certificates.enclosure.interval import Interval, interval
+from taylored.certificates.enclosure.jets import jet
 from taylored.certificates.formula import Formula, PolynomialIn, ProductOf, ShiftedBy
-from taylored.certificates.interval import Interval, interval
-from taylored.certificates.jets import jet
-from taylored.certificates.quantities import (
+from taylored.certificates.prover.analysis import Json, Signs, signs, written
+from taylored.certificates.prover.bounds import Bound, largest
+from taylored.certificates.prover.exact import Exact, exact_of
+from taylored.certificates.prover.quantities import (
     CURVATURE,
     GAIN,
     MARGIN_CURVATURE,
     PULL,
     Quantity,
 )
-from taylored.certificates.signs import REACHES, Cell
+from taylored.certificates.prover.signs import REACHES, Cell
 
 Verdict = Literal["proved", "disproved", "undecided"]
 Found = tuple[Verdict, Json]
@@ -91,7 +91,7 @@ def bounded(formula: Formula) -> Found:
         if three is None:
             continue
         found = three[0].leading()
-        if found is None or found[0][0] > 0 or found[0] == (0, 0):
+        if found is None or found[0][0] > 0 or (not found[0][0] and not found[0][1]):
             limit = interval(three[0].terms.get((Fraction(0), 0), Fraction(0)))
             return "proved", {"kind": "limit", "value": [limit.lo, limit.hi], "reach": reach}
         (exponent, logs), coefficient = found
@@ -144,7 +144,7 @@ def _equal(
         return "proved", {"kind": "constant", "quantity": name}
     if exact is not None and other is not None and mirrored(exact, other, name):
         return "proved", {"kind": "mirrored", "quantity": name}
-    places = [Box(side, float(x), float(x)) for x in _PLACES for side in ("p", "q")]  # type: ignore[arg-type]
+    places = [Box(side, float(x), float(x)) for x in _PLACES for side in ("p", "q")]
     first = places[0]
     for place in places:
         partner = place.mirrored() if opposite is not None else first

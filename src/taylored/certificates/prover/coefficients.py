@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from taylored.certificates.exact import Powers, exact_of
 from taylored.certificates.formula import (
     BoxCoxOf,
     Formula,
@@ -24,6 +23,7 @@ from taylored.certificates.formula import (
     TruncatedAt,
     constant,
 )
+from taylored.certificates.prover.exact import Powers, exact_of
 
 _HIGHEST = 64
 """Coefficients are compared up to this exponent."""

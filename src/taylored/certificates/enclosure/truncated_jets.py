@@ -6,8 +6,8 @@ import functools
 import math
 from fractions import Fraction
 
-from taylored.certificates.box import Box
-from taylored.certificates.interval import ZERO, Interval, around
+from taylored.certificates.enclosure.box import Box
+from taylored.certificates.enclosure.interval import ZERO, Interval, around
 
 _HEAD = 48
 """Terms that are added up one by one."""

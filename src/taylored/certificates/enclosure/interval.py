@@ -1,7 +1,7 @@
 """Intervals of doubles, rounded outwards, in which the prover computes.
 
-The functions of the C library are trusted to a few units in the last place. Whoever does not want
-to trust them re-checks the certificate: the checker computes with more digits and directed rounding.
+The functions of the C library are trusted to a few units in the last place. Whoever does not trust
+them re-checks the certificate: the checker has more digits and directed rounding.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Interval:
     lo: float
     hi: float
 
-    def __add__(self, other: Interval | Fraction) -> Interval:
+    def __add__(self, other: Interval | Number) -> Interval:
         other = interval(other)
         return _outward(self.lo + other.lo, self.hi + other.hi)
 
@@ -33,13 +33,13 @@ class Interval:
     def __neg__(self) -> Interval:
         return Interval(-self.hi, -self.lo)
 
-    def __sub__(self, other: Interval | Fraction) -> Interval:
+    def __sub__(self, other: Interval | Number) -> Interval:
         return self + -interval(other)
 
-    def __rsub__(self, other: Fraction) -> Interval:
+    def __rsub__(self, other: Number) -> Interval:
         return interval(other) + -self
 
-    def __mul__(self, other: Interval | Fraction) -> Interval:
+    def __mul__(self, other: Interval | Number) -> Interval:
         other = interval(other)
         if self.lo >= 0.0 and other.lo >= 0.0:
             low, high = _product(self.lo, other.lo), _product(self.hi, other.hi)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from taylored.certificates.interval import Interval, Number, around, logarithm, power
+from taylored.certificates.enclosure.interval import Interval, Number, around, logarithm, power
 
 Side = Literal["p", "q"]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
-from taylored.certificates.box import Box, Side
+from taylored.certificates.enclosure.box import Box, Side
+from taylored.certificates.enclosure.interval import ZERO, Interval
 from taylored.certificates.formula import Formula
-from taylored.certificates.interval import ZERO, Interval
-from taylored.certificates.quantities import Quantity, breaks
+from taylored.certificates.prover.quantities import Quantity, breaks
 
 Sign = Literal["+", "-", "0", "+0", "-0", "?"]
 """Above 0, below 0, 0 everywhere, at least 0, at most 0, not known."""
@@ -19,7 +20,7 @@ REACHES = tuple(2.0**-k for k in (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32, 48, 
 _NARROWEST = 1e-5
 """Pieces are not divided below this share of their distance from the end."""
 
-_MOST = 4000
+_MOST = 600
 """Pieces that are looked at before a question is given up."""
 
 
@@ -74,7 +75,7 @@ def _side(formula: Formula, quantity: Quantity, side: Side, end: Cell) -> list[C
     reach = end.box.hi
     at = (float(b) if side == "q" else float(1 - b) for b in breaks(formula))
     cuts = [reach, *sorted(b for b in at if reach < b < 0.5), 0.5]
-    waiting = [Box(side, lo, hi) for lo, hi in zip(cuts, cuts[1:], strict=False) if lo < hi]
+    waiting = [Box(side, lo, hi) for lo, hi in itertools.pairwise(cuts) if lo < hi]
     found, looked_at = [end], 0
     while waiting:
         box = waiting.pop()

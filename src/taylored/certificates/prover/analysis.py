@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from taylored.certificates.box import Box
-from taylored.certificates.coefficients import coefficients_of
-from taylored.certificates.exact import exact_of, polynomial_of
+from taylored.certificates.enclosure.box import Box
+from taylored.certificates.enclosure.interval import ZERO, Interval
 from taylored.certificates.formula import Formula
-from taylored.certificates.interval import ZERO, Interval
-from taylored.certificates.quantities import CURVATURE, GAIN, Quantity
-from taylored.certificates.signs import Cell, classify
-from taylored.certificates.sturm import SturmProof, signs_of
+from taylored.certificates.prover.coefficients import coefficients_of
+from taylored.certificates.prover.exact import exact_of, polynomial_of
+from taylored.certificates.prover.quantities import CURVATURE, GAIN, Quantity
+from taylored.certificates.prover.signs import Cell, classify
+from taylored.certificates.prover.sturm import SturmProof, signs_of
 
 Json = dict[str, Any]
 """A proof as it is written: numbers, strings, lists and mappings of them."""

@@ -1,17 +1,19 @@
 """The functions of p whose sign or size a property is about, made of phi's derivatives in q."""
 
+# ruff: noqa: ARG005 - the rules of all quantities are called alike
+
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from taylored.certificates.box import Box, Side
-from taylored.certificates.ends import Three, expand
+from taylored.certificates.enclosure.box import Box, Side
+from taylored.certificates.enclosure.ends import Three, expand
+from taylored.certificates.enclosure.interval import ZERO, Interval
+from taylored.certificates.enclosure.jets import Jet, jet
+from taylored.certificates.enclosure.local import Local, exact
 from taylored.certificates.formula import ClippedAt, Formula, leaves_of
-from taylored.certificates.interval import ZERO, Interval
-from taylored.certificates.jets import Jet, jet
-from taylored.certificates.local import Local, exact
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,11 @@ MARGIN_CURVATURE = Quantity(
 PULL = Quantity("pull", lambda j, b: b.q * j[0], lambda t, p, q: p * q * t[1], _margin_curvature)
 """q g, the size of the derivative in the margin."""
 
-QUANTITIES = {
-    each.name: each for each in (GAIN, CURVATURE, MARGIN_CURVATURE, PULL)
-}
+QUANTITIES = {each.name: each for each in (GAIN, CURVATURE, MARGIN_CURVATURE, PULL)}
 
 
 def breaks(formula: Formula) -> tuple[Fraction, ...]:
     """The q at which a formula, not shifted, is not smooth."""
-    return tuple(sorted({leaf.margin for leaf in leaves_of(formula) if isinstance(leaf, ClippedAt)}))
+    return tuple(
+        sorted({leaf.margin for leaf in leaves_of(formula) if isinstance(leaf, ClippedAt)})
+    )

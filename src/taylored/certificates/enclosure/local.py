@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from taylored.certificates.interval import (
+from taylored.certificates.enclosure.interval import (
     ZERO,
     Interval,
     around,

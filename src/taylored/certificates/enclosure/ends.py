@@ -6,7 +6,24 @@ import functools
 import math
 from fractions import Fraction
 
-from taylored.certificates.box import Box, Side
+from taylored.certificates.enclosure.box import Box, Side
+from taylored.certificates.enclosure.interval import ZERO, Interval, interval, logarithm, power
+from taylored.certificates.enclosure.jets import (
+    jensen_shannon_norm,
+    odds_factor,
+    plain_clipped,
+    value,
+)
+from taylored.certificates.enclosure.local import (
+    ORDER,
+    Coefficient,
+    Local,
+    binomial,
+    exact,
+    from_derivatives,
+    log_of_binomial,
+    taylor,
+)
 from taylored.certificates.formula import (
     BoxCoxOf,
     ClippedAt,
@@ -19,18 +36,6 @@ from taylored.certificates.formula import (
     ShiftedBy,
     SumOf,
     TruncatedAt,
-)
-from taylored.certificates.interval import ZERO, Interval, interval, logarithm, power
-from taylored.certificates.jets import jensen_shannon_norm, odds_factor, plain_clipped, value
-from taylored.certificates.local import (
-    ORDER,
-    Coefficient,
-    Local,
-    binomial,
-    exact,
-    from_derivatives,
-    log_of_binomial,
-    taylor,
 )
 
 Three = tuple[Local, Local, Local]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ def sign_at(polynomial: Polynomial, x: Fraction) -> int:
 def variations(chain: Sequence[Polynomial], x: Fraction) -> int:
     """Changes of sign along the chain."""
     signs = [sign for sign in (sign_at(f, x) for f in chain) if sign]
-    return sum(a != b for a, b in zip(signs, signs[1:], strict=False))
+    return sum(a != b for a, b in itertools.pairwise(signs))
 
 
 def signs_of(coefficients: Sequence[Fraction]) -> SturmProof | None:
@@ -99,7 +100,7 @@ def signs_of(coefficients: Sequence[Fraction]) -> SturmProof | None:
     isolated = _isolated(polynomial, chain, Fraction(0), Fraction(1))
     cuts = sorted({Fraction(0), Fraction(1)} | {x for pair in isolated for x in pair})
     at = [variations(chain, x) for x in cuts]
-    roots = [a - b for a, b in zip(at, at[1:], strict=False)]
+    roots = [a - b for a, b in itertools.pairwise(at)]
     return SturmProof(polynomial, chain, cuts, [sign_at(polynomial, x) for x in cuts], roots)
 
 
@@ -109,7 +110,7 @@ def _isolated(
     count = variations(chain, low) - variations(chain, high)
     if count == 0:
         return []
-    if count == 1 and 0 < low and high < 1 and high - low <= _WIDTH:
+    if count == 1 and low > 0 and high < 1 and high - low <= _WIDTH:
         return [(low, high)]
     middle = (low + high) / 2
     while sign_at(polynomial, middle) == 0:

@@ -1,0 +1,1 @@
+"""Where a formula and its derivatives have their values: on a box, and at the ends of (0, 1)."""
