@@ -26,12 +26,24 @@ class Certified(abc.ABC):
     link: LinkName
     falls_if: ClassVar[str] = ""
 
+    if TYPE_CHECKING:
+
+        @property
+        def term(self) -> Term:
+            """The loss as a term."""
+            ...
+
+        @property
+        def has_term(self) -> bool:
+            """Whether it is a function of p_t alone, with one term."""
+            ...
+
     def outcomes(self) -> tuple[Term, Term | None] | None:
         """The term, and that of the outcome "no" where it has one of its own.
 
         None for a loss that is no function of p_t alone.
         """
-        return None
+        return (self.term, None) if self.has_term else None
 
     def certificate(self) -> Certificate:
         """What is proved about this loss, as it is now.

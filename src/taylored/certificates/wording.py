@@ -55,9 +55,7 @@ def _shown(name: str, found: Mapping[str, Any]) -> str:
 def short(certificate: Mapping[str, Any]) -> Iterator[str]:
     """A line for each term: what it is, and what it is not."""
     for term in certificate["terms"]:
-        found = {
-            title: (verdict, text) for title, verdict, text in rows_of(term, certificate["link"])
-        }
+        rows = list(rows_of(term, certificate["link"]))
         groups: dict[str, list[str]] = {"yes": [], "no": [], "undecided": []}
         sizes = []
         for title, verdict, text in rows:

@@ -11,7 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from taylored.cli.failures import FAILURE, USAGE, stop
+from taylored.cli.failures import USAGE, stop
+from taylored.cli.terminal import FAILURE
 
 _STYLES = {"yes": "green", "finite": "green", "no": "yellow", "infinite": "yellow"}
 

@@ -184,10 +184,6 @@ class Loss(Probabilistic, Certified, DeclaredModule):
         """Whether the loss is a function of p_t alone."""
         return "term" in self._fields or hasattr(type(self), "term")
 
-    def outcomes(self) -> tuple[Term, Term | None] | None:
-        """The term, and that of the outcome "no" where it has one of its own; None without."""
-        return (self.term, None) if self.has_term else None
-
     def extra_columns(self) -> int:
         """How many columns the logits have that `num_classes` does not count."""
         return 0

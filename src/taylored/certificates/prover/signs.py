@@ -14,7 +14,8 @@ from taylored.certificates.prover.quantities import Quantity, breaks
 Sign = Literal["+", "-", "0", "+0", "-0", "?"]
 """Above 0, below 0, 0 everywhere, at least 0, at most 0, not known."""
 
-REACHES = tuple(2.0**-k for k in (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32, 48, 64, 100, 200, 400))
+_LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32, 48, 64, 100, 200, 400, 1000)
+REACHES = tuple(2.0**-k for k in _LENGTHS)
 """How far an end may go, tried from the longest to the shortest."""
 
 _NARROWEST = 1e-5
