@@ -94,8 +94,8 @@ def weight_inside_p_t(patch: pytest.MonkeyPatch) -> None:
 @fault(checks.check_gradient, BINARY, "whole")
 @fault(checks.check_reductions, BINARY, "blocked")
 def alpha_swapped(patch: pytest.MonkeyPatch) -> None:
-    original = prepare._outcome_weights
-    patch.setattr(prepare, "_outcome_weights", lambda options: original(options)[::-1])
+    original = prepare.outcome_weights
+    patch.setattr(prepare, "outcome_weights", lambda options: original(options)[::-1])
 
 
 def denominators(change: Callable[..., dict[str, object]]) -> Plant:
@@ -121,7 +121,7 @@ def mean_over_positions_instead_of_weights(patch: pytest.MonkeyPatch) -> None:
 def ignored_positions_in_the_denominator(patch: pytest.MonkeyPatch) -> None:
     original = prepare.divided
 
-    def wrong(rows, denominator):
+    def wrong(rows, denominator, normalizer=None):
         return original(rows, None if denominator is None else rows.numel())
 
     patch.setattr(prepare, "divided", wrong)
@@ -130,7 +130,7 @@ def ignored_positions_in_the_denominator(patch: pytest.MonkeyPatch) -> None:
 @fault(checks.check_nothing_left, FOCAL, "whole")
 @fault(checks.check_finite, CrossEntropyLoss(), torch.zeros(2, 3), torch.tensor([-100, -100]))
 def empty_batches_divide_by_zero(patch: pytest.MonkeyPatch) -> None:
-    def plain(rows, denominator):
+    def plain(rows, denominator, normalizer=None):
         return rows if denominator is None else rows / torch.as_tensor(denominator).to(rows)
 
     patch.setattr(prepare, "divided", plain)
@@ -220,9 +220,10 @@ def blocks_that_forget_the_last_position(patch: pytest.MonkeyPatch) -> None:
 
 
 @fault(checks.check_one_class, FOCAL, "whole")
-@fault(checks.check_one_class, FOCAL, "composed")
-def a_rival_where_there_is_none(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(margins, "_separated", lambda z, hot: (z.gather(1, hot), z.scatter(1, hot, 0.0)))
+@fault(checks.check_one_class, Case('focal(link="sigmoid")', "index", INDEX), "whole")
+def one_column_is_a_class(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(prepare, "softmax_kind", lambda logits, target: "index")
+    patch.setattr(prepare, "sigmoid_kind", lambda logits, target, background: "index")
 
 
 @fault(checks.check_written_form, "focal(gamma=0.123456789)", [5, 3, 2])

@@ -53,5 +53,5 @@ def reference_loss(
         return losses.sum()
     if normalizer is not None:
         amount = torch.as_tensor(normalizer, dtype=torch.float64)
-        return losses.sum() / torch.where(amount == 0, 1.0, amount)
+        return torch.where(amount == 0, 0.0, losses.sum() / torch.where(amount == 0, 1.0, amount))
     return losses.sum() / denominator(call, logits, target)

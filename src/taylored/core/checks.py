@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from torch import Tensor
 
-from taylored.core.context import compiling
+from taylored.core.context import compiling, has_numbers, values_are_known
 
 _debug: ContextVar[bool] = ContextVar("taylored_debug", default=False)
 
@@ -44,6 +44,11 @@ def debug() -> Iterator[None]:
 def debugging() -> bool:
     """Whether a `debug()` context is active."""
     return not compiling() and _debug.get()
+
+
+def seen(values: Tensor) -> bool:
+    """Whether checks may look at values: on the CPU that is free, elsewhere it is a device sync."""
+    return values_are_known() and has_numbers(values) and (values.is_cpu or debugging())
 
 
 def one_of(name: str, value: str, choices: Sequence[str]) -> None:

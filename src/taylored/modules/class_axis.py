@@ -111,7 +111,8 @@ def check_lengths(found: Mapping[str, int], classes: int) -> None:
     for name, length in found.items():
         if length != classes:
             kind = "a number of classes" if name == "num_classes" else "one number per class"
-            fix = "classes are axis 1 of `input`; values per sample go into `sample_weight`"
+            fix = "classes are axis 1 of `input`, or class_dim=-1; values per sample go into "
+            fix += "`sample_weight`"
             if name.endswith("counts"):
                 fix = f"taylored.class_counts(targets, num_classes={classes})"
             got = f"{length} columns" if name == "num_classes" else length

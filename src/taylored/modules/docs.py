@@ -21,7 +21,8 @@ _SHAPES = {
 _CALL = (
     " The call also takes `sample_weight`, one number per sample or position (in the numerator "
     'only), and `normalizer`, which replaces the denominator of "mean": detectors divide by the '
-    "number of positives, `loss(input, target, normalizer=target.sum())`. With many classes "
+    "number of positives, `loss(input, target, normalizer=target.sum())`; 0 counts nothing: the "
+    "loss is 0. With many classes "
     "`input` may be `LinearLogits(features, head.weight, head.bias)`, or `donate(logits)`, to save "
     "memory; losses that need all logits at once refuse them."
 )

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, cast, get_args, get_type_hints
 
 from torch import Tensor
 
+from taylored.core.inputs.given import read_weight, usual
 from taylored.core.inputs.logits import Logits
 from taylored.modules.arguments import refuse_keyword, refuse_position
 from taylored.modules.class_axis import at_home, check_lengths, class_count, lengths
@@ -53,11 +54,24 @@ def _declared(function: Callable[_Given, Tensor], loss: type[Loss]) -> Callable[
     moving = (*names[1:], "sample_weight")
     run = cast(Callable[..., Tensor], function)
 
-    def checked(args: tuple[Any, ...], given: Mapping[str, Any], own: Mapping[str, Any]) -> Tensor:
+    def read(args: tuple[Any, ...], given: dict[str, Any]) -> Tensor:
+        """Run the function on what was given by position and keyword, brought to its forms."""
+        if len(args) > 1 and usual(args[0], args[1], loss._home) and "sample_weight" not in given:
+            return run(*args, **given)
+        named = {**dict(zip(names, args, strict=False)), **given}
+        input = named.get("input")
+        if isinstance(input, Logits) and "target" in named:
+            named["target"] = loss.read_target(input, named["target"], _link(given, loss))
+            if named.get("sample_weight") is not None:
+                shape = input.shape[loss._home - 1 :]
+                named["sample_weight"] = read_weight(named["sample_weight"], shape)
+        return run(**named)
+
+    def checked(args: tuple[Any, ...], given: dict[str, Any], own: Mapping[str, Any]) -> Tensor:
         input = args[0] if args else given.get("input")
         if input is not None:  # else Python says that it is missing
             _check_lengths(input, own, loss)
-        return run(*args, **given)
+        return read(args, given)
 
     @functools.wraps(function)
     def call(*args: Any, **given: Any) -> Tensor:
@@ -90,7 +104,7 @@ def _declared(function: Callable[_Given, Tensor], loss: type[Loss]) -> Callable[
                     return at_home(inside, class_dim, loss._home, named["input"], *tensors)
             if lists:
                 return checked(args, given, own)
-        return run(*args, **given)
+        return read(args, given)
 
     call.__signature__ = _signature(first, loss)  # type: ignore[attr-defined]
     head, mark, example = inspect.cleandoc(function.__doc__ or "").partition("\n\nExample:\n")
@@ -104,8 +118,14 @@ def _check_lengths(input: Logits, given: Mapping[str, Any], loss: type[Loss]) ->
     fields = parameters_of(loss)
     found = lengths(fields, given)
     if found:
-        link = given.get("link", fields["link"].default if "link" in fields else link_of(loss))
-        check_lengths(found, class_count(input, link, loss._home))
+        check_lengths(found, class_count(input, _link(given, loss), loss._home))
+
+
+def _link(given: Mapping[str, Any], loss: type[Loss]) -> str:
+    """The link that a call asks for."""
+    fields = parameters_of(loss)
+    default = fields["link"].default if "link" in fields else link_of(loss)
+    return str(given.get("link", default))
 
 
 def _agree(written: inspect.Signature, loss: type[Loss]) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from taylored.certificates.certified import Certified
 from taylored.core.checks import fail, in_range
 from taylored.core.engine.one_pass import p_t_loss
+from taylored.core.inputs.given import read_target, read_weight, usual
 from taylored.core.inputs.logits import Logits
 from taylored.core.numerics import tensor_of
 from taylored.core.plan.options import LINK_NAMES, LinkName, Options, PerClass, check_options
@@ -129,6 +130,10 @@ class Loss(Probabilistic, Certified, DeclaredModule):
     ) -> Tensor:
         if self._lengths:
             check_lengths(self._lengths, class_count(input, self.link, self._home))
+        if not usual(input, target, self._home):
+            target = self.read_target(input, target, self.link)
+        if sample_weight is not None:
+            sample_weight = read_weight(sample_weight, input.shape[self._home - 1 :])
         return self.evaluate(input, target, self.options(sample_weight, normalizer), *beside)
 
     def options(
@@ -178,6 +183,13 @@ class Loss(Probabilistic, Certified, DeclaredModule):
             return counts, None
         named: float | None = self.num_samples
         return counts, float(tensor_of(counts).sum()) if named is None else named
+
+    @classmethod
+    def read_target(cls, input: Logits, target: Tensor, link: str) -> Tensor:
+        """The target as the loss needs it, from any form that can be read in one way only."""
+        if not isinstance(input, Logits):  # for the checks to refuse
+            return target
+        return read_target(target, input.shape[cls._home - 1 :], link)
 
     @property
     def has_term(self) -> bool:

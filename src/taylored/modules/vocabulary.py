@@ -117,6 +117,7 @@ BackgroundIndex = Annotated[
     int | None,
     About(
         "class-index target that means none of the classes: a row of negatives (sigmoid only)",
+        shared=True,
         slot=True,
     ),
 ]
@@ -205,7 +206,27 @@ class SmoothedCall(WeightedCall, total=False):
     label_smoothing: float
 
 
-class EitherLinkLoss(SmoothedLoss):
+class BackgroundLoss(ReducedLoss):
+    """A loss of the sigmoid link too: a position may be of none of the classes."""
+
+    background_index: BackgroundIndex = None
+
+
+class BackgroundCall(ReducedCall, total=False):
+    """The shared keywords of a call of such a loss's function."""
+
+    background_index: int | None
+
+
+class WeightedBackgroundCall(WeightedCall, BackgroundCall, total=False):
+    """Those of a loss with class weights."""
+
+
+class SmoothedBackgroundCall(SmoothedCall, BackgroundCall, total=False):
+    """Those of a loss that can smooth its targets."""
+
+
+class EitherLinkLoss(SmoothedLoss, BackgroundLoss):
     """A loss for the softmax and the sigmoid link."""
 
     link: Link = "softmax"
@@ -213,7 +234,7 @@ class EitherLinkLoss(SmoothedLoss):
     pos_weight: PosWeight = None
 
 
-class EitherLinkCall(SmoothedCall, total=False):
+class EitherLinkCall(SmoothedBackgroundCall, total=False):
     """The shared keywords of a call of such a loss's function."""
 
     link: LinkName

@@ -89,6 +89,10 @@ class WrapperLoss(Loss):
             fail(name, "assigned to the wrapped loss", repr(value), f"write loss.loss.{name} = ...")
         super().__setattr__(name, value)
 
+    def read_target(self, input: Logits, target: Tensor, link: str) -> Tensor:  # type: ignore[override]
+        """That of the wrapped loss."""
+        return self.inner.read_target(input, target, link)
+
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The wrapped loss with these options."""
         return self.inner.evaluate(input, target, options)

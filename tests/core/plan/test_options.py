@@ -29,7 +29,7 @@ def test_defaults_are_fine() -> None:
         ("link", Options(link="probit")),  # type: ignore[arg-type]
         ("reduction", Options(reduction="average")),  # type: ignore[arg-type]
         ("normalizer", Options(reduction="sum", normalizer=2.0)),
-        ("normalizer", Options(normalizer=0.0)),
+        ("normalizer", Options(normalizer=-1.0)),
         ("normalizer", Options(normalizer=torch.ones(2))),
         ("label_smoothing", Options(label_smoothing=1.5)),
         ("label_smoothing", Options(label_smoothing=float("nan"))),

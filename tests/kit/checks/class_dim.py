@@ -12,6 +12,7 @@ from kit.cases import Case, build
 from kit.executors import running
 from kit.other_calls import Subject
 from kit.tolerances import close
+from references import Call
 from taylored import LinearLogits, catalog, donate
 
 FORMS = ("module", "function")
@@ -57,8 +58,10 @@ def has_function(case: Case) -> bool:
 def loss_of(case: Case, form: str, **options: object) -> Callable[..., Tensor]:
     """A loss in one of its forms."""
     call = case.call.having(**options)
-    if form == "module":
-        return build(call)
+    return build(call) if form == "module" else function_of(call)
+
+
+def function_of(call: Call) -> Callable[..., Tensor]:
     function = catalog.SPECS[call.name].function
     assert function is not None
 

@@ -7,8 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from taylored.core.checks import debugging, fail
+from taylored.core.checks import debugging, fail, seen
 from taylored.core.context import eager, has_numbers, in_its_storage, values_are_known
+from taylored.core.inputs.given import is_whole
 from taylored.core.inputs.logits import SUBSTITUTES, Logits
 
 TargetKind = Literal["index", "dense"]
@@ -36,43 +37,75 @@ def check_input(input: Logits) -> Tensor:
 def softmax_kind(input: Tensor, target: Tensor) -> TargetKind:
     """The kind of a softmax target: class indices, or one probability per class."""
     _check_tensor(target)
-    positions = input.shape[:1] + input.shape[2:] if input.dim() > 1 else input.shape[:0]
-    if target.is_floating_point():
-        if target.shape != input.shape:
-            fail(
-                "target",
-                f"of the input's shape {tuple(input.shape)} (probabilities: floating point)",
-                f"shape {tuple(target.shape)}, dtype {target.dtype}",
-                "for class indices use an integer dtype: target.long()",
-            )
-        return "dense"
-    if target.dtype == torch.bool or target.is_complex() or target.shape != positions:
+    shape = input.shape
+    positions = shape[:1] + shape[2:] if len(shape) > 1 else shape[:0]
+    if shape[min(1, len(shape) - 1)] == 1:
         fail(
-            "target",
-            f"class indices of shape {tuple(positions)} (integer dtype), or probabilities of shape "
-            f"{tuple(input.shape)} (floating point), for input of shape {tuple(input.shape)}",
-            f"shape {tuple(target.shape)}, dtype {target.dtype}",
-            "classes are axis 1 of `input`; one-hot targets need target.float()",
+            "input",
+            "logits with a column for each of at least two classes: the softmax over one is"
+            " certain, and learns nothing",
+            f"shape {tuple(shape)}",
+            'use link="sigmoid", or BinaryCrossEntropyLoss where a loss has no `link`, with'
+            " target.float() of the input's shape",
         )
-    return "index"
-
-
-def sigmoid_kind(input: Logits, target: Tensor) -> TargetKind:
-    """The kind of a sigmoid target: one truth per element, or one class index per position."""
-    _check_tensor(target)
-    if target.shape == input.shape and not target.is_complex():
+    if target.shape == shape and target.is_floating_point():
         return "dense"
-    positions = input.shape[:1] + input.shape[2:]
-    whole = not (target.is_floating_point() or target.is_complex() or target.dtype == torch.bool)
-    if input.dim() > 1 and whole and target.shape == positions:
+    if target.shape == positions and is_whole(target):
         return "index"
     fail(
         "target",
-        f"one truth per element, shape {tuple(input.shape)}, or class indices of shape "
+        f"class indices of shape {tuple(positions)} (integer dtype), or probabilities of shape "
+        f"{tuple(shape)} (floating point), for input of shape {tuple(shape)}",
+        f"shape {tuple(target.shape)}, dtype {target.dtype}",
+        _remedy(shape, target) or "classes are axis 1 of `input`; class_dim=... names another",
+    )
+
+
+def sigmoid_kind(input: Logits, target: Tensor, background: int | None = None) -> TargetKind:
+    """The kind of a sigmoid target: one truth per element, or one class index per position."""
+    _check_tensor(target)
+    shape = input.shape
+    if target.shape == shape and not target.is_complex():
+        if background is not None:
+            fail("background_index", "left out for one truth per element, where a row of zeros"
+                 " says the same", background, "use background_index=None")  # fmt: skip
+        return "dense"
+    positions = shape[:1] + shape[2:]
+    if len(shape) > 1 and is_whole(target) and target.shape == positions:
+        if shape[1] == 1 and background is None:
+            fail(
+                "target",
+                "0 or 1 per element for one column, not a class: class 0 would be its only one",
+                f"class indices, shape {tuple(target.shape)}, for input of shape {tuple(shape)}",
+                "target.unsqueeze(1).float(), or background_index=... for one class and none",
+            )
+        return "index"
+    fail(
+        "target",
+        f"one truth per element, shape {tuple(shape)}, or class indices of shape "
         f"{tuple(positions)} (integer dtype)",
         f"shape {tuple(target.shape)}, dtype {target.dtype}",
-        "give `target` the shape of `input`; for one class per row use target.long()",
+        _remedy(shape, target)
+        or "give `target` the shape of `input`; for one class per row use target.long()",
     )
+
+
+def _remedy(shape: torch.Size, target: Tensor) -> str:
+    """The call that makes a target fit which has another form; empty if none is known."""
+    positions, classes = shape[:1] + shape[2:], shape[1:2]
+    if len(shape) < 2 or target.is_complex():
+        return ""
+    if target.shape == positions:
+        return "for class indices use an integer dtype: target.long()"
+    if target.dim() == len(shape) and target.shape[:1] + target.shape[2:] == positions:
+        return "for class indices: target.squeeze(1).long()" if target.shape[1] == 1 else ""
+    if len(shape) > 2 and target.shape == shape[:-1]:
+        return "class_dim=-1, if the last axis of `input` has the classes"
+    if target.shape == positions + classes:
+        return "target.movedim(-1, 1)"
+    if target.dim() == 2 and target.shape[1] == 1 and target.shape[:1] == positions:
+        return "target.squeeze(1)"
+    return ""
 
 
 def _check_tensor(target: Tensor) -> None:
@@ -93,18 +126,18 @@ def _check_memory(name: str, values: Tensor) -> None:
 
 def check_indices(kept: Tensor, num_classes: int, ignore_index: int | None) -> None:
     """Refuse classes without a column in the input, where looking costs no device sync."""
-    if not (eager() and has_numbers(kept)):
-        return
-    if kept.numel() == 0 or (kept.device.type != "cpu" and not debugging()):
+    if not seen(kept) or kept.numel() == 0:
         return
     low, high = (int(bound) for bound in kept.aminmax())
     if low < 0 or high >= num_classes:
+        wrong = low if low < 0 else high
         fail(
             "target",
             f"class indices in 0..{num_classes - 1} (axis 1 of `input` has {num_classes} entries)"
             f" or ignore_index={ignore_index}",
-            f"the class {low if low < 0 else high}",
-            "widen the model's output, or relabel, or set `ignore_index`",
+            f"the class {wrong}",
+            f"widen the model's output, relabel, or say what it means: ignore_index={wrong}, or"
+            f" with the sigmoid link background_index={wrong} for none of the classes",
         )
 
 
@@ -140,10 +173,24 @@ def _refuse_outside(target: Tensor, inside: Tensor) -> None:
         fail("target", "probabilities in [0, 1]", wrong, "rescale the target")
 
 
-def check_probabilities(target: Tensor, ignore_index: int | None, axis: int | None) -> None:
-    """Inside `debug()`, refuse targets outside [0, 1], and sums along `axis` other than one."""
+def out_of_range(index: Tensor, num_classes: int) -> Tensor | None:
+    """Where class indices have no column; None where `check_indices` has looked."""
+    if seen(index):
+        return None
+    return (index < 0) | (index >= num_classes)
+
+
+def check_probabilities(
+    target: Tensor, ignore_index: int | None, axis: int | None, kept: Tensor | None = None
+) -> None:
+    """Inside `debug()`, refuse targets outside [0, 1], and sums along `axis` other than one.
+
+    Only positions that are `kept` are looked at, if it is given.
+    """
     if not debugging() or target.dtype == torch.bool:
         return
+    if kept is not None:
+        target, axis = target.movedim(1, -1)[kept], None if axis is None else -1
     inside = (target >= 0) & (target <= 1)
     if ignore_index is not None:
         inside |= target == ignore_index

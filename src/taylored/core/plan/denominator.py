@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -24,13 +26,25 @@ def denominator_of(
     return counted if normalizer is None else normalizer
 
 
-def divided(rows: Tensor, denominator: Tensor | float | None) -> Tensor:
-    """The coefficients over the denominator. With nothing to divide by, the loss is 0."""
+def divided(
+    rows: Tensor, denominator: Tensor | float | None, normalizer: Tensor | float | None = None
+) -> Tensor:
+    """The coefficients over the denominator. With nothing to divide by, the loss is 0.
+
+    Where nothing is left, the rows are 0 already; a normalizer of 0 makes them so.
+    """
     if denominator is None:
         return rows
     if not isinstance(denominator, Tensor):
-        return rows / (denominator or 1.0)
-    return rows / one_if_zero(denominator.to(rows).reshape(()))
+        return rows / denominator if denominator else rows * 0.0
+    rows = rows / one_if_zero(denominator.to(rows).reshape(()))
+    return rows if normalizer is None else rows * _amount(denominator.reshape(())).to(rows)
+
+
+def _amount(normalizer: Tensor) -> Tensor:
+    """1 for a number > 0, 0 for 0, and NaN for what is no amount: looking may cost a sync."""
+    amount = normalizer.detach().to(torch.float32)
+    return torch.where(amount > 0, 1.0, torch.where(amount == 0, 0.0, math.nan))
 
 
 def undivided(sums: Tensor, denominator: Tensor | float | None) -> GradientSums:

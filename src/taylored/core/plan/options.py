@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-from taylored.core.checks import fail, in_range, one_of
+from taylored.core.checks import fail, in_range, one_of, seen
 from taylored.core.labels import PerClass as PerClass
 from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.core.terms.term import Term
@@ -104,7 +104,10 @@ def _refuse_what_only_sigmoid_has(options: Options) -> None:
 
 
 def check_reduction(reduction: str, normalizer: float | Tensor | None) -> None:
-    """Refuse unknown reductions, and a normalizer that nothing would be divided by."""
+    """Refuse unknown reductions, and a normalizer that is no amount.
+
+    Zero is one: nothing is counted, and the loss is 0, as where every position is ignored.
+    """
     one_of("reduction", reduction, REDUCTIONS)
     if normalizer is None:
         return
@@ -115,8 +118,11 @@ def check_reduction(reduction: str, normalizer: float | Tensor | None) -> None:
             f"reduction={reduction!r}",
             'leave `normalizer` out, or use reduction="mean"',
         )
+    amount: float | Tensor = normalizer
     if isinstance(normalizer, Tensor):
         if normalizer.numel() != 1:
             fail("normalizer", "one number", f"shape {tuple(normalizer.shape)}", "sum it first")
-    elif not normalizer > 0:
-        fail("normalizer", "a number > 0", normalizer, "use max(1, count)")
+        amount = normalizer.item() if seen(normalizer) else 0.0
+    if not amount >= 0:  # NaN neither
+        fail("normalizer", "a number >= 0", amount, "give the count itself; max(1, count) where a"
+             " batch without any is to be learned from")  # fmt: skip

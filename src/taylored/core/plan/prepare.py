@@ -23,6 +23,7 @@ from taylored.core.plan.denominator import denominator_of, divided
 from taylored.core.plan.options import Options, PerClass, check_options
 from taylored.core.plan.plan import Plan
 from taylored.core.plan.sample_weight import per_element, per_position
+from taylored.core.plan.uncounted import impossible, rows_of_masses
 from taylored.core.terms.summands import settled
 from taylored.core.terms.term import Term
 
@@ -74,6 +75,7 @@ def _softmax_plan(
             target, rows = torch.where(keep, target, 0), keep.to(dtype)
         check_indices(target, logits.shape[1], options.ignore_index)
         mean = kept = rows.sum()
+        rows = impossible(rows, target, logits.shape[1])
         class_weight = rows
         if positive is not None:
             class_weight = rows * positive.to(rows).reshape(-1).expand(logits.shape[1])[target]
@@ -82,10 +84,16 @@ def _softmax_plan(
             # With one true class, its weight becomes a factor of the position.
             rows, positive = class_weight, None
     else:
-        check_probabilities(target, None, axis=1)
         target = target.reshape(logits.shape)
+        masses = rows_of_masses(target, options.ignore_index)
+        if masses is not None:
+            rows = masses.to(rows)
+            mean = kept = (rows != 0).sum()
+        check_probabilities(target, None, axis=1, kept=None if masses is None else rows != 0)
+        if masses is not None:
+            target = torch.where(rows.unsqueeze(1) == 0, 0.0, target)
     denominator = denominator_of(options.reduction, options.normalizer, mean=mean, batch_mean=kept)
-    rows = divided(rows, denominator)
+    rows = divided(rows, denominator, options.normalizer)
     if options.sample_weight is not None:
         rows = rows * per_position(options.sample_weight, input, positions).to(rows)
     rows = rows.expand(positions).unsqueeze(1)
@@ -95,7 +103,7 @@ def _softmax_plan(
 def _sigmoid_plan(
     input: Tensor, target: Tensor, term: Term, options: Options
 ) -> tuple[Tensor, Plan]:
-    kind = sigmoid_kind(input, target)
+    kind = sigmoid_kind(input, target, options.background_index)
     if input.dim() < 2:
         input, target = input.reshape(-1, 1), target.reshape(-1, 1)
     logits = canonical(input)
@@ -113,11 +121,13 @@ def _sigmoid_plan(
             target = torch.where(keep, target, 0)
             kept = keep.sum()
             mean, rows = kept * num_classes, keep.unsqueeze(1).to(rows.dtype)
-        if options.background_index is None:
-            check_indices(target, num_classes, options.ignore_index)
-        else:
+        background = None
+        if options.background_index is not None:
             background = target == options.background_index
-            check_indices(torch.where(background, 0, target), num_classes, options.ignore_index)
+            target = torch.where(background, 0, target)
+        check_indices(target, num_classes, options.ignore_index)
+        rows = impossible(rows, target, num_classes)
+        if background is not None:
             target = torch.where(background, _NO_CLASS, target)
     else:
         check_probabilities(target, options.ignore_index, axis=None)
@@ -129,7 +139,7 @@ def _sigmoid_plan(
             if options.reduction == "batch_mean":
                 kept = (target != ignore).any(dim=1).sum()
     denominator = denominator_of(options.reduction, options.normalizer, mean=mean, batch_mean=kept)
-    rows = divided(rows, denominator)
+    rows = divided(rows, denominator, options.normalizer)
     if options.sample_weight is not None:
         rows = rows * per_element(options.sample_weight, input, logits).to(rows)
     width = rows.shape[1] if rows.dim() > 1 else 1

@@ -11,6 +11,9 @@ from taylored.core.checks import fail
 def per_position(sample_weight: Tensor, input: Tensor, positions: torch.Size) -> Tensor:
     """Sample weights brought to (N[, S])."""
     shape = input.shape[:1] + input.shape[2:]
+    if not isinstance(sample_weight, Tensor):
+        fail("sample_weight", "a tensor, or numbers for one", repr(sample_weight),
+             "use torch.as_tensor(sample_weight)")  # fmt: skip
     if sample_weight.shape == shape:
         return sample_weight.reshape(positions)
     if sample_weight.shape == shape[:1]:

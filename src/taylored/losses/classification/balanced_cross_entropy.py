@@ -14,12 +14,12 @@ from taylored.core.terms.term import Term
 from taylored.modules.function import function_of
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
-from taylored.modules.vocabulary import SmoothedCall, SmoothedLoss
+from taylored.modules.vocabulary import BackgroundLoss, SmoothedBackgroundCall, SmoothedLoss
 
 __all__ = ["BalancedCrossEntropyLoss", "balanced_cross_entropy_loss"]
 
 
-class BalancedCrossEntropyLoss(SmoothedLoss):
+class BalancedCrossEntropyLoss(SmoothedLoss, BackgroundLoss):
     r"""Alpha-balanced cross-entropy, :math:`-\alpha y \log p - (1 - \alpha)(1 - y) \log(1 - p)`.
 
     This is the static answer to imbalance between positives and negatives.
@@ -58,7 +58,7 @@ def balanced_cross_entropy_loss(
     target: Tensor,
     *,
     alpha: float | PerClass = 0.5,
-    **shared: Unpack[SmoothedCall],
+    **shared: Unpack[SmoothedBackgroundCall],
 ) -> Tensor:
     r"""Alpha-balanced cross-entropy, :math:`-\alpha y \log p - (1 - \alpha)(1 - y) \log(1 - p)`.
 

@@ -13,12 +13,17 @@ from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.modules.function import function_of
 from taylored.modules.spec import Reference, spec_of
-from taylored.modules.vocabulary import PosWeight, SmoothedCall, SmoothedLoss
+from taylored.modules.vocabulary import (
+    BackgroundLoss,
+    PosWeight,
+    SmoothedBackgroundCall,
+    SmoothedLoss,
+)
 
 __all__ = ["BinaryCrossEntropyLoss", "binary_cross_entropy_loss"]
 
 
-class BinaryCrossEntropyLoss(SmoothedLoss):
+class BinaryCrossEntropyLoss(SmoothedLoss, BackgroundLoss):
     r"""Binary cross-entropy on logits, :math:`-y \log p - (1 - y) \log(1 - p)`.
 
     The same numbers as `torch.nn.BCEWithLogitsLoss`, value and gradient. `weight` is one number per
@@ -46,7 +51,7 @@ def binary_cross_entropy_loss(
     target: Tensor,
     *,
     pos_weight: float | PerClass | None = None,
-    **shared: Unpack[SmoothedCall],
+    **shared: Unpack[SmoothedBackgroundCall],
 ) -> Tensor:
     r"""Binary cross-entropy on logits, :math:`-y \log p - (1 - y) \log(1 - p)`.
 

@@ -20,7 +20,7 @@ from taylored.core.state.side_effects import refuse_side_effects
 from taylored.core.terms.point import Point
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
-from taylored.modules.vocabulary import Group, WeightedLoss
+from taylored.modules.vocabulary import BackgroundLoss, Group, WeightedLoss
 
 __all__ = ["GHMLoss"]
 
@@ -66,7 +66,7 @@ def harmonised_values(weights: Tensor) -> Values:
     return values
 
 
-class GHMLoss(WeightedLoss):
+class GHMLoss(WeightedLoss, BackgroundLoss):
     r"""GHM-C, :math:`\frac{N}{M\,R_b}\,\mathrm{BCE}`, R_b the elements whose gradient is as large.
 
     Gradient sizes |p - y| are sorted into bins. Nearly all elements of a detector are easy, some

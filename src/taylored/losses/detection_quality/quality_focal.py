@@ -17,7 +17,7 @@ from taylored.losses.classification.focal import focal_term
 from taylored.modules.function import function_of
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
-from taylored.modules.vocabulary import WeightedCall, WeightedLoss
+from taylored.modules.vocabulary import BackgroundLoss, WeightedBackgroundCall, WeightedLoss
 
 __all__ = ["QualityFocalLoss", "quality_focal_loss"]
 
@@ -46,7 +46,7 @@ def _distance_power(at: Point, y: Tensor, beta: Exponent) -> Tensor:
     return torch.where(met & (y > 0) & (y < 1), 0.0, power)
 
 
-class QualityFocalLoss(WeightedLoss):
+class QualityFocalLoss(WeightedLoss, BackgroundLoss):
     r"""Quality focal loss, :math:`|y - p|^\beta\,\mathrm{BCE}(x, y)`.
 
     This trains the score of a detection to be its quality: the target of the true class is the
@@ -88,7 +88,7 @@ class QualityFocalLoss(WeightedLoss):
 
 @function_of(QualityFocalLoss)
 def quality_focal_loss(
-    input: Tensor, target: Tensor, *, beta: float = 2.0, **shared: Unpack[WeightedCall]
+    input: Tensor, target: Tensor, *, beta: float = 2.0, **shared: Unpack[WeightedBackgroundCall]
 ) -> Tensor:
     r"""Quality focal loss, :math:`|y - p|^\beta\,\mathrm{BCE}(x, y)`.
 

@@ -18,7 +18,7 @@ from taylored.losses.classification.focal import focal_term
 from taylored.modules.function import function_of
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
-from taylored.modules.vocabulary import WeightedCall, WeightedLoss
+from taylored.modules.vocabulary import BackgroundLoss, WeightedBackgroundCall, WeightedLoss
 
 __all__ = ["VarifocalLoss", "varifocal_loss"]
 
@@ -33,7 +33,7 @@ def varifocal_values(alpha: float, gamma: float) -> Values:
     return values
 
 
-class VarifocalLoss(WeightedLoss):
+class VarifocalLoss(WeightedLoss, BackgroundLoss):
     r"""Varifocal loss: y BCE(x, y) for y > 0, :math:`-\alpha p^\gamma \log(1 - p)` for y = 0.
 
     This trains the score of a detection to be its quality: the target of the true class is the
@@ -89,7 +89,7 @@ def varifocal_loss(
     *,
     alpha: float = 0.75,
     gamma: float = 2.0,
-    **shared: Unpack[WeightedCall],
+    **shared: Unpack[WeightedBackgroundCall],
 ) -> Tensor:
     r"""Varifocal loss: y BCE(x, y) for y > 0, :math:`-\alpha p^\gamma \log(1 - p)` for y = 0.
 

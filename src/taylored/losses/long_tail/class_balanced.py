@@ -74,7 +74,7 @@ class ClassBalancedLoss(ReweightingLoss):
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The wrapped loss with these options, and the weight of each sample's class."""
         if self._by_sample:
-            rows = self._rows(input, target)
+            rows = self._rows(input, target, options.background_index)
             given = options.sample_weight
             weight = rows if given is None else _times(rows, given, input)
             options = options._replace(sample_weight=weight)
@@ -100,9 +100,9 @@ class ClassBalancedLoss(ReweightingLoss):
         log_eta = under_prior(log_eta, "softmax", prior, counts, num_samples)
         return margins_of(log_eta).reshape(logits.shape)
 
-    def _rows(self, input: Logits, target: Tensor) -> Tensor:
-        """The weight of each position's class."""
-        if sigmoid_kind(input, target) == "dense":
+    def _rows(self, input: Logits, target: Tensor, background: int | None) -> Tensor:
+        """The weight of each position's class; 1, the mean of all, where it has none."""
+        if sigmoid_kind(input, target, background) == "dense":
             fail(
                 "target",
                 'class indices with weighting="sample" (each row has the weight of its class)',
@@ -110,7 +110,8 @@ class ClassBalancedLoss(ReweightingLoss):
                 'use weighting="class" for multi-label targets',
             )
         inside = (target >= 0) & (target < self.weights.shape[0])
-        return self.weights[torch.where(inside, target, 0).long()]
+        rows = self.weights[torch.where(inside, target, 0).long()]
+        return rows if background is None else torch.where(target == background, 1.0, rows)
 
 
 def _times(rows: Tensor, sample_weight: Tensor, input: Logits) -> Tensor:

@@ -17,7 +17,7 @@ from taylored.losses.long_tail.reweighting import weighted
 from taylored.modules.function import function_of
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
-from taylored.modules.vocabulary import Counts, SmoothedCall, SmoothedLoss
+from taylored.modules.vocabulary import BackgroundLoss, Counts, SmoothedBackgroundCall, SmoothedLoss
 
 __all__ = ["ECMLoss", "ecm_loss"]
 
@@ -41,7 +41,7 @@ def ecm_weight(ratio: Tensor) -> Tensor:
     return ratio * torch.log1p(1.0 / ratio)
 
 
-class ECMLoss(SmoothedLoss):
+class ECMLoss(SmoothedLoss, BackgroundLoss):
     r"""ECM, :math:`w_j\,\mathrm{BCE}\big(\sigma(2 x + \tfrac14 \log \tfrac{n_j}{N - n_j})\big)`.
 
     A detector is judged by average precision, which a class's errors bound through two margins, of
@@ -93,7 +93,7 @@ def ecm_loss(
     *,
     counts: PerClass,
     num_samples: float | None = None,
-    **shared: Unpack[SmoothedCall],
+    **shared: Unpack[SmoothedBackgroundCall],
 ) -> Tensor:
     r"""ECM, :math:`w_j\,\mathrm{BCE}\big(\sigma(2 x + \tfrac14 \log \tfrac{n_j}{N - n_j})\big)`.
 

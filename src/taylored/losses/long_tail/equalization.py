@@ -20,7 +20,7 @@ from taylored.modules.class_axis import class_axis
 from taylored.modules.function import function_of
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
-from taylored.modules.vocabulary import BackgroundIndex, Link, WeightedCall, WeightedLoss
+from taylored.modules.vocabulary import BackgroundLoss, Link, WeightedBackgroundCall, WeightedLoss
 
 __all__ = ["EqualizationLoss", "equalization_loss"]
 
@@ -52,9 +52,12 @@ def _sparing(input: Logits, target: Tensor, rare: Tensor, gamma: float, options:
 
 def _truth(logits: Tensor, target: Tensor, options: Options) -> tuple[Tensor, Tensor]:
     """Mass of each class in the target, and whether a position has a true class at all."""
-    kind_of = softmax_kind if options.link == "softmax" else sigmoid_kind
+    if options.link == "softmax":
+        kind = softmax_kind(logits, target)
+    else:
+        kind = sigmoid_kind(logits, target, options.background_index)
     dtype, axis = computing_dtype(logits), class_axis(logits)
-    if kind_of(logits, target) == "index":
+    if kind == "index":
         hot = one_hot(target, logits)
         real = torch.ones_like(hot.narrow(axis, 0, 1))
         if options.background_index is not None:
@@ -68,7 +71,7 @@ def _truth(logits: Tensor, target: Tensor, options: Options) -> tuple[Tensor, Te
     return truth, (truth > 0).any(dim=axis, keepdim=True)
 
 
-class EqualizationLoss(WeightedLoss):
+class EqualizationLoss(WeightedLoss, BackgroundLoss):
     r"""Equalization loss (EQL v1), :math:`-w_{ij}\,(y \log p + (1 - y) \log (1 - p))`.
 
     w_ij = 0 where class j is rare and sample i belongs to another class, else 1: rare classes are
@@ -123,7 +126,6 @@ class EqualizationLoss(WeightedLoss):
             within="[0, 1]",
         ),
     ] = 0.9
-    background_index: BackgroundIndex = None
 
     def derive(self) -> None:
         """Which classes are rare."""
@@ -151,9 +153,8 @@ def equalization_loss(
     num_samples: float | None = None,
     threshold: float = 0.00177,
     gamma: float = 0.9,
-    background_index: int | None = None,
     link: LinkName = "sigmoid",
-    **shared: Unpack[WeightedCall],
+    **shared: Unpack[WeightedBackgroundCall],
 ) -> Tensor:
     r"""Equalization loss, :math:`-w_{ij}\,(y \log p + (1 - y) \log (1 - p))`.
 
@@ -166,7 +167,7 @@ def equalization_loss(
         tensor([[0.6931, 0.0000]])
     """
     rare = rare_classes(counts, num_samples, threshold)
-    options = Options(link=link, background_index=background_index, **shared)
+    options = Options(link=link, **shared)
     return _sparing(input, target, rare, gamma, options)
 
 

@@ -9,10 +9,10 @@ from torch import Tensor
 from taylored.core.plan.options import Options
 from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.modules.parameter import About
-from taylored.modules.vocabulary import BackgroundIndex, Decay, Group, NumClasses, WeightedLoss
+from taylored.modules.vocabulary import BackgroundLoss, Decay, Group, NumClasses, WeightedLoss
 
 
-class FocusingLoss(WeightedLoss):
+class FocusingLoss(WeightedLoss, BackgroundLoss):
     """A sigmoid loss that counts gradients, and in which starved classes focus harder.
 
     `indicator` is a `GradientIndicator`. Its sums are those of the loss after its denominator, as
@@ -39,7 +39,6 @@ class FocusingLoss(WeightedLoss):
             search=(0.0, 12.0),
         ),
     ] = 8.0
-    background_index: BackgroundIndex = None
     decay: Decay = 1.0
     num_classes: NumClasses
     process_group: Group = None

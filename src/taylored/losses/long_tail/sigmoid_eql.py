@@ -15,12 +15,12 @@ from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
-from taylored.modules.vocabulary import Decay, Group, NumClasses, WeightedLoss
+from taylored.modules.vocabulary import BackgroundLoss, Decay, Group, NumClasses, WeightedLoss
 
 __all__ = ["SigmoidEQLLoss"]
 
 
-class SigmoidEQLLoss(WeightedLoss):
+class SigmoidEQLLoss(WeightedLoss, BackgroundLoss):
     r"""Sigmoid-EQL (EQL v2), :math:`-q_j\, y \log p - r_j\, (1 - y) \log (1 - p)`.
 
     With the ratio g_j of the positive to the negative gradient that class j has received so far

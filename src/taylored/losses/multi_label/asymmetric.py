@@ -16,7 +16,7 @@ from taylored.losses.classification.focal import focal_term
 from taylored.modules.function import function_of
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
-from taylored.modules.vocabulary import SmoothedCall, SmoothedLoss
+from taylored.modules.vocabulary import BackgroundLoss, SmoothedBackgroundCall, SmoothedLoss
 
 __all__ = ["AsymmetricLoss", "asymmetric_loss"]
 
@@ -30,7 +30,7 @@ def asymmetric_terms(
     return focal_term(gamma_positive), negative
 
 
-class AsymmetricLoss(SmoothedLoss):
+class AsymmetricLoss(SmoothedLoss, BackgroundLoss):
     r"""ASL: :math:`-(1-p)^{\gamma_+} \log p` for yes, :math:`-p_m^{\gamma_-} \log(1-p_m)` for no.
 
     In multi-label data an image has a few positives and a flood of negatives, so that one focusing
@@ -112,7 +112,7 @@ def asymmetric_loss(
     gamma_positive: float = 1.0,
     gamma_negative: float = 4.0,
     margin: float = 0.05,
-    **shared: Unpack[SmoothedCall],
+    **shared: Unpack[SmoothedBackgroundCall],
 ) -> Tensor:
     r"""ASL: :math:`-(1-p)^{\gamma_+} \log p` for yes, :math:`-p_m^{\gamma_-} \log(1-p_m)` for no.
 

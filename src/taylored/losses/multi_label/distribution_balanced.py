@@ -21,7 +21,7 @@ from taylored.core.terms.point import Point
 from taylored.modules.function import function_of
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
-from taylored.modules.vocabulary import Counts, WeightedCall, WeightedLoss
+from taylored.modules.vocabulary import BackgroundLoss, Counts, WeightedBackgroundCall, WeightedLoss
 
 __all__ = ["DistributionBalancedLoss", "distribution_balanced_loss"]
 
@@ -69,7 +69,7 @@ def distribution_balanced_values(
     return values
 
 
-class DistributionBalancedLoss(WeightedLoss):
+class DistributionBalancedLoss(WeightedLoss, BackgroundLoss):
     r"""Distribution-balanced focal loss, re-weighted by row and tolerant of negatives.
 
     Two remedies for multi-label data that are sampled class by class. *Re-balancing*: labels occur
@@ -153,7 +153,7 @@ def distribution_balanced_loss(
     kappa: float = 0.05,
     negative_scale: float = 2.0,
     gamma: float = 2.0,
-    **shared: Unpack[WeightedCall],
+    **shared: Unpack[WeightedBackgroundCall],
 ) -> Tensor:
     r"""Distribution-balanced focal loss, re-weighted by row and tolerant of negatives.
 

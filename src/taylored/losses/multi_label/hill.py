@@ -17,7 +17,7 @@ from taylored.losses.classification.focal import focal_term
 from taylored.modules.function import function_of
 from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
-from taylored.modules.vocabulary import SmoothedCall, SmoothedLoss
+from taylored.modules.vocabulary import BackgroundLoss, SmoothedBackgroundCall, SmoothedLoss
 
 __all__ = ["HillLoss", "hill_loss"]
 
@@ -28,7 +28,7 @@ def hill_terms(gamma: float, margin: float, limit: float) -> tuple[Term, Term]:
     return shifted(focal_term(gamma), margin), limit * power(2) - power(3)
 
 
-class HillLoss(SmoothedLoss):
+class HillLoss(SmoothedLoss, BackgroundLoss):
     r"""Hill: :math:`-(1-p_m)^\gamma \log p_m` for yes, :math:`(\lambda - p)\,p^2` for no.
 
     Where labels are missing, a confident "negative" is often a positive that nobody marked. Its
@@ -96,7 +96,7 @@ def hill_loss(
     gamma: float = 2.0,
     margin: float = 1.0,
     limit: float = 1.5,
-    **shared: Unpack[SmoothedCall],
+    **shared: Unpack[SmoothedBackgroundCall],
 ) -> Tensor:
     r"""Hill: :math:`-(1-p_m)^\gamma \log p_m` for yes, :math:`(\lambda - p)\,p^2` for no.
 
