@@ -35,9 +35,10 @@ template <class R> class Adjustment {
   void along_classes(R* z, int64_t classes, int64_t length) const {
     if (!bias_ && temperature_ == R(1)) return;
     const R largest = peak_of(z, length);
-    for (int64_t c = 0; c < classes; ++c) z[c] -= largest;
     if (bias_)
-      for (int64_t c = 0; c < classes; ++c) z[c] += bias_[c];
+      for (int64_t c = 0; c < classes; ++c) z[c] = (z[c] - largest) + bias_[c];
+    else
+      for (int64_t c = 0; c < classes; ++c) z[c] -= largest;
     divide(z, classes);
   }
 

@@ -70,7 +70,8 @@ template <class R> class Sigmoid {
                {sweep.r_n, sweep.r_c, sweep.r_s},
                {sweep.e_n, sweep.e_c, sweep.e_s},
                // The class of each element, where it is needed.
-               {0, by_class_ ? 1 : 0, 0}}) {}
+               {0, by_class_ ? 1 : 0, 0}}),
+        idle_(may_be_idle()) {}
 
   void run(int64_t threads, Collected& collected) const {
     const int64_t tiles = (walk_.count() + width - 1) / width;
@@ -83,6 +84,7 @@ template <class R> class Sigmoid {
         const int64_t begin = i * width, end = std::min(begin + width, walk_.count());
         gather(tile, begin, end);
         const bool hard = settle_truth(tile, end - begin, strange);
+        if (hard && idle_) silence(tile, end - begin);
         term_.with_power([&](auto power) {
           hard ? evaluate_hard(power, tile, end - begin, total)
                : evaluate_soft(power, tile, end - begin, total);
@@ -144,6 +146,23 @@ template <class R> class Sigmoid {
     }
   }
 
+  // Whether an element may count for nothing: then 0 times what a NaN would give is NaN.
+  bool may_be_idle() const {
+    const auto has_zero = [&](const void* values) {
+      const R* first = numbers<R>(values);
+      return first && std::count(first, first + sweep_.c, R(0)) > 0;
+    };
+    return sweep_.ignores || !walk_.constant(rows_at) || *numbers<R>(sweep_.rows) == R(0) ||
+           has_zero(sweep_.positive) || has_zero(sweep_.negative);
+  }
+
+  static void silence(Tile& tile, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+      const R outcome = tile.truth[i] > R(0) ? tile.positive[i] : tile.negative[i];
+      tile.logit[i] = tile.rows[i] * outcome == R(0) ? R(0) : tile.logit[i];
+    }
+  }
+
   bool integers() const { return sweep_.target_kind == index || sweep_.target_dtype >= u8; }
 
   // Applies the mask and the smoothing, and finds out whether every truth of the tile is yes or no,
@@ -195,9 +214,8 @@ template <class R> class Sigmoid {
       const Vec<R> x = load(tile.logit + i), rows = load(tile.rows + i);
       const auto yes = load(tile.truth + i) > Vec<R>{};
       const Vec<R> weight = rows * (yes ? load(tile.positive + i) : load(tile.negative + i));
-      // 0 times what a NaN would give is NaN.
-      const Vec<R> margin = weight == R(0) ? Vec<R>{} : (yes ? x : -x);
-      const auto [value, slope] = term_.outcome(power, at_margin<R>(margin), load(tile.gamma + i));
+      const auto [value, slope] =
+          term_.outcome(power, at_margin<R>(yes ? x : -x), load(tile.gamma + i));
       const Vec<R> pull = weight * slope;
       store<R>(tile.value + i, weight * value);
       store<R>(tile.gradient + i, yes ? -pull : pull);
@@ -284,6 +302,7 @@ template <class R> class Sigmoid {
   const Output<R> gradient_;
   const bool by_class_;
   const Walk<5> walk_;
+  const bool idle_;
 };
 
 }  // namespace taylored

@@ -106,6 +106,7 @@ template <class R> class Term {
       : gammas_(gammas),
         gamma_(gamma),
         cancels_(skipped > 0),
+        log_bits_(na ? ~Bits{0} : Bits{0}),
         log_factor_(na, a),
         rest_(nb, b),
         remainder_(skipped) {}
@@ -138,6 +139,8 @@ template <class R> class Term {
   }
 
  private:
+  using Bits = decltype(Simd<R>::one_bits + 0);
+
   // From L and its slope, those of q^gamma (L A + B).
   template <class Power>
   TAYLORED_INLINE Outcome<R> combined(const Point<R>& at, Vec<R> gamma, Vec<R> log,
@@ -151,8 +154,9 @@ template <class R> class Term {
     const auto [b, qb] = rest_.at(at.q);
     const Vec<R> growth = bounded * (gamma * a + qa) + (gamma * b + qb);
     // Without a factor for it, an infinite -log p does not enter.
-    const Vec<R> logarithms = log_factor_.empty() ? Vec<R>{} : log * a;
-    return {power * (logarithms + b), power * (log_slope * a + at.p * growth)};
+    using U = typename Simd<R>::U;
+    const Vec<R> entering = (Vec<R>)((U)log & (U{} + log_bits_));
+    return {power * (entering * a + b), power * (log_slope * a + at.p * growth)};
   }
 
   class Polynomial {
@@ -163,8 +167,6 @@ template <class R> class Term {
         growth_[j] = static_cast<R>(j * coefficients[j]);
       }
     }
-
-    bool empty() const { return count_ == 0; }
 
     struct Both {
       Vec<R> value, growth;  // the polynomial, and q times its derivative
@@ -187,6 +189,7 @@ template <class R> class Term {
   const R* gammas_;
   double gamma_;
   bool cancels_;
+  Bits log_bits_;  // all ones, or none if there is no factor of -log(p)
   Polynomial log_factor_, rest_;
   Remainder<R> remainder_;
 };
