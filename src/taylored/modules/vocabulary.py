@@ -1,6 +1,6 @@
 """The parameters that many losses share, each declared once.
 
-A loss takes them by deriving from the smallest of the four classes that has what it needs, or by a
+A loss takes them by deriving from the smallest of the five classes that has what it needs, or by a
 line of its own, `pos_weight: PosWeight = None`. The `...Call` types say the same for the functions:
 `**shared: Unpack[SmoothedCall]`.
 
