@@ -65,7 +65,7 @@ template <class R> class Remainder {
 
 // The ways to raise q to gamma. Whole powers are cheap, the others need an exp.
 template <int exponent> struct WholePower {
-  static constexpr bool cancels = false;
+  static constexpr bool cancels = false, bounded = false;
   template <class R> static TAYLORED_INLINE Vec<R> of(const Point<R>& at, Vec<R>) {
     Vec<R> power = spread<R>(1);
     for (int j = 0; j < exponent; ++j) power *= at.q;
@@ -74,14 +74,14 @@ template <int exponent> struct WholePower {
 };
 
 struct RootPower {
-  static constexpr bool cancels = false;
+  static constexpr bool cancels = false, bounded = false;
   template <class R> static TAYLORED_INLINE Vec<R> of(const Point<R>& at, Vec<R>) {
     return sqrt<R>(at.q);
   }
 };
 
 struct AnyPower {
-  static constexpr bool cancels = false;
+  static constexpr bool cancels = false, bounded = false;
   template <class R> static TAYLORED_INLINE Vec<R> of(const Point<R>& at, Vec<R> gamma) {
     // Bounded from below, so that 0 to the power 0 is 1.
     const Vec<R> least = spread<R>(std::numeric_limits<R>::lowest());
@@ -92,6 +92,11 @@ struct AnyPower {
 // Any power, in a term that leaves out the first terms of the series of -log(p).
 struct CancellingPower : AnyPower {
   static constexpr bool cancels = true;
+};
+
+// Any of these powers, in a term without -log(p), which may be infinite.
+template <class Power> struct Bounded : Power {
+  static constexpr bool bounded = true;
 };
 
 template <class R> struct Outcome { Vec<R> value, slope; };
@@ -106,7 +111,7 @@ template <class R> class Term {
       : gammas_(gammas),
         gamma_(gamma),
         cancels_(skipped > 0),
-        log_bits_(na ? ~Bits{0} : Bits{0}),
+        has_log_(na > 0),
         log_factor_(na, a),
         rest_(nb, b),
         remainder_(skipped) {}
@@ -118,6 +123,11 @@ template <class R> class Term {
   // Calls work(power) with the cheapest way to raise q to gamma.
   template <class Work> void with_power(Work&& work) const {
     if (cancels_) return work(CancellingPower{});
+    if (!has_log_) {
+      if (!gammas_ && gamma_ == 0.0) return work(Bounded<WholePower<0>>{});
+      if (!gammas_ && gamma_ == 1.0) return work(Bounded<WholePower<1>>{});
+      return work(Bounded<AnyPower>{});
+    }
     if (gammas_) return work(AnyPower{});
     if (gamma_ == 0.0) return work(WholePower<0>{});
     if (gamma_ == 0.5) return work(RootPower{});
@@ -130,7 +140,11 @@ template <class R> class Term {
 
   template <class Power>
   TAYLORED_INLINE Outcome<R> outcome(Power, const Point<R>& at, Vec<R> gamma) const {
-    if constexpr (Power::cancels) {
+    if constexpr (Power::bounded) {
+      const Vec<R> power = Power::template of<R>(at, gamma);
+      const auto [b, qb] = rest_.at(at.q);
+      return {power * b, power * (at.p * (gamma * b + qb))};
+    } else if constexpr (Power::cancels) {
       const auto [value, slope] = remainder_.at(at.q, at.nll);
       return combined<Power>(at, gamma, value, slope);
     } else {
@@ -139,8 +153,6 @@ template <class R> class Term {
   }
 
  private:
-  using Bits = decltype(Simd<R>::one_bits + 0);
-
   // From L and its slope, those of q^gamma (L A + B).
   template <class Power>
   TAYLORED_INLINE Outcome<R> combined(const Point<R>& at, Vec<R> gamma, Vec<R> log,
@@ -153,10 +165,7 @@ template <class R> class Term {
     const auto [a, qa] = log_factor_.at(at.q);
     const auto [b, qb] = rest_.at(at.q);
     const Vec<R> growth = bounded * (gamma * a + qa) + (gamma * b + qb);
-    // Without a factor for it, an infinite -log p does not enter.
-    using U = typename Simd<R>::U;
-    const Vec<R> entering = (Vec<R>)((U)log & (U{} + log_bits_));
-    return {power * (entering * a + b), power * (log_slope * a + at.p * growth)};
+    return {power * (log * a + b), power * (log_slope * a + at.p * growth)};
   }
 
   class Polynomial {
@@ -189,7 +198,7 @@ template <class R> class Term {
   const R* gammas_;
   double gamma_;
   bool cancels_;
-  Bits log_bits_;  // all ones, or none if there is no factor of -log(p)
+  bool has_log_;
   Polynomial log_factor_, rest_;
   Remainder<R> remainder_;
 };
