@@ -19,11 +19,16 @@ from taylored.core.class_weights import effective_number_weights as effective_nu
 from taylored.core.class_weights import inverse_frequency_weights as inverse_frequency_weights
 from taylored.core.inputs.donated_logits import donate as donate
 from taylored.core.inputs.linear_logits import LinearLogits as LinearLogits
+from taylored.core.posterior.invertible import NoPosteriorError as NoPosteriorError
 from taylored.core.state.gradient_indicator import GradientIndicator as GradientIndicator
 from taylored.core.terms import vocabulary as _vocabulary
 from taylored.core.terms.power_series import Series as Series
 from taylored.core.terms.power_series import terms_needed as terms_needed
 from taylored.core.terms.term import Term as Term
+from taylored.deploy.tau import tune_tau as tune_tau
+from taylored.deploy.temperature import tune_temperature as tune_temperature
+from taylored.deploy.threshold import tune_threshold as tune_threshold
+from taylored.deploy.tuned import Tuned as Tuned
 from taylored.layers import CosineClassifier as CosineClassifier
 from taylored.losses import *  # noqa: F403 - the table says what is public
 from taylored.modules.module import Loss as Loss

@@ -14,7 +14,17 @@ from taylored.core.terms.term import Term
 
 
 class NoPosteriorError(ValueError):
-    """Probabilities were asked of a loss whose outputs do not tell them in closed form."""
+    """Probabilities were asked of a loss whose outputs do not tell them in closed form.
+
+    Example:
+        >>> import torch
+        >>> from taylored import GHMLoss, NoPosteriorError
+        >>> try:
+        ...     GHMLoss().posterior(torch.zeros(1, 2))
+        ... except NoPosteriorError as error:
+        ...     print(str(error).split(": ")[1].split(".")[0])
+        its weights depend on the other elements of each batch
+    """
 
 
 def no_posterior(loss: str, why: str) -> NoReturn:

@@ -1,0 +1,1 @@
+"""Numbers that are chosen on validation data, after training: a threshold, tau, a temperature."""
