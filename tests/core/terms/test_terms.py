@@ -290,3 +290,28 @@ def test_a_point_far_out_keeps_its_digits() -> None:
     _ = at.log_p, at.q
     assert torch.equal(at.complement().log_q, at.log_p)
     assert torch.equal(at.complement().p, at.q)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 3e-6)])
+@NAMED
+def test_logarithms_reach_where_the_numbers_underflow(
+    name: str, dtype: torch.dtype, tolerance: float
+) -> None:
+    """Of value and slope, at margins where float32 and even float64 have lost q, or p."""
+    term, exact = EXPRESSIONS[name]
+    with mp.workdps(700):
+        for margin in (-300.0, -95.0, -30.0, -5.0, -0.5, 0.25, 4.0, 15.0, 21.0, 30.0, 95.0, 300.0):
+            q = 1 / (1 + mp.exp(mp.mpf(margin)))
+            step = q * (1 - q) * mp.mpf(10) ** -30
+            slope = q * (1 - q) * (exact(q + step) - exact(q - step)) / (2 * step)
+            value, steepness = term.logarithms(Point(torch.tensor(margin, dtype=dtype)))
+            pairs = [(value, exact(q)), (steepness, slope)]
+            if name == "-log(p) + -1 * (1-p)":  # whose value cancels, as it does without logarithms
+                pairs = pairs[1:]
+            for got, expected in pairs:
+                if expected == 0:
+                    assert got.sign == 0
+                    continue
+                log = float(mp.log(abs(expected)))
+                assert float(got.sign) == float(mp.sign(expected)), (margin, got)
+                assert abs(float(got.log) - log) <= tolerance * max(1.0, abs(log)), (margin, got)
