@@ -1,14 +1,17 @@
-"""Write the table of the losses into the README: `python docs/losses_table.py`.
+"""Write the tables of the losses into the documentation: `python docs/losses_table.py`.
 
-The rows are the SPECs of the catalogue, so that a new loss has its row after one call.
+The rows are the SPECs of the catalogue, so that a new loss has its rows after one call.
 """
 
 from pathlib import Path
 
 from taylored import catalog
+from taylored.modules.spec import Spec
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README, PROBABILITIES = ROOT / "README.md", ROOT / "docs" / "probabilities.md"
 BEGIN, END = "<!-- losses: begin -->", "<!-- losses: end -->"
+COUNTS = [900, 250, 40, 7, 1]
 
 
 def table() -> str:
@@ -20,12 +23,30 @@ def table() -> str:
     return "\n".join(rows)
 
 
-def written(readme: str) -> str:
-    """The README with the table of today."""
-    before, rest = readme.split(BEGIN)
+def readings() -> str:
+    """One row for each loss: whether its outputs tell the class probabilities, and if not why."""
+    rows = ["| loss | `posterior` |", "| --- | --- |"]
+    return "\n".join([*rows, *(f"| `{s.name}` | {reading(s)} |" for s in catalog.SPECS.values())])
+
+
+def reading(spec: Spec) -> str:
+    """Asked of every example of the loss."""
+    built = {text: catalog.get(text, counts=COUNTS) for text in spec.examples}
+    without = [text for text, loss in built.items() if not loss.has_posterior]
+    if not without:
+        return "closed form"
+    if len(without) < len(built):
+        return f"closed form, not for `{'`, `'.join(without)}`"
+    return f"none: {built[without[0]].why_no_posterior()}"
+
+
+def written(page: str, rows: str = "") -> str:
+    """The page with the table of today; by default that of the README."""
+    before, rest = page.split(BEGIN)
     _, after = rest.split(END)
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{rows or table()}\n\n{END}{after}"
 
 
 if __name__ == "__main__":
     README.write_text(written(README.read_text()))
+    PROBABILITIES.write_text(written(PROBABILITIES.read_text(), readings()))

@@ -67,6 +67,12 @@ def test_certificates_page_has_the_table_of_today():
         assert f"| `{name}`" in page
 
 
+def test_the_page_on_probabilities_has_the_table_of_today():
+    table = runpy.run_path(str(ROOT / "docs" / "losses_table.py"))
+    page = (ROOT / "docs" / "probabilities.md").read_text()
+    assert table["written"](page, table["readings"]()) == page, "run `python docs/losses_table.py`"
+
+
 def test_readme_marks_its_commands():
     readme = (ROOT / "README.md").read_text()
     for marker in ("main-job", "tests"):
