@@ -22,6 +22,8 @@ OPTIONS = [
     'class_balanced(poly(link="sigmoid", label_smoothing=0.1, pos_weight=2), beta=0.9)',
     'class_balanced(asymmetric(weight=None), beta=0.9, weighting="class")',
     "hill(label_smoothing=0.1)",
+    "poly(epsilon=-1, gamma=2)",
+    'poly(epsilon=[-1, -0.5], gamma=0.5, link="sigmoid")',
     "varifocal(alpha=0.3, gamma=1, weight=[1, 2, 3, 4, 5])",
     "generalized_cross_entropy(q=0.5, label_smoothing=0.1, weight=[1, 1, 1, 1, 2])",
 ]
@@ -48,7 +50,7 @@ def test_any_outputs_are_stationary_for_their_posterior(text: str) -> None:
     checks.check_stationary(loss_of_text(text))
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("text", TEXTS + OPTIONS)
 def test_any_logit(text: str) -> None:
     checks.check_stable(text)
 

@@ -26,6 +26,7 @@ from taylored.core.plan.plan import along_classes
 from taylored.core.plan.prepare import outcome_weights
 from taylored.core.posterior.invertible import check_invertible
 from taylored.core.terms.point import Point
+from taylored.core.terms.summands import settled
 from taylored.core.terms.term import Term
 
 _FARTHEST = 1e30
@@ -109,7 +110,7 @@ def point_of(margins: Tensor) -> Point:
 
 def _log_slope(term: Term, at: Point, x: Tensor) -> Tensor:
     """Logarithm of h; NaN where the loss rises."""
-    _, slope = term.bind(lambda values: along_classes(values, x)).logarithms(at)
+    _, slope = settled(term).bind(lambda values: along_classes(values, x)).logarithms(at)
     return torch.where(slope.sign < 0, math.nan, slope.log)
 
 

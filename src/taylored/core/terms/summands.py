@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 
 from taylored.core.context import compiling
+from taylored.core.numerics import SignedLog
 from taylored.core.terms.elementary import NegativeLogLikelihood, Power
 from taylored.core.terms.known_slope import with_known_slope
 from taylored.core.terms.point import Point
-from taylored.core.terms.power_series import Series, collect
+from taylored.core.terms.power_series import Series, collect, log_of_value
 from taylored.core.terms.shifted import Shifted
 from taylored.core.terms.sums_of_powers import Polynomial, Truncated
-from taylored.core.terms.term import Constant, Pick, Product, Scaled, Sum, Term
+from taylored.core.terms.term import Constant, Product, Scaled, Sum, Term
 from taylored.core.terms.truncated_sum import remainder
 
 Summands = dict[tuple[int, float], float]
@@ -152,13 +153,25 @@ class Cancelling(Term):
                 slope = slope + power * self._rest_slope(at)
         return value, slope
 
-    def bind(self, pick: Pick) -> Term:
-        """The term itself: it has no per-class parameters."""
-        return self
-
-    def parameters(self) -> tuple[Tensor, ...]:
-        """No tensors."""
-        return ()
+    def logarithms(self, at: Point) -> tuple[SignedLog, SignedLog]:
+        """By the product rule, with the logarithm of the remainder."""
+        m, none = self.skipped, SignedLog.of(torch.zeros_like(at.margin))
+        beyond = [(j, 1.0 / j) for j in range(m + 1, m + 4)]
+        rest = log_of_value(
+            lambda point: remainder(point.q, point.nll, m) if m else point.nll,
+            collect(beyond, len(beyond)),
+            at,
+        )
+        p, rest_slope = SignedLog.positive(at.log_p), SignedLog.positive((m + 1) * at.log_q)
+        value = slope = none
+        for (k, e), c in self.summands.items():
+            power = SignedLog.positive(e * at.log_q).scaled(c)
+            mine = power.times(rest) if k else power
+            value = value.plus(mine)
+            slope = slope.plus(mine.times(p).scaled(e))
+            if k:
+                slope = slope.plus(power.times(rest_slope))
+        return value, slope
 
     def series(self, order: int) -> Series:
         """The powers, and those that the remainder has."""
