@@ -19,9 +19,7 @@ def in_plain_memory(values: Tensor) -> bool:
         type(values) in _PLAIN
         and values.is_cpu
         and values.layout is torch.strided
-        and not values.is_nested
         and not values.is_neg()
-        and torch._C._has_storage(values)
         and values.data_ptr() != 0
         and in_its_storage(values)
     )

@@ -41,7 +41,7 @@ class NativeShortcut:
         """The loss, and its gradient if the input wants one; None for anything unusual."""
         if not isinstance(input, Tensor):
             return None
-        if not (in_plain_memory(input) and in_plain_memory(target) and unobserved()):
+        if not (unobserved() and in_plain_memory(input) and in_plain_memory(target)):
             return None
         if not _plain(options) or target.dtype is not torch.int64 or debugging():
             return None
