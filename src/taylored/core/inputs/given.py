@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from taylored.core.numerics import tensor_of
+
 _TRUTHS = (torch.bool, torch.uint8, torch.int32, torch.int64)
 """Dtypes without a fraction in which every executor reads one truth per element."""
 
@@ -70,7 +72,7 @@ def read_weight(weight: Any, shape: torch.Size) -> Any:
     """Sample weights as a tensor, without an axis of length 1 in the place of the classes."""
     if not isinstance(weight, Tensor):
         try:
-            weight = torch.as_tensor(weight)
+            weight = tensor_of(weight)
         except (TypeError, ValueError, RuntimeError):
             return weight  # for the checks to refuse
     narrow = weight.dim() > 1 and weight.shape[1] == 1 and weight.shape != shape
