@@ -115,7 +115,8 @@ def test_terms_as_data_are_the_same_function(term: Term) -> None:
     def polynomial(values) -> Tensor:
         return sum((a * q**j for j, a in enumerate(values)), torch.zeros_like(q))
 
-    value = q**gamma * (-torch.log(p) * polynomial(program.log_factor) + polynomial(program.rest))
+    nll = -torch.log(p) - sum(q**j / j for j in range(1, program.skipped + 1))
+    value = q**gamma * (nll * polynomial(program.log_factor) + polynomial(program.rest))
     torch.testing.assert_close(value, term.value(p), rtol=1e-12, atol=1e-14)
 
 
@@ -174,13 +175,12 @@ def test_the_rest_of_the_vocabulary_goes_round_the_shortcut(ran: list[str]) -> N
     loss(x, TARGET, sample_weight=torch.ones(N))
     loss(x, TARGET, normalizer=3.0)
     loss(x, torch.softmax(logits(), 1))
-    loss(x, TARGET.int())
     taylored.term_loss(x, TARGET, terms.nll, logit_bias=torch.zeros(C))
     taylored.term_loss(x, TARGET, terms.nll, temperature=2.0)
     taylored.focal_loss(x, TARGET, link="sigmoid", pos_weight=2.0)
     with taylored.debug():
         loss(x, TARGET)
-    assert ran == ["sweep"] * 8
+    assert ran == ["sweep"] * 7
 
 
 def test_counted_losses_take_the_sums_from_the_native_sweep(ran: list[str]) -> None:
@@ -327,7 +327,7 @@ def views() -> dict[str, Tensor]:
         "cut maps": torch.cat([maps, maps[..., :1]], 3)[..., :5],
         "flat maps": maps.flatten(2),
         "one row": rows[:1],
-        "one class": rows[:, :1].contiguous(),
+        "two classes": rows[:, :2].contiguous(),
         "every second batch": torch.stack([rows, rows])[0].unsqueeze(2),
         "samples last": maps.permute(1, 2, 3, 0).contiguous().permute(3, 0, 1, 2),
     }

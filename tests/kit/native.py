@@ -59,6 +59,7 @@ def drawn(seed: int, dtype: torch.dtype) -> Given:
     numbers = torch.Generator().manual_seed(seed)
     shape = luck.choice(SHAPES)
     link = luck.choice(["softmax", "sigmoid"])
+    link = "sigmoid" if shape[1] == 1 else link  # a softmax over one column is refused
     wide = luck.choice([1.0, 3.0, 12.0])
     logits = (wide * torch.randn(shape, generator=numbers, dtype=torch.float64)).to(dtype)
     classes = shape[1]
@@ -117,6 +118,7 @@ def _target(
     luck: random.Random, numbers: torch.Generator, shape: tuple[int, ...], link: str
 ) -> Tensor:
     kind = luck.choice(["index", "index", "soft", "hard", "int"])
+    kind = "hard" if shape[1] == 1 and kind == "index" else kind  # one column is no class
     if kind == "index":
         return torch.randint(shape[1], shape[:1] + shape[2:], generator=numbers)
     soft = torch.rand(shape, generator=numbers, dtype=torch.float64)
