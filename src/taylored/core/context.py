@@ -40,21 +40,21 @@ def has_numbers(values: Tensor) -> bool:
 
 def in_its_storage(values: Tensor) -> bool:
     """Whether a strided tensor lies inside of its storage, which may have been freed or cut."""
-    count = values.numel()
-    if count == 0:
-        return True
-    if not values.is_contiguous():
-        count = 1
-        for size, step in zip(values.shape, values.stride(), strict=True):
-            count += (size - 1) * step
-    end = (values.storage_offset() + count) * values.itemsize
-    return bool(end <= values.untyped_storage().nbytes())
+    begin = values.storage_offset() * values.itemsize
+    if values.is_contiguous():  # told in few calls, because every call of a loss asks
+        length = values.nbytes
+        return bool(length == 0 or begin + length <= values.untyped_storage().nbytes())
+    count = 1
+    for size, step in zip(values.shape, values.stride(), strict=True):
+        count += (size - 1) * step
+    return bool(begin + count * values.itemsize <= values.untyped_storage().nbytes())
 
 
 def unobserved() -> bool:
     """Whether nothing needs to see the operations: no compiler, transform, mode or forward mode."""
     return (
-        values_are_known()
+        not (compiling() or torch._C._are_functorch_transforms_active())
+        and torch._C._len_torch_dispatch_stack() == 0
         and forward_ad._current_level < 0
         and torch._C._get_tracing_state() is None
     )

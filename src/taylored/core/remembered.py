@@ -11,6 +11,8 @@ from taylored.core.context import compiling
 _Given = ParamSpec("_Given")
 _Built = TypeVar("_Built")
 
+_NUMBERS = frozenset((int, float))
+
 
 def remembered(build: Callable[_Given, _Built]) -> Callable[_Given, _Built]:
     """Make a function return the same object, which never changes, for the same numbers.
@@ -24,8 +26,7 @@ def remembered(build: Callable[_Given, _Built]) -> Callable[_Given, _Built]:
     @functools.wraps(build)
     def again(*given: _Given.args, **named: _Given.kwargs) -> _Built:
         # The compiler warns about caches, and records the construction only once anyway.
-        numbers = not named and all(type(x) in (int, float) for x in given)
-        if compiling() or not numbers:
+        if named or compiling() or not _NUMBERS.issuperset(map(type, given)):
             return build(*given, **named)
         return known(*given)
 

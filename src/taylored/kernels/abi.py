@@ -18,6 +18,9 @@ FLOATS = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 
 TRUTHS = {**FLOATS, torch.bool: 4, torch.uint8: 4, torch.int64: 5, torch.int32: 6}
 LINKS = {"softmax": 0, "sigmoid": 1}
 
+_CPU = torch.device("cpu")
+"""The object, because reading the word takes longer than a small loss can spare."""
+
 Strides = tuple[int, int, int]
 Layout = tuple[int, int, int, int, int, int]
 """n, c, s and the strides along them, in elements."""
@@ -82,9 +85,9 @@ def address(values: Tensor | None) -> int:
 def scalar(value: float, dtype: torch.dtype) -> Tensor:
     """A total as a tensor; one beyond the range of the dtype is infinite."""
     try:
-        return torch.scalar_tensor(value, dtype=dtype, device="cpu")
+        return torch.scalar_tensor(value, dtype=dtype, device=_CPU)
     except RuntimeError:
-        return torch.scalar_tensor(math.copysign(math.inf, value), dtype=dtype, device="cpu")
+        return torch.scalar_tensor(math.copysign(math.inf, value), dtype=dtype, device=_CPU)
 
 
 def numbers(values: array[float]) -> tuple[int, int]:

@@ -7,16 +7,15 @@ from torch import Tensor, nn
 
 from taylored.core.context import in_its_storage
 
-_PLAIN = (Tensor, nn.Parameter)
-
 
 def in_plain_memory(values: Tensor) -> bool:
     """Whether the numbers of a tensor are what lies at its address: on the CPU, and no subclass.
 
     Memory may have been freed, or cut, after the tensor was made; a tensor of zeros may have none.
     """
+    kind = type(values)
     return (
-        type(values) in _PLAIN
+        (kind is Tensor or kind is nn.Parameter)
         and values.is_cpu
         and values.layout is torch.strided
         and not values.is_neg()

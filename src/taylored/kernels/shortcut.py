@@ -25,6 +25,9 @@ from taylored.kernels.program import program_of
 from taylored.kernels.threads import threads
 
 _REDUCTIONS = {"none": 0, "sum": 0, "mean": 1, "batch_mean": 2}
+_CELLS = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
+"""One number in memory; making a tensor of it would take twenty times as long."""
+
 _ELEMENT_MEAN = 3
 """Divide by the elements of the kept positions: "mean" of the sigmoid link."""
 
@@ -47,7 +50,7 @@ class NativeShortcut:
             return None
         shape, kind = input.shape, FLOATS.get(input.dtype)
         positions = target.shape
-        if kind is None or len(shape) < 2 or positions != shape[:1] + shape[2:]:
+        if kind is None or len(shape) < 2 or positions != (shape[0], *shape[2:]):
             return None
         if shape[1] == 1:  # refused, or one class and background
             return None
@@ -61,15 +64,21 @@ class NativeShortcut:
         if counted is None:
             return None
         truth, rows = counted
+        s = layout[2]
+        if isinstance(rows, Tensor):
+            cell, coefficients = None, (rows.data_ptr(), s, 0, 1)
+        else:
+            cell = _CELLS[dtype](rows)  # a name keeps it alive until the library returns
+            coefficients = (ctypes.addressof(cell), 0, 0, 0)
         by_element = options.link == "sigmoid"
         gradient = each = None
         if input.requires_grad and torch.is_grad_enabled():
             stored = torch.float32 if kind == 3 else input.dtype
             gradient = torch.empty_strided(shape, input.stride(), dtype=stored, device="cpu")
-        total, s = ctypes.c_double(), layout[2]
+        total = ctypes.c_double()
         each_strides = (0, 0, 0)
         if options.reduction == "none":
-            each = torch.empty(shape if by_element else positions, dtype=rows.dtype, device="cpu")
+            each = torch.empty(shape if by_element else positions, dtype=dtype, device="cpu")
             each_strides = (layout[1] * s, s, 1) if by_element else (s, 0, 1)
         record = SWEEP.pack(
             by_element,
@@ -80,7 +89,7 @@ class NativeShortcut:
             0 if gradient is None else gradient.data_ptr(),
             0, 0,
             truth.data_ptr(), s, 0, 1,
-            rows.data_ptr(), *((0, 0, 0) if rows.stride(0) == 0 else (s, 0, 1)),
+            *coefficients,
             0, 0,
             0, 0, 0,
             options.label_smoothing, 1.0,
@@ -97,13 +106,13 @@ class NativeShortcut:
         if self.library.sweep(record) != 0:
             return None
         if each is None:
-            each = scalar(total.value, rows.dtype)
+            each = scalar(total.value, dtype)
         return Direct(each, gradient, truth, rows)
 
     def _counted(
         self, target: Tensor, options: Options, classes: int, dtype: torch.dtype
-    ) -> tuple[Tensor, Tensor] | None:
-        """Class and coefficient of each position; None for what is unusual."""
+    ) -> tuple[Tensor, Tensor | float] | None:
+        """Class and coefficient of each position, as in `Direct`; None for what is unusual."""
         weight, by_element = options.weight, options.link == "sigmoid"
         if weight is not None:
             if by_element or not isinstance(weight, Tensor) or not in_plain_memory(weight):
@@ -121,9 +130,7 @@ class NativeShortcut:
             # Every position counts the same: the targets are right as they are, and one number is
             # the coefficient of all.
             elements = classes if by_element and mean == 1 else 1
-            share = 1.0 / (count * elements) if mean else 1.0
-            row = torch.scalar_tensor(share, dtype=dtype, device="cpu")
-            return target, row.expand(target.shape)
+            return target, 1.0 / (count * elements) if mean else 1.0
         truth = torch.empty(target.shape, dtype=torch.int64, device="cpu")
         rows = torch.empty(target.shape, dtype=dtype, device="cpu")
         find_rows = self.library.rows if dtype is torch.float32 else self.library.rows_double

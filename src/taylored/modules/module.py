@@ -111,29 +111,28 @@ class Loss(Probabilistic, Certified, DeclaredModule):
         normalizer: float | Tensor | None = None,
     ) -> Tensor:
         """The loss of logits against targets."""
-        return self._enter(normalizer, input, target, sample_weight)
+        return self._enter(self.class_dim, normalizer, input, target, sample_weight)
 
-    def _enter(self, normalizer: float | Tensor | None, *tensors: Any) -> Tensor:
-        """The one way in: input, target, sample_weight and what else a call has, brought home."""
-        if self.class_dim == self._home:
-            return self._inside(normalizer, *tensors)
-        inside = functools.partial(self._inside, normalizer)
-        return at_home(inside, self.class_dim, self._home, *tensors)
-
-    def _inside(
+    def _enter(
         self,
+        class_dim: int,
         normalizer: float | Tensor | None,
         input: Logits,
         target: Tensor,
         sample_weight: Tensor | None,
         *beside: Tensor,
     ) -> Tensor:
+        """The one way in: tensors that have the classes on `class_dim` are brought home."""
+        home = self._home
+        if class_dim != home:
+            enter = functools.partial(self._enter, home, normalizer)
+            return at_home(enter, class_dim, home, input, target, sample_weight, *beside)
         if self._lengths:
-            check_lengths(self._lengths, class_count(input, self.link, self._home))
-        if not usual(input, target, self._home):
+            check_lengths(self._lengths, class_count(input, self.link, home))
+        if not usual(input, target, home):
             target = self.read_target(input, target, self.link)
         if sample_weight is not None:
-            sample_weight = read_weight(sample_weight, input.shape[self._home - 1 :])
+            sample_weight = read_weight(sample_weight, input.shape[home - 1 :])
         return self.evaluate(input, target, self.options(sample_weight, normalizer), *beside)
 
     def options(

@@ -64,13 +64,14 @@ class Direct(NamedTuple):
         loss: in the shape that the caller expects.
         gradient: of its sum, in the shape of the input; None where nobody can ask for it.
         target: the indices, 0 where ignored.
-        rows: coefficient of each position: mask, weight and denominator in one.
+        rows: coefficient of each position: mask, weight and denominator in one; a number where it
+            is the same for all.
     """
 
     loss: Tensor
     gradient: Tensor | None
     target: Tensor
-    rows: Tensor
+    rows: Tensor | float
 
 
 class Shortcut(Protocol):

@@ -29,8 +29,8 @@ def usual(input: Any, target: Any, home: int) -> bool:
         isinstance(target, Tensor)
         and target.dtype is torch.int64
         and isinstance(input, Tensor)
-        and target.dim() == input.dim() - home
-        and input.dim() > home
+        and input.dim() == target.dim() + home
+        and target.dim() > 0
     )
 
 

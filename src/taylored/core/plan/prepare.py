@@ -40,12 +40,15 @@ def prepare(input: Logits, target: Tensor, term: Term, options: Options) -> tupl
 
 
 def prepared(
-    input: Tensor, target: Tensor, rows: Tensor, term: Term, options: Options
+    input: Tensor, target: Tensor, rows: Tensor | float, term: Term, options: Options
 ) -> tuple[Tensor, Plan]:
     """Logits and plan for class indices that a shortcut has already checked and weighted."""
     logits = canonical(input)
     positions = logits.shape[:1] + logits.shape[2:]
-    target, rows = target.reshape(positions), rows.reshape(positions).unsqueeze(1)
+    target = target.reshape(positions)
+    if not isinstance(rows, Tensor):
+        rows = torch.full(positions, rows, dtype=computing_dtype(input), device=input.device)
+    rows = rows.reshape(positions).unsqueeze(1)
     return logits, _plan(term, options, target, "index", rows, None, None, None, None)
 
 

@@ -119,7 +119,7 @@ class InfluenceBalancedLoss(WeightedLoss):
         normalizer: float | Tensor | None = None,
     ) -> Tensor:
         """The loss of logits against targets, given the features that the logits came from."""
-        return self._enter(normalizer, input, target, sample_weight, features)
+        return self._enter(self.class_dim, normalizer, input, target, sample_weight, features)
 
     def evaluate(  # type: ignore[override]
         self, input: Logits, target: Tensor, options: Options, features: Tensor
