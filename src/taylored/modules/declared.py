@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_origin
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,10 @@ from taylored.core.state.buffers import keep_known, keep_wide, where_there_is_fl
 from taylored.core.state.distributed import Shared
 from taylored.modules.arguments import bound, class_signature
 from taylored.modules.call_text import written
-from taylored.modules.field import Field, own_fields
+from taylored.modules.field import Field
+from taylored.modules.parameter import REQUIRED
+
+_NO_FIELDS: tuple[object, ...] = (ClassVar,)
 
 
 class _OfTheClass:
@@ -43,7 +47,7 @@ class DeclaredModule(Shared):
     @classmethod
     def declare(cls) -> None:
         """Turn the annotations of a class's body into fields; called for every subclass."""
-        found = own_fields(cls)
+        found = _own_fields(cls)
         for base in cls.__mro__[1:]:
             inherited: dict[str, Field] = vars(base).get("_fields", {})
             for name, field in inherited.items():
@@ -184,3 +188,26 @@ class DeclaredModule(Shared):
 
     def __repr__(self) -> str:
         return written(self, self._fields)
+
+
+def _own_fields(cls: type) -> dict[str, Field]:
+    """The fields that the body of a class declares. Their defaults are taken off the class.
+
+    A default left there would hide the buffer of the same name.
+    """
+    found = {}
+    for name, annotation in inspect.get_annotations(cls, eval_str=True).items():
+        if get_origin(annotation) in _NO_FIELDS:
+            continue
+        default = vars(cls).get(name, REQUIRED)
+        if name in vars(cls):
+            delattr(cls, name)
+        field = Field.of(name, annotation, default)
+        if not field.domain:
+            raise TypeError(
+                f"{cls.__name__}.{name}: annotations of a loss are its parameters, and this type "
+                'is none that they know. Fix: Annotated[float, About("...")], float | PerClass, '
+                "int, Literal[...] or Sequence[float]; what is no parameter is assigned in `setup`"
+            )
+        found[name] = field
+    return found

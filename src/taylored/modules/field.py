@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import types
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import torch
 from torch import Tensor
@@ -23,7 +22,6 @@ from taylored.modules.interval import Interval
 from taylored.modules.parameter import REQUIRED, About, Parameter, Search
 
 _UNIONS: tuple[object, ...] = (typing.Union, types.UnionType)
-_NO_FIELDS: tuple[object, ...] = (ClassVar,)
 
 
 @dataclass(frozen=True)
@@ -210,29 +208,6 @@ class Field:
         if self.default is not REQUIRED:
             default = f"leave it out for the default, {literal(self.default)}"
         fail(self.name, self.domain, got, fix or self.about.fix or default)
-
-
-def own_fields(cls: type) -> dict[str, Field]:
-    """The fields that the body of a class declares. Their defaults are taken off the class.
-
-    A default left there would hide the buffer of the same name.
-    """
-    found = {}
-    for name, annotation in inspect.get_annotations(cls, eval_str=True).items():
-        if get_origin(annotation) in _NO_FIELDS:
-            continue
-        default = vars(cls).get(name, REQUIRED)
-        if name in vars(cls):
-            delattr(cls, name)
-        field = Field.of(name, annotation, default)
-        if not field.domain:
-            raise TypeError(
-                f"{cls.__name__}.{name}: annotations of a loss are its parameters, and this type "
-                'is none that they know. Fix: Annotated[float, About("...")], float | PerClass, '
-                "int, Literal[...] or Sequence[float]; what is no parameter is assigned in `setup`"
-            )
-        found[name] = field
-    return found
 
 
 def _is_union(kind: object) -> bool:

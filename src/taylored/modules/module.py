@@ -19,7 +19,7 @@ from taylored.core.numerics import tensor_of
 from taylored.core.plan.options import LINK_NAMES, LinkName, Options, PerClass, check_options
 from taylored.core.posterior.calibrated import calibrated_logits
 from taylored.core.posterior.probabilistic import Probabilistic
-from taylored.core.state.micro_batches import Accumulating, check_micro_batches
+from taylored.core.state.micro_batches import Gathering
 from taylored.core.terms.term import Term
 from taylored.modules.class_axis import at_home, check_lengths, class_count, lengths
 from taylored.modules.declared import DeclaredModule
@@ -35,7 +35,7 @@ class NoTermError(AttributeError, ValueError):
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(positional,))
-class Loss(Probabilistic, Certified, DeclaredModule):
+class Loss(Probabilistic, Certified, Gathering, DeclaredModule):
     """A loss of logits against targets; every loss of this library is one.
 
     A subclass declares its parameters as fields and says what it computes by one of its slots:
@@ -213,38 +213,6 @@ class Loss(Probabilistic, Certified, DeclaredModule):
 
     def schedule(self, fraction: float) -> None:
         """Act on the share of the training that is done."""
-
-    def accumulate(self, micro_batches: int) -> None:
-        """Say how many forwards are one batch: those between two steps of the optimizer.
-
-        A loss that counts its batches then counts the micro-batches of a step as the one batch that
-        they are: after the last its state is that of one forward of them all, and until then the
-        weights that it reads from the state stay. Denominators are added up, a `normalizer` too:
-        give that of the micro-batch. An incomplete group, as at the end of an epoch, stays open:
-        call this again, after the last step of the optimizer, to close it as it is. The open group
-        is in the state dict, its size is not: say it before loading. Wrappers pass it on; a loss
-        without such a state is left as it is.
-
-        Example:
-            >>> import torch
-            >>> from taylored import SigmoidEQLLoss
-            >>> logits, target = torch.zeros(4, 2, requires_grad=True), torch.tensor([0, 0, 0, 1])
-            >>> loss, whole = SigmoidEQLLoss(num_classes=2), SigmoidEQLLoss(num_classes=2)
-            >>> loss.accumulate(2)
-            >>> for part in range(0, 4, 2):
-            ...     (loss(logits[part:part + 2], target[part:part + 2]) / 2).backward()
-            >>> _ = whole(logits, target)
-            >>> torch.equal(loss.indicator.ratio(), whole.indicator.ratio())
-            True
-        """
-        check_micro_batches(micro_batches)
-        self.gather(micro_batches)
-        for inner in self.children():
-            if isinstance(inner, Accumulating):
-                inner.accumulate(micro_batches)
-
-    def gather(self, micro_batches: int) -> None:
-        """Count so many forwards as one batch, where the loss itself counts batches."""
 
     def check(self) -> None:
         """Refuse parameters that do not go together."""
