@@ -25,7 +25,7 @@ from taylored.lab.data import Dataset, load
 from taylored.lab.run.problem import Problem
 from taylored.lab.tasks import TASKS
 from taylored.lab.trial.accuracy import calibration
-from taylored.lab.trial.models import build_model
+from taylored.lab.trial.models import build_model, predict_share
 from taylored.lab.trial.train import Parts, make_parts
 
 MORE = (
@@ -46,9 +46,9 @@ def trained(text: str, parts: Parts, classes: int, epochs: int, seed: int) -> tu
     counts = torch.bincount(y, minlength=classes).tolist()
     loss = catalog.get(text, counts=counts if catalog.needs(text) else None)
     torch.manual_seed(seed)
-    share = 1.0 / classes if loss.link == "sigmoid" else None
-    head = catalog.head(text)
-    model = build_model("mlp", x.shape[1:], classes, head=head, positive_share=share)
+    model = build_model("mlp", x.shape[1:], classes, head=catalog.head(text))
+    if loss.link == "sigmoid":
+        predict_share(model, 1.0 / classes)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
     steps = len(y) // BATCH
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * steps)

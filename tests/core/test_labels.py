@@ -13,6 +13,7 @@ import torch
 import taylored
 from taylored import class_counts, effective_number_weights, inverse_frequency_weights
 from taylored.core.class_weights import log_prior
+from taylored.core.state import buffers
 
 LABELS = [2, 0, 2, 1, 2, 2, 0]
 COUNTED = [2, 1, 4]
@@ -142,7 +143,8 @@ def test_assigned_counts_keep_their_fractions() -> None:
     assert loss.counts.tolist() == [9.5, 1.5]
 
 
-def test_devices_without_float64() -> None:
+def test_devices_without_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffers, "widest_dtype", lambda device: torch.float32)
     loss = taylored.CrossEntropyLoss(weight=[0.1, 0.2])
 
     def move(values: torch.Tensor) -> torch.Tensor:

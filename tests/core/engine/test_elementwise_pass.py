@@ -24,7 +24,7 @@ from taylored.core.plan.options import LinkName, Options, Reduction
 from taylored.core.terms.point import Point
 
 LINKS: tuple[LinkName, ...] = ("softmax", "sigmoid")
-SHAPES = ((9, 5), (3, 5, 4), (2, 5, 2, 3), (9, 1))
+SHAPES = ((9, 5), (3, 5, 4), (2, 5, 2, 3), (9, 2))
 REDUCTIONS: tuple[Reduction, ...] = ("none", "sum", "mean", "batch_mean")
 
 

@@ -138,7 +138,7 @@ def test_without_a_bias_and_with_frozen_parts() -> None:
     for wanted in ((0,), (1,), (2,), (0, 2)):
         given = [each if i in wanted else each.detach() for i, each in enumerate(everything)]
         value = loss(LinearLogits(*given), target)
-        kept = [each for each in value.grad_fn.saved_tensors[4:] if each is not None]
+        kept = [each for each in value.grad_fn.saved_tensors[:3] if each is not None]
         assert [each.shape for each in kept] == [everything[i].shape for i in wanted]
         gradients = torch.autograd.grad(value, [given[i] for i in wanted])
         for i, gradient in zip(wanted, gradients, strict=True):
@@ -209,7 +209,7 @@ def test_any_number_of_rows(rows: int, ignored: int, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("link", ["softmax", "sigmoid"])
-@pytest.mark.parametrize("shape", [(0, CLASSES), (4, 1), (0, 1), (2, CLASSES, 0)])
+@pytest.mark.parametrize("shape", [(0, CLASSES), (2, CLASSES, 0)])
 def test_nothing_there(link: str, shape: tuple[int, ...]) -> None:
     target = torch.zeros(shape[:1] + shape[2:], dtype=torch.int64)
     for reduction in ("sum", "mean"):

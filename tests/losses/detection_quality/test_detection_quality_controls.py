@@ -27,6 +27,10 @@ VIEWS = Subject("generalized_jensen_shannon(pi=0.3)")
 fault = Faults()
 
 
+def all_counted(found: elementwise.Elements) -> elementwise.Elements:
+    return replace(found, coefficient=torch.ones_like(found.coefficient))
+
+
 @fault(loss_checks.check_value, VARIFOCAL, "whole")
 @fault(checks.check_varifocal_sides)
 def positives_without_their_score(patch: pytest.MonkeyPatch) -> None:
@@ -61,11 +65,7 @@ def density_by_the_signed_gradient(patch: pytest.MonkeyPatch) -> None:
 @fault(loss_checks.check_ignored, HARMONY, "whole")
 def ignored_elements_in_the_density(patch: pytest.MonkeyPatch) -> None:
     original = ghm.bin_counts
-    patch.setattr(
-        ghm,
-        "bin_counts",
-        lambda found, bins: original(replace(found, kept=None), bins),
-    )
+    patch.setattr(ghm, "bin_counts", lambda found, bins: original(all_counted(found), bins))
 
 
 @fault(checks.check_momentum)
@@ -112,17 +112,12 @@ def last_bin_out_of_reach(patch: pytest.MonkeyPatch) -> None:
 def nothing_is_ignored_by_losses_of_their_own(patch: pytest.MonkeyPatch) -> None:
     original = elementwise.elements
 
-    def kept(given: elementwise.ElementBatch) -> elementwise.Elements:
-        found = original(given)
-        return elementwise.Elements(found.z, found.y.clamp(0, 1), None)
+    def unmasked(given: elementwise.ElementBatch) -> elementwise.Elements:
+        truth = elementwise._dense(given).clamp(0, 1)
+        return replace(all_counted(original(given)), y=truth.to(given.logits.dtype))
 
-    def unmasked(given: elementwise.ElementBatch, found: elementwise.Elements) -> Tensor:
-        return torch.ones_like(given.plan.rows)
-
-    patch.setattr(elementwise, "_kept", lambda given: None)
     for module in (elementwise, elementwise_pass):
-        patch.setattr(module, "elements", kept)
-        patch.setattr(module, "coefficients", unmasked)
+        patch.setattr(module, "elements", unmasked)
 
 
 @fault.each

@@ -161,10 +161,18 @@ def check_truths(target: Tensor, ignore: int | None, rows: Tensor) -> None:
     low, high = kept.aminmax()
     if low >= 0 and high <= 1:
         return
-    inside = ((target >= 0) & (target <= 1)) | (rows == 0)
+    inside = _in_unit_interval(target) | (rows == 0)
     if ignore is not None:
         inside |= target == ignore
     _refuse_outside(target, inside)
+
+
+_ROUNDING = 1e-3
+"""How far a truth may be outside [0, 1]: mixed targets add up to 1 but for their last digits."""
+
+
+def _in_unit_interval(target: Tensor) -> Tensor:
+    return (target >= -_ROUNDING) & (target <= 1 + _ROUNDING)
 
 
 def _refuse_outside(target: Tensor, inside: Tensor) -> None:
@@ -191,7 +199,7 @@ def check_probabilities(
         return
     if kept is not None:
         target, axis = target.movedim(1, -1)[kept], None if axis is None else -1
-    inside = (target >= 0) & (target <= 1)
+    inside = _in_unit_interval(target)
     if ignore_index is not None:
         inside |= target == ignore_index
     _refuse_outside(target, inside)
