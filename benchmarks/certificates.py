@@ -122,10 +122,11 @@ QUANTITY: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.T
 
 
 def exactly(term: Term, quantity: str, x: float) -> mpf:
-    """The quantity at a margin with many digits."""
-    p, q = 1 / (1 + mpmath.exp(-mpf(x))), 1 / (1 + mpmath.exp(mpf(x)))
-    h = pull(term, x)
-    return {"gain": h / q, "slope": h / q / p, "pull": h}[quantity]
+    """The quantity at a margin, with as many digits as the smaller of p and q has zeros, and 60."""
+    with mpmath.workdps(60 + int(abs(x))):
+        p, q = 1 / (1 + mpmath.exp(-mpf(x))), 1 / (1 + mpmath.exp(mpf(x)))
+        h = pull(term, x)
+        return {"gain": h / q, "slope": h / q / p, "pull": h}[quantity]
 
 
 def grid(term: Term) -> dict[str, torch.Tensor]:

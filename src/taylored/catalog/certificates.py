@@ -54,7 +54,7 @@ def certify(
           bounded                                    yes       at most 1 for p -> 0
           symmetric: tolerant of uniform label noise no        ...
           largest gain                               finite    0.5
-          Lipschitz in the logits                    finite    0.296, of the loss in its logit
+          Lipschitz in the logits                    finite    0.2963, of the loss in its logit
           convex in the margin                       no        ...
     """
     if link is not None:
