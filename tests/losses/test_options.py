@@ -243,14 +243,15 @@ def test_class_balanced_refuses_other_losses(inner: torch.nn.Module, expected: s
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
-def test_per_class_values_follow_the_module(dtype: torch.dtype) -> None:
+def test_per_class_values_follow_the_module_and_keep_their_digits(dtype: torch.dtype) -> None:
     loss = FocalLoss(gamma=[0.5, 1.0, 2.0, 0.25], weight=torch.tensor([1.0, 2.0, 0.5, 4.0]))
     moved = copy.deepcopy(loss).to(dtype)
-    assert moved.gamma.dtype == moved.weight.dtype == dtype
+    assert moved.gamma.dtype == torch.float64  # a list has all digits of its numbers
+    assert moved.weight.dtype == torch.promote_types(dtype, torch.float32)
     close(moved(LOGITS, CLASSES), loss(LOGITS, CLASSES))
     assert repr(moved) == repr(loss)
     balanced = ClassBalancedLoss(FocalLoss(), counts=COUNTS).to(dtype)
-    assert balanced.weights.dtype == dtype
+    assert balanced.weights.dtype == torch.float64
     assert "counts=[900, 60, 7, 1]" in repr(balanced)
 
 
