@@ -157,7 +157,7 @@ def test_wrong_requests_end_with_2_and_the_fix(tmp_path, monkeypatch, arguments,
 
 def test_a_wrong_request_in_a_real_process(tmp_path):
     done = taylored("no_such_module:loss", "--data", "digits-lt", cwd=tmp_path, check=2)
-    assert done.stderr.startswith("taylored: no_such_module:loss: no module named")
+    assert "\ntaylored: no_such_module:loss: no module named" in done.stderr
     assert done.stdout == ""
 
 

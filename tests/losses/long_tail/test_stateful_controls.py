@@ -82,8 +82,8 @@ def the_floor_is_lower(patch: pytest.MonkeyPatch) -> None:
     original = torch.log
     patch.setattr(
         softmax_eql.SoftmaxEQLLoss,
-        "bias",
-        lambda self: self.tau * original(self.indicator.positive.clamp_min(1e-6)),
+        "logit_bias",
+        property(lambda self: self.tau * original(self.indicator.positive.clamp_min(1e-6))),
     )
 
 
