@@ -166,7 +166,7 @@ def test_names_and_folders_are_printed_harmless(tiny):
     ("arguments", "code", "said"),
     [
         (["--resume", b"x" * 300], 2, b"cannot be used: File name too long"),
-        (["--seeds", b"\x1b[31m"], 2, b"not a valid"),
+        (["--seeds", b"\x1b[31m"], 2, b"valid integer"),
         ([b"--\x1b[31m"], 2, b"o such option"),
         ([b"nothing\x1b[31m\xff"], 2, b"nothing"),
         (["--data", b"no\x1b[31m\xff.csv", "--target", "y"], 2, b"does not exist"),

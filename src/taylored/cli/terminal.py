@@ -19,6 +19,7 @@ def prepare() -> None:
         except OSError:  # closed: the next file that is opened would be written to in its place
             with suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_RDWR), number)
+                os.set_inheritable(number, True)  # workers have it too; open() says otherwise
         if getattr(sys, name) is None:
             mode = "r" if number == 0 else "w"
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
