@@ -1,7 +1,8 @@
-"""Calls as they come in practice, each next to a tame call that must give the same numbers.
+"""Calls as they come in practice, each beside a tame call that must give the same numbers.
 
-A hazard takes a tame call, with finite logits around zero and classes on axis 1, and turns it into
-one that means the same: other values where nothing counts, another integer dtype, another layout.
+The tame call has finite logits around zero and the classes on axis 1. A hazard changes the wild one
+into another that means the same: other values where nothing counts, another integer dtype, another
+layout. Where the tame call has to change with it, both do.
 """
 
 from __future__ import annotations
@@ -13,125 +14,151 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from kit.cases import IGNORED
+from kit.cases import IGNORED, Case
 from references import Call
+from taylored import catalog
 
 JUNK = (math.nan, math.inf, -math.inf, 3e38)
+
 FAR = -3e4
 """As good as -inf: a class this far below the others has no probability in any dtype."""
+
+OFFSET = 1e8
+"""Around it float32 numbers are 8 apart."""
 
 
 @dataclass(frozen=True, eq=False)
 class Called:
-    """A loss with what it is given.
-
-    Attributes:
-        call: the loss.
-        logits, target: its input.
-        untouched: entries of the logits' gradient that have to be exactly 0; None for no promise.
-    """
+    """A loss with what it is given."""
 
     call: Call
     logits: Tensor
     target: Tensor
-    untouched: Tensor | None = None
+
+    @property
+    def by_position(self) -> bool:
+        """Whether the target is one class index per position."""
+        return self.target.dim() == self.logits.dim() - 1
 
 
-Hazard = Callable[[Called, torch.Generator], tuple[Called, Called] | None]
-"""(tame call, dice) -> what is called, and the tame call that it equals; None if it can't be."""
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two calls of one meaning.
+
+    Attributes:
+        wild, tame: the calls.
+        untouched: entries whose gradient has to be exactly 0, with the classes on axis 1.
+    """
+
+    wild: Called
+    tame: Called
+    untouched: Tensor
+
+    @classmethod
+    def of(cls, case: Case, dtype: torch.dtype) -> Pair:
+        """The case twice."""
+        called = Called(case.call, case.logits(dtype), case.targets())
+        return cls(called, called, torch.zeros(case.shape, dtype=torch.bool))
 
 
-def _either(one: Tensor | None, other: Tensor) -> Tensor:
-    return other if one is None else one | other
+Hazard = Callable[[Pair, torch.Generator], Pair]
 
 
-def by_position(given: Called) -> bool:
-    """Whether the target is one class index per position."""
-    return given.target.dim() == given.logits.dim() - 1
+def chance(dice: torch.Generator, outcomes: int = 2) -> int:
+    return int(torch.randint(outcomes, (1,), generator=dice))
 
 
-def anything_where_ignored(given: Called, dice: torch.Generator) -> tuple[Called, Called] | None:
-    """Ignored positions, or elements, may hold anything."""
-    if given.call.option("ignore_index", IGNORED) != IGNORED:
-        return None
-    ignored = given.target == IGNORED
-    if by_position(given):
-        ignored = ignored.unsqueeze(1).expand(given.logits.shape)
-    elif given.call.link() == "softmax":
-        return None
-    if not bool(ignored.any()):
-        return None
-    picks = torch.randint(len(JUNK), given.logits.shape, generator=dice)
-    junk = torch.tensor(JUNK, dtype=given.logits.dtype)[picks]
-    return replace(given, logits=torch.where(ignored, junk, given.logits), untouched=ignored), given
+def common_offset(pair: Pair, dice: torch.Generator) -> Pair:
+    """A softmax loss sees differences alone."""
+    call, logits = pair.wild.call, pair.wild.logits
+    if call.link() != "softmax" or logits.dtype != torch.float32:
+        return pair
+    if "vector_scaling" in call.text():  # its factors per class are not invariant
+        return pair
+    steps = (8.0 * torch.randint(-3, 4, logits.shape, generator=dice)).to(logits)
+    return replace(
+        pair,
+        wild=replace(pair.wild, logits=steps + OFFSET),
+        tame=replace(pair.tame, logits=steps),
+    )
 
 
-def masked_class(given: Called, dice: torch.Generator) -> tuple[Called, Called] | None:
-    """A class at -inf that is nobody's truth costs nothing and gets no gradient."""
-    if given.call.option("label_smoothing", 0.0) != 0.0:
-        return None
-    if given.call.name == "asymmetric_single_label" and "label_smoothing" not in (
-        given.call.arguments
-    ):
-        return None  # smoothed by default
-    softmax = given.call.link() == "softmax"
-    masked = int(torch.randint(given.logits.shape[1], (1,), generator=dice))
-    target = given.target.clone()
-    if by_position(given):
-        target = torch.where(target == masked, (masked + 1) % given.logits.shape[1], target)
+def masked_class(pair: Pair, dice: torch.Generator) -> Pair:
+    """A class at -inf that is nobody's truth costs nothing."""
+    if smoothing_of(pair.wild.call) != 0.0:
+        return pair
+    classes = pair.wild.logits.shape[1]
+    masked, target = chance(dice, classes), pair.wild.target.clone()
+    if pair.wild.by_position:
+        target = torch.where(target == masked, (masked + 1) % classes, target)
     else:
         target[:, masked] = 0
-        if softmax:
+        if pair.wild.call.link() == "softmax":
             target = target / target.sum(dim=1, keepdim=True)
-    here = torch.zeros_like(given.logits, dtype=torch.bool)
+    here = torch.zeros_like(pair.untouched)
     here[:, masked] = True
-    tame = replace(given, target=target, logits=given.logits.masked_fill(here, FAR))
-    wild = replace(
-        tame,
-        logits=given.logits.masked_fill(here, -math.inf),
-        untouched=_either(given.untouched, here),
-    )
-    return wild, tame
+    tame = replace(pair.tame, target=target, logits=pair.tame.logits.masked_fill(here, FAR))
+    logits = pair.wild.logits.masked_fill(here, -math.inf)
+    return Pair(replace(pair.wild, target=target, logits=logits), tame, pair.untouched | here)
 
 
-def common_offset(given: Called, dice: torch.Generator) -> tuple[Called, Called] | None:
-    """A softmax loss sees differences alone; rounding to a grid of 8 is not its fault."""
-    if given.call.link() != "softmax" or given.logits.dtype != torch.float32:
-        return None
-    if "vector_scaling" in given.call.text():  # a factor per class: its formula has no invariance
-        return None
-    # 1e8 is a multiple of 8, the distance of float32 numbers there.
-    steps = (8.0 * torch.randint(-3, 4, given.logits.shape, generator=dice)).to(given.logits)
-    return replace(given, logits=steps + 1e8), replace(given, logits=steps)
+def smoothing_of(call: Call) -> float:
+    """How much mass every class is given."""
+    fields = {p.name: p.default for p in catalog.SPECS[call.innermost().name].accepted}
+    return float(call.option("label_smoothing", fields.get("label_smoothing", 0.0)))
 
 
-def any_integer(given: Called, dice: torch.Generator) -> tuple[Called, Called] | None:
+def anything_where_ignored(pair: Pair, dice: torch.Generator) -> Pair:
+    """Ignored positions, or elements, may hold anything."""
+    wild = pair.wild
+    if wild.call.option("ignore_index", IGNORED) != IGNORED:
+        return pair
+    ignored = wild.target == IGNORED
+    if wild.by_position:
+        ignored = ignored.unsqueeze(1).expand(wild.logits.shape)
+    picks = torch.randint(len(JUNK), wild.logits.shape, generator=dice)
+    junk = torch.tensor(JUNK, dtype=wild.logits.dtype)[picks]
+    logits = torch.where(ignored, junk, wild.logits)
+    return Pair(replace(wild, logits=logits), pair.tame, pair.untouched | ignored)
+
+
+def any_integer(pair: Pair, dice: torch.Generator) -> Pair:
     """Class indices, and 0 and 1, of any integer dtype."""
-    if given.target.is_floating_point():
-        return None
+    target = pair.wild.target
+    if target.is_floating_point():
+        return pair
     kinds = [torch.int8, torch.int16, torch.int32, torch.int64]
-    if int(given.target.min()) >= 0:
+    if int(target.min()) >= 0:
         kinds += [torch.uint8, torch.uint16, torch.uint32, torch.uint64]
-    kind = kinds[int(torch.randint(len(kinds), (1,), generator=dice))]
-    return replace(given, target=given.target.to(kind)), given
+    target = target.to(kinds[chance(dice, len(kinds))])
+    return replace(pair, wild=replace(pair.wild, target=target))
 
 
-def classes_elsewhere(given: Called, dice: torch.Generator) -> tuple[Called, Called] | None:
+def classes_elsewhere(pair: Pair, dice: torch.Generator) -> Pair:
     """Classes on another axis, in either layout of the memory."""
-    axis = int(torch.randint(given.logits.dim(), (1,), generator=dice))
-    logits = given.logits.movedim(1, axis)
-    target = given.target if by_position(given) else given.target.movedim(1, axis)
-    if bool(torch.randint(2, (1,), generator=dice)):
+    wild = pair.wild
+    axis = chance(dice, wild.logits.dim())
+    logits = wild.logits.movedim(1, axis)
+    target = wild.target if wild.by_position else wild.target.movedim(1, axis)
+    if chance(dice):
         logits, target = logits.contiguous(), target.contiguous()
-    written = axis if bool(torch.randint(2, (1,), generator=dice)) else axis - logits.dim()
-    moved = replace(given, call=given.call.having(class_dim=written), logits=logits, target=target)
-    return moved, given
+    call = wild.call.having(class_dim=axis if chance(dice) else axis - logits.dim())
+    return replace(pair, wild=Called(call, logits, target))
 
 
 HAZARDS: tuple[Hazard, ...] = (
-    anything_where_ignored,
-    masked_class,
     common_offset,
+    masked_class,
+    anything_where_ignored,
     any_integer,
     classes_elsewhere,
 )
+"""In an order in which each leaves what the ones before it have done."""
+
+
+def some_of(pair: Pair, dice: torch.Generator) -> Pair:
+    """The pair after some of the hazards; every one of them half of the time."""
+    for hazard in HAZARDS:
+        if chance(dice):
+            pair = hazard(pair, dice)
+    return pair
