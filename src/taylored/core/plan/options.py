@@ -24,8 +24,9 @@ class Options(NamedTuple):
     A tuple, because one is made in every call: a frozen dataclass takes three times as long.
 
     Attributes:
-        class_dim: where the caller has the classes. Whoever reads these options finds them on
-            axis 1: `modules/class_axis.py` has brought them there.
+        class_dim: where the caller has the classes. Nothing here reads it, because
+            `modules/class_axis.py` brings them to axis 1 before; it is one of the shared keywords,
+            all of which a function hands on as `Options(**shared)`.
         rejection: term of the outcome "no" where that has one of its own (sigmoid), else None.
         indicator: the gradient sums of a forward that counts are added to it; None for nowhere.
         uncounted: how many of the last columns belong to no class (a background column).
