@@ -24,7 +24,7 @@ class WatchedLoss:
     def __init__(self, loss: LossFunction, groups: Sequence[Group]) -> None:
         self._loss = loss
         self._monitor = GradientRatio(loss, num_classes=len(groups), groups=groups)
-        self._sums = torch.zeros(2, len(groups))
+        self._sums = torch.zeros(2, len(groups), dtype=torch.float64)  # as the monitor's
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """The loss, with a hook that counts the gradient in its backward."""

@@ -108,7 +108,7 @@ class SoftmaxEQLLoss(WrapperLoss):
         else:
             share = received / (received.sum() + 1e-4)
             bias = torch.log(share**self.tau + 1e-9)
-        return bias - bias.amax()
+        return bias - bias.amax(dim=0)
 
     def fill(self, options: Options) -> Options:
         """The margins, beside those that the wrapped loss has; this forward is to be counted."""
