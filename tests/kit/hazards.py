@@ -73,7 +73,7 @@ def common_offset(pair: Pair, dice: torch.Generator) -> Pair:
     call, logits = pair.wild.call, pair.wild.logits
     if call.link() != "softmax" or logits.dtype != torch.float32:
         return pair
-    if "vector_scaling" in call.text():  # its factors per class are not invariant
+    if scales_logits(call):  # not invariant
         return pair
     steps = (8.0 * torch.randint(-3, 4, logits.shape, generator=dice)).to(logits)
     return replace(
@@ -85,7 +85,7 @@ def common_offset(pair: Pair, dice: torch.Generator) -> Pair:
 
 def masked_class(pair: Pair, dice: torch.Generator) -> Pair:
     """A class at -inf that is nobody's truth costs nothing."""
-    if smoothing_of(pair.wild.call) != 0.0:
+    if smoothing_of(pair.wild.call) != 0.0 or scales_logits(pair.wild.call):  # FAR may come near
         return pair
     classes = pair.wild.logits.shape[1]
     masked, target = chance(dice, classes), pair.wild.target.clone()
@@ -100,6 +100,11 @@ def masked_class(pair: Pair, dice: torch.Generator) -> Pair:
     tame = replace(pair.tame, target=target, logits=pair.tame.logits.masked_fill(here, FAR))
     logits = pair.wild.logits.masked_fill(here, -math.inf)
     return Pair(replace(pair.wild, target=target, logits=logits), tame, pair.untouched | here)
+
+
+def scales_logits(call: Call) -> bool:
+    """Whether classes have factors of their own."""
+    return "vector_scaling" in call.text()
 
 
 def smoothing_of(call: Call) -> float:

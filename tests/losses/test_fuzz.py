@@ -78,8 +78,6 @@ def test_calls_as_they_come(name: str) -> None:
         dice = torch.Generator().manual_seed(seed)
         if call.option("ignore_index", IGNORED) != IGNORED:
             call = call.having(ignore_index=IGNORED)
-        if call.option("background_index") is not None:  # refused beside truths per element
-            call = call.having(background_index=None)
         kinds = target_kinds(call)
         case = Case(call.text(), kinds[seed % len(kinds)], shape)
         pair = some_of(Pair.of(case, dtype), dice)
