@@ -14,6 +14,10 @@ MetricName = Literal[
     "head",
     "medium",
     "tail",
+    "macro_f1",
+    "mcc",
+    "auroc",
+    "average_precision",
     "nll",
 ]
 """Key of a metric that a user may judge by. All metrics but the calibration error are: a model that
@@ -83,3 +87,15 @@ MULTI_LABEL_METRICS: Final[Mapping[str, Metric]] = _by_key(
     Metric("ece", "calibration error", "ECE", 100, 2, -1),
 )
 """The metrics of many labels per sample by key, in the order in which tables show them."""
+
+CONFUSION_METRICS: Final[Mapping[str, Metric]] = _by_key(
+    Metric("macro_f1", "macro F1", "F1", 100, 1, +1),
+    Metric("mcc", "Matthews correlation", "MCC", 1, 3, +1),
+)
+"""The metrics of the confusion matrix of one class per sample."""
+
+RANKING_METRICS: Final[Mapping[str, Metric]] = _by_key(
+    Metric("auroc", "area under the ROC curve", "AUROC", 100, 1, +1),
+    Metric("average_precision", "average precision", "AP", 100, 1, +1),
+)
+"""The metrics of the order of scores, which need no threshold and no choice of prior."""

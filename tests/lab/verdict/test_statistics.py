@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from taylored.lab.verdict.statistics import RESAMPLED_RATIO, compare_paired, holm
+from taylored.lab.verdict.statistics import RESAMPLED_RATIO, compare_paired
 
 
 def test_three_pairs_by_hand():
@@ -86,40 +85,6 @@ def test_no_interval_without_variance_or_with_too_few(candidate, baseline, diffe
 def test_errors_name_the_argument(candidate, baseline, ratio, message):
     with pytest.raises(ValueError, match=message):
         compare_paired(candidate, baseline, test_fraction_ratio=ratio)
-
-
-def test_holm_by_hand():
-    assert holm([0.01, 0.02, 0.03, 0.005]) == pytest.approx([0.03, 0.04, 0.04, 0.02])
-    assert holm([0.01, 0.06, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.04, 0.04]) == pytest.approx([0.08, 0.08])
-    assert holm([0.9, 0.6]) == [1.0, 1.0]
-    assert holm([0.03]) == [0.03]
-    assert holm([]) == []
-
-
-def test_holm_rejects_as_the_step_down_procedure_does():
-    rng = np.random.default_rng(3)
-    for _ in range(200):
-        p = rng.beta(0.3, 3, rng.integers(1, 8)).tolist()
-        rejected = [False] * len(p)
-        for rank, index in enumerate(np.argsort(p, kind="stable")):
-            if p[index] >= 0.05 / (len(p) - rank):
-                break
-            rejected[index] = True
-        assert [value < 0.05 for value in holm(p)] == rejected
-
-
-def test_holm_does_not_depend_on_the_order():
-    p = [0.011, 0.012, 0.2, 0.04]
-    expected = dict(zip(p, holm(p), strict=True))
-    for order in itertools.permutations(p):
-        assert holm(order) == [expected[value] for value in order]
-
-
-@pytest.mark.parametrize("wrong", [-0.1, 1.1, math.nan])
-def test_holm_refuses_what_is_no_probability(wrong):
-    with pytest.raises(ValueError, match="p_values"):
-        holm([0.5, wrong])
 
 
 def resampled(rng, shape, ratio):

@@ -9,11 +9,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from taylored.lab.verdict.multiplicity import SIGNIFICANCE as SIGNIFICANCE
+from taylored.lab.verdict.multiplicity import holm as holm
+
 CONFIDENCE = 0.95
 """Coverage of every interval that the lab reports."""
-
-SIGNIFICANCE = 0.05
-"""A corrected p-value below this is called "beyond noise"."""
 
 CONTROL_SIGNIFICANCE = 0.01
 """A control (A/A check) with a p-value below this fails. Stricter than `SIGNIFICANCE`: there is one
@@ -99,26 +99,3 @@ def compare_paired(
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * standard_error
     p = 2 * float(stats.t.sf(abs(mean) / standard_error, n - 1))
     return PairedComparison(mean, mean - half, mean + half, min(p, 1.0), n)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction: p-values that hold for the whole family at once.
-
-    Example:
-        >>> holm([0.01, 0.04, 0.03])
-        [0.03, 0.06, 0.06]
-
-    Reference:
-        S. Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal of
-        Statistics 6, 1979.
-    """
-    wrong = [p for p in p_values if not 0 <= p <= 1]
-    if wrong:
-        raise ValueError(f"p_values must lie in [0, 1]: got {wrong[0]!r}; leave missing ones out")
-    corrected = [0.0] * len(p_values)
-    running = 0.0
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    for rank, index in enumerate(order):
-        running = max(running, (len(order) - rank) * p_values[index])
-        corrected[index] = min(1.0, running)
-    return corrected

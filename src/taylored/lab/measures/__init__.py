@@ -1,0 +1,19 @@
+"""Metrics of one loss on rows that it was not trained on, with one pseudo-value per row."""
+
+from taylored.lab.measures.binary import Binary, binary
+from taylored.lab.measures.calibration import Calibration, ReliabilityBin, calibration
+from taylored.lab.measures.measure import measure
+from taylored.lab.measures.measured import Measured, Rows
+from taylored.lab.measures.tested import Tested
+
+__all__ = [
+    "Binary",
+    "Calibration",
+    "Measured",
+    "ReliabilityBin",
+    "Rows",
+    "Tested",
+    "binary",
+    "calibration",
+    "measure",
+]
