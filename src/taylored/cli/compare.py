@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _UNESCAPED = {"\\t": "\t"}
 """A tab as a shell passes it on."""
 _WITH = {
-    "resume": {"as_json", "workers", "time_limit", "data", "seeds", "add_loss"},
+    "resume": {"as_json", "workers", "time_limit", "data", "repeats", "add_loss"},
     "join": {"as_json", "workers", "time_limit", "data"},
 }
 """The options that go with each way to go on with a run."""
@@ -72,19 +72,23 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="3 seeds, a third of the steps.")] = False,
-    seeds: Annotated[int | None, typer.Option(help="Repetitions (5, quick: 3).")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A third of the steps.")] = False,
+    repeats: Annotated[int | None, typer.Option(help="Of the cross-validation (1).")] = None,
+    until_decided: Annotated[
+        bool, typer.Option("--until-decided", help="One more repeat for undecided losses.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Where all randomness starts.")] = 0,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training part.")] = None,
     tune_lr: Annotated[
-        str, typer.Option(help="For cross_entropy (default) or each loss.", show_default=False)
-    ] = "cross_entropy",
+        str, typer.Option(help="For each loss (default) or cross_entropy.", show_default=False)
+    ] = "each",
     lr: Annotated[float | None, typer.Option(help="Fix the learning rate instead.")] = None,
+    weight_decay: Annotated[float, _named_above()] = 0.01,
     workers: Annotated[int | None, typer.Option(help="Processes (one per processor).")] = None,
     time_limit: Annotated[float | None, _named_above()] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder (runs/compare/<date>).")] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Finish a run; more --seeds let it grow.")
+        Path | None, typer.Option(help="Finish a run; more --repeats let it grow.")
     ] = None,
     add_loss: Annotated[
         list[str] | None, typer.Option(metavar="LOSS", help="A loss to add with --resume.")
@@ -94,12 +98,12 @@ def compare(
 ) -> None:
     """Which loss is better on my data?
 
-    Trains every loss on the same splits, weights and batches, several times, and says what differs
-    beyond noise: overall, and for head, medium and tail classes. Where samples have many labels
-    (multi-hot) all losses need link="sigmoid", and AP is measured. Reading is steered by --drop,
-    --keep, --category, --group, --na, --separator, --decimal, --encoding, --no-header,
-    --image-size, --skip-damaged and --min-per-class; --time-limit (300) ends
-    trainings that hang. Example:
+    Trains every loss on the same folds, weights and batches, and says what differs from the best
+    that cross-entropy reaches for nothing: overall, and for head, medium and tail classes. Where
+    samples have many labels (multi-hot) all losses need link="sigmoid", and AP is measured.
+    Reading is steered by --drop, --keep, --category, --group, --na, --separator, --decimal,
+    --encoding, --no-header, --image-size, --skip-damaged and --min-per-class; --time-limit (300)
+    ends trainings that hang, --weight-decay (0.01) is that of AdamW. Example:
 
       taylored compare "focal(gamma=2)" --data my.csv --target species --quick
     """
@@ -110,11 +114,13 @@ def compare(
         "model": model,
         "metric": metric,
         "budget": "quick" if quick else "default",
-        "seeds": seeds,
+        "repeats": repeats,
+        "until": "decided" if until_decided else "done",
         "seed": seed,
         "epochs": epochs,
         "tune_lr": tune_lr,
         "lr": lr,
+        "weight_decay": weight_decay,
         "workers": workers,
         "time_limit": time_limit,
         "out": None if out is None else str(out),
@@ -142,7 +148,7 @@ def compare(
         go_on = {"workers": workers, "time_limit": time_limit, "data": given.get("data")}
         if resume is not None:
             _refuse_others("resume", given)
-            go_on |= {"folder": str(resume), "seeds": seeds, "add_losses": add_loss or ()}
+            go_on |= {"folder": str(resume), "repeats": repeats, "add_losses": add_loss or ()}
             result = lab.resume(**go_on)  # type: ignore[arg-type]
             snippet = call(lab.resume, go_on)
         elif join is not None:

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from taylored.lab.data import Reading
+from taylored.lab.data import FOLDS, Reading
 from taylored.lab.errors import UsageError
 from taylored.lab.metrics import MetricName
 from taylored.lab.own.sources import Sources
 from taylored.lab.report.result import Comparison
-from taylored.lab.results import Budget, RunConfig, TuneLearningRate
 from taylored.lab.run import sources
-from taylored.lab.run.budget import BUDGETS, batch_size_for, epochs_for
+from taylored.lab.run.budget import GIVEN_SPLIT_REPEATS, STEPS, batch_size_for, epochs_for
 from taylored.lab.run.checks import (
     check_choice,
     check_integer,
     check_learning_rate,
     check_losses,
     check_time_limit,
+    check_weight_decay,
 )
 from taylored.lab.run.examine import examine_losses, examine_model
 from taylored.lab.run.execute import Run
@@ -26,6 +26,7 @@ from taylored.lab.run.line_up import line_up
 from taylored.lab.run.problem import Problem
 from taylored.lab.run.progress import ProgressMode, Reporter
 from taylored.lab.run.workers.pool import WorkerPool, default_workers
+from taylored.lab.run_config import Budget, RunConfig, TuneLearningRate, Until
 from taylored.lab.store.folder import RunFolder, RunRecord
 from taylored.lab.store.lease import Leases
 from taylored.lab.tasks import SINGLE_LABEL, TASKS
@@ -42,22 +43,25 @@ def compare(
     model: str = "auto",
     metric: MetricName | None = None,
     budget: Budget = "default",
-    seeds: int | None = None,
+    repeats: int | None = None,
+    until: Until = "done",
     seed: int = 0,
     epochs: int | None = None,
-    tune_lr: TuneLearningRate = "cross_entropy",
+    tune_lr: TuneLearningRate = "each",
     lr: float | None = None,
+    weight_decay: float = WEIGHT_DECAY,
     workers: int | None = None,
     time_limit: float | None = None,
     out: str | Path | None = None,
     progress: ProgressMode = "auto",
 ) -> Comparison:
-    """Which loss is better on my data? Train every loss on the same splits and say what differs.
+    """Which loss is better on my data? Train every loss on the same folds and say what differs.
 
-    Within a seed all losses share the split (60/20/20 by class), the initial weights and the batch
-    order. The learning rate is tuned for cross-entropy on the validation part of the first seed and
-    frozen for all losses. The epoch is chosen on validation, all numbers come from the test part.
-    Cross-entropy always runs, and once more with other weights and batches as an A/A control.
+    In every repeat of a five-fold cross-validation each row is tested once, by a model that was
+    trained on three other folds. All losses share the folds, the initial weights and the batch
+    order. Every loss gets its own learning rate, tuned in short trainings on the first fold. A loss
+    is called better if it beats the best that cross-entropy reaches for nothing: as it is, or with
+    its scores adjusted after training for the frequencies of the classes.
     Only the last layer of a built-in model may differ: losses of the sigmoid link start from the
     base rate of positives, LDAM gets the cosine classifier that it is made for.
     For data with many labels per sample cross-entropy is the binary one, every loss needs the
@@ -74,14 +78,20 @@ def compare(
         model: "auto" (MLP for vectors, small CNN for images), "linear", "mlp", "cnn", "grid_cnn"
             (the CNN for many labels per image), or "module:function", called with (input_shape,
             num_classes).
-        metric: what the epoch, the learning rate and the verdict are chosen by; by default
+        metric: what the learning rates and the verdict are chosen by; by default
             "balanced_accuracy", for multi-label data "mean_average_precision".
-        budget: "quick" takes 3 seeds instead of 5 and a third of the steps.
-        seeds: number of repetitions; more make smaller differences visible.
+        budget: "quick" takes a third of the steps.
+        repeats: how often the cross-validation is repeated with other folds, by default once; more
+            make smaller differences visible. Data that came with a split are not divided again:
+            there it is the number of trainings, 5 by default.
+        until: "decided" adds a repeat for the losses that are undecided after the others, if one
+            can decide them. The limits of significance are stricter then, for both looks.
         seed: where all randomness starts; the same seed gives the same results, byte for byte.
         epochs: passes over the training part; by default as many as the budget's steps take.
-        tune_lr: "each" tunes the learning rate for every loss.
+        tune_lr: "each" tunes the learning rate for every loss, "cross_entropy" for cross-entropy
+            alone, whose rate all losses get then.
         lr: fixes the learning rate instead.
+        weight_decay: that of AdamW; more of it keeps the weights smaller.
         workers: processes, one thread each; by default one per processor, at most 8.
         time_limit: seconds without a finished step after which a training counts as failed; by
             default 300. The run goes on without it.
@@ -98,8 +108,10 @@ def compare(
     check_choice("budget", budget, get_args(Budget))
     check_choice("tune_lr", tune_lr, get_args(TuneLearningRate))
     check_choice("progress", progress, get_args(ProgressMode))
-    check_learning_rate(lr, tune_lr)
-    check_integer("seeds", seeds, least=1)
+    check_choice("until", until, get_args(Until))
+    check_learning_rate(lr)
+    check_weight_decay(weight_decay)
+    check_integer("repeats", repeats, least=1)
     check_integer("seed", seed, least=0)
     check_integer("epochs", epochs, least=1)
     check_integer("workers", workers, least=1)
@@ -108,7 +120,7 @@ def compare(
     if not isinstance(how, Reading):
         raise UsageError(f"reading must be lab.Reading(drop=..., ...), got {reading!r:.80}.")
     # More processes than trials would only load torch.
-    most = (seeds or 3) * (len(losses or SINGLE_LABEL.losses) + 2)
+    most = (repeats or 1) * FOLDS * (len(losses or SINGLE_LABEL.losses) + 1)
     with (
         Reporter(progress) as reporter,
         WorkerPool(min(most, workers or default_workers()), time_limit) as pool,
@@ -116,9 +128,10 @@ def compare(
         pool.start()
         dataset = sources.read(data, target, how, reporter)
         task = TASKS[dataset.task]
-        spend = BUDGETS[task.name][budget]
-        seeds = seeds or spend.seeds
-        problem = Problem.draw(dataset, seed=seed, seeds=seeds)
+        if repeats is None:
+            repeats = 1 if dataset.split is None else GIVEN_SPLIT_REPEATS[budget]
+        more = int(until == "decided")
+        problem = Problem.draw(dataset, seed=seed, repeats=repeats + more)
         chosen_metric = metric or task.default_metric
         problem.check_metric(chosen_metric)
         own: dict[str, Sources] = {}
@@ -140,15 +153,17 @@ def compare(
             reading=how,
             model=chosen_model,
             budget=budget,
-            seeds=seeds,
+            repeats=repeats,
+            until=until,
+            looks=1 + more,
             seed=seed,
-            epochs=epochs or epochs_for(rows, batch_size, spend.steps),
+            epochs=epochs or epochs_for(rows, batch_size, STEPS[task.name][budget]),
             batch_size=batch_size,
             primary_metric=chosen_metric,
             tune_lr=tune_lr,
             learning_rate=lr,
             optimizer=OPTIMIZER,
-            weight_decay=WEIGHT_DECAY,
+            weight_decay=float(weight_decay),
         )
         record = RunRecord(config, guard_of(dataset), own, str(Path.cwd()))
         folder = RunFolder.create(None if out is None else Path(out), record)

@@ -11,7 +11,7 @@ from taylored.lab.run import sources
 from taylored.lab.run.checks import check_choice, check_integer, check_losses, check_time_limit
 from taylored.lab.run.execute import Run
 from taylored.lab.run.grow import busy, checked, grown, read_again, write_if_changed
-from taylored.lab.run.problem import Problem
+from taylored.lab.run.problem import problem_of
 from taylored.lab.run.progress import ProgressMode, Reporter
 from taylored.lab.run.workers.pool import WorkerPool, default_workers
 from taylored.lab.store.folder import RunFolder
@@ -22,7 +22,7 @@ def resume(
     folder: str | Path,
     *,
     data: sources.Source | None = None,
-    seeds: int | None = None,
+    repeats: int | None = None,
     add_losses: Sequence[str] = (),
     workers: int | None = None,
     time_limit: float | None = None,
@@ -37,7 +37,8 @@ def resume(
     Args:
         folder: the run folder.
         data: where the data are now; the same arrays again, for a run started from arrays.
-        seeds: number of repetitions, at least as many as the run has.
+        repeats: of the cross-validation, at least as many as the run has; each growth is one more
+            look at the data, for which the limits of significance become stricter.
         add_losses: losses to compare besides those of the run.
         workers: processes, one thread each.
         time_limit: as in `compare`.
@@ -48,8 +49,8 @@ def resume(
 
     """
     check_losses(add_losses)
-    check_integer("seeds", seeds, least=1)
-    request = _Continuation(data, seeds, tuple(add_losses), "resume")
+    check_integer("repeats", repeats, least=1)
+    request = _Continuation(data, repeats, tuple(add_losses), "resume")
     return _go_on(Path(folder), request, workers, time_limit, progress)
 
 
@@ -86,7 +87,7 @@ class _Continuation:
     """How to go on with a run: alone, and then it may grow, or with others."""
 
     data: sources.Source | None
-    seeds: int | None
+    repeats: int | None
     add_losses: tuple[str, ...]
     how: Literal["resume", "join"]
 
@@ -113,8 +114,8 @@ def _go_on(
         if alone and (others := leases.others()):
             raise UsageError(busy(folder.path, others))
         dataset = read_again(request.data, recorded, path, reporter)
-        wanted = grown(recorded, request.seeds, request.data if alone else None)
-        problem = Problem.draw(dataset, seed=wanted.config.seed, seeds=wanted.config.seeds)
+        wanted = grown(recorded, request.repeats, request.data if alone else None)
+        problem = problem_of(dataset, wanted.config)
         record = checked(wanted, request.add_losses, problem, folder, pool, reporter)
         if alone:
             write_if_changed(recorded, record, folder, leases)

@@ -71,6 +71,10 @@ SINGLE_LABEL_METRICS: Final[Mapping[str, Metric]] = _by_key(
     Metric("head", "head accuracy", "head", 100, 1, +1),
     Metric("medium", "medium accuracy", "medium", 100, 1, +1),
     Metric("tail", "tail accuracy", "tail", 100, 1, +1),
+    Metric("macro_f1", "macro F1", "F1", 100, 1, +1),
+    Metric("mcc", "Matthews correlation", "MCC", 1, 3, +1),
+    Metric("auroc", "area under the ROC curve", "AUROC", 100, 1, +1),
+    Metric("average_precision", "average precision", "AP", 100, 1, +1),
     Metric("nll", "negative log-likelihood", "NLL", 1, 3, -1),
     Metric("ece", "calibration error", "ECE", 100, 1, -1),
 )
@@ -82,6 +86,7 @@ MULTI_LABEL_METRICS: Final[Mapping[str, Metric]] = _by_key(
     Metric("head", "head average precision", "head", 100, 1, +1),
     Metric("medium", "medium average precision", "medium", 100, 1, +1),
     Metric("tail", "tail average precision", "tail", 100, 1, +1),
+    Metric("auroc", "area under the ROC curve", "AUROC", 100, 1, +1),
     # Most elements are clear negatives, so both numbers are small and need one digit more.
     Metric("nll", "binary negative log-likelihood", "NLL", 1, 4, -1),
     Metric("ece", "calibration error", "ECE", 100, 2, -1),

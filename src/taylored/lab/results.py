@@ -8,124 +8,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from taylored.lab.data import Group, Kind, Reading, TaskName
+from taylored.lab.measures.adjust import TauPoint
+from taylored.lab.measures.calibration import ReliabilityBin
 from taylored.lab.metrics import MetricName
+from taylored.lab.run_config import DatasetSummary, RunConfig
+from taylored.lab.trial_result import LearningRates, Role, TrialResult
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Version of this shape."""
 
-Budget = Literal["default", "quick"]
-TuneLearningRate = Literal["cross_entropy", "each"]
-Role = Literal["baseline", "candidate", "control"]
 Word = Literal[
-    "better", "worse", "no difference", "no interval", "diverged", "differs", "untrusted"
+    "better",
+    "worse",
+    "free gain",
+    "practically equal",
+    "undecided",
+    "no interval",
+    "diverged",
 ]
-"""The verdict on a loss in one word. ``differs`` is said of a control that failed, ``untrusted`` of
-every other difference in its run."""
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """What a run was asked to do, with every default resolved.
-
-    ``data`` is None for arrays given in Python. ``learning_rate`` is None when it is tuned, for the
-    losses that ``tune_lr`` names.
-    """
-
-    losses: tuple[str, ...]
-    data: str | None
-    target: str | None
-    reading: Reading
-    model: str
-    budget: Budget
-    seeds: int
-    seed: int
-    epochs: int
-    batch_size: int
-    primary_metric: MetricName
-    tune_lr: TuneLearningRate
-    learning_rate: float | None
-    optimizer: str
-    weight_decay: float
-
-
-@dataclass(frozen=True)
-class DatasetSummary:
-    """The card of the data set, its classes, and the parts that were drawn from it.
-
-    ``train_counts`` are training samples of each class, for multi-label data positives of each
-    label in the first seed. ``rows`` are the samples in each part.
-    """
-
-    name: str
-    kind: Kind
-    task: TaskName
-    source: str
-    licence: str
-    description: str
-    citation: str
-    samples: int
-    classes: int
-    largest_class: int
-    smallest_class: int
-    dropped: tuple[tuple[str, int], ...]
-    dropped_reason: str
-    notes: tuple[str, ...]
-    fingerprint: str
-    class_names: tuple[str, ...]
-    train_counts: tuple[int, ...]
-    groups: tuple[Group, ...]
-    group_rule: str
-    rows: Mapping[str, int]
-    split: str
-
-
-@dataclass(frozen=True)
-class TriedRate:
-    """A learning rate that was tried; ``validation`` is None if training diverged."""
-
-    loss: str
-    learning_rate: float
-    validation: float | None
-
-
-@dataclass(frozen=True)
-class LearningRateChoice:
-    """The learning rate of all losses, or of each loss by name, and how it was found."""
-
-    chosen: float | Mapping[str, float]
-    tuned: TuneLearningRate | Literal["fixed"]
-    candidates: tuple[TriedRate, ...]
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """One loss trained with one seed: test metrics at the epoch chosen on validation.
-
-    The task decides which of ``recall`` and ``average_precision`` has one number per class; the
-    other is None. ``gradient_ratio`` is the positive to negative gradient of each class over the
-    whole training. ``curve`` has one entry per epoch. A trial that diverged has a curve up to that
-    epoch and nothing else. One that failed, because the user's code raised an error or ended its
-    process, has nothing at all.
-    """
-
-    loss: str
-    role: Role
-    seed: int
-    learning_rate: float
-    status: Literal["ok", "diverged", "failed"]
-    metrics: Mapping[str, float | None]
-    curve: tuple[Mapping[str, float], ...]
-    best_epoch: int | None = None
-    recall: tuple[float | None, ...] | None = None
-    average_precision: tuple[float | None, ...] | None = None
-    gradient_ratio: tuple[float, ...] | None = None
-
-    def validation(self, metric: str) -> float | None:
-        """Value of the metric on the validation part at the chosen epoch."""
-        if self.best_epoch is None:
-            return None
-        return self.curve[self.best_epoch - 1][validation_key(metric)]
+"""The verdict on a loss in one word. ``free gain``: better than the baseline, but not shown to be
+better than what the baseline reaches for nothing."""
 
 
 @dataclass(frozen=True)
@@ -138,39 +40,98 @@ class GainCurve:
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean paired difference to the baseline in one metric, with its 95 % interval.
+    """Difference to a reference in one metric.
 
-    ``n`` is the number of seeds in which both losses have the metric. Interval and p-values are
-    None where the seeds cannot carry them. ``p_corrected`` holds for all losses at once.
+    ``low`` and ``high`` bound its 95 % interval, for new data from the same source;
+    ``probability_better`` is the probability that the loss is better at all, ``within`` a bound on
+    the size of the difference, either way. ``standard_error`` has a part from the
+    ``examples`` that were drawn and a part from the ``trainings``. All are None where the numbers
+    cannot carry them. ``p_corrected`` holds for all losses at once. ``smallest`` is the difference
+    that this run would have shown with a probability of 80 %, ``repeats`` how many repeats would
+    show one of 3 points so, None if no number would. ``more_would_decide`` says whether one more
+    repeat would show a difference as large as this one.
     """
 
     difference: float | None
-    low: float | None
-    high: float | None
-    p: float | None
-    n: int
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    probability_better: float | None = None
+    within: float | None = None
+    standard_error: float | None = None
+    examples: float | None = None
+    trainings: float | None = None
     p_corrected: float | None = None
     beyond_noise: bool = False
+    smallest: float | None = None
+    repeats: int | None = None
+    more_would_decide: bool = False
+    identical: bool = False
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Likelihood and calibration error, before and after cross-fitted recalibration.
+
+    Before are the probabilities of the loss itself. The errors are debiased: ``resolution`` is what
+    a perfectly calibrated model would show here. ``bins`` are the diagram after recalibration.
+    """
+
+    raw_nll: float
+    nll: float
+    raw_ece: float
+    ece: float
+    resolution: float
+    bins: tuple[ReliabilityBin, ...]
+
+
+@dataclass(frozen=True)
+class Adjusted:
+    """A loss after the adjustment of its scores that is best for the metric of the verdict."""
+
+    tau: float
+    metrics: Mapping[str, float | None]
+    versus_free: Difference
+
+
+@dataclass(frozen=True)
+class BinaryResult:
+    """How the rarer of two classes is found; ``confusion`` has the true class first."""
+
+    positive: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    confusion: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
 class LossResult:
-    """Everything about one loss: its trials, their means, and the verdict on it.
+    """Everything about one loss: its trials, their metrics, and the verdict on it.
 
-    ``diverged`` counts the trials without numbers, those that failed included.
-    ``gain`` and ``formula`` are None for losses that have none. The baseline has neither
-    differences nor a verdict.
+    ``metrics`` are those of all tested rows, ``spread`` their standard deviations over the folds.
+    ``versus_baseline`` is the difference to the baseline as it is, ``versus_free`` that to the best
+    of what the baseline reaches without another training, None where that is the baseline itself.
+    ``diverged`` counts the trials without numbers, those that failed included. ``gain`` and
+    ``formula`` are None for losses that have none.
     """
 
     name: str
     role: Role
     gain: GainCurve | None
     formula: str | None
+    learning_rate: float | None
     trials: tuple[TrialResult, ...]
     diverged: int
-    mean: Mapping[str, float | None]
-    standard_deviation: Mapping[str, float | None]
+    metrics: Mapping[str, float | None]
+    spread: Mapping[str, float | None]
+    class_scores: tuple[float | None, ...]
+    likelihood: Likelihood | None = None
+    binary: BinaryResult | None = None
+    trade_off: tuple[TauPoint, ...] = ()
+    adjusted: Adjusted | None = None
     versus_baseline: Mapping[str, Difference] | None = None
+    versus_free: Mapping[str, Difference] | None = None
     verdict: Word | None = None
 
     @property
@@ -189,13 +150,18 @@ class LossResult:
             raise ValueError(f"{self.name} is the baseline: it has no difference to itself")
         return self.versus_baseline[metric]
 
+    def against_free(self, metric: str) -> Difference:
+        """The difference to the best that the baseline reaches for nothing."""
+        return (self.versus_free or self.versus_baseline or {})[metric]
+
 
 @dataclass(frozen=True)
 class StatisticalTest:
     """How the differences were tested."""
 
     test: str
-    test_fraction_ratio: float
+    folds: int
+    repeats: int
     confidence: float
     significance: float
     correction: str
@@ -205,22 +171,17 @@ class StatisticalTest:
 class Verdict:
     """What the differences show, in words.
 
-    ``ranking`` names the losses that are better than the baseline beyond noise, the largest
-    difference first; ``tied`` those of them that cannot be told apart from the first.
+    ``ranking`` names the losses that are better than the best free reference, ``free`` that
+    reference, ``tied`` those of the ranking that cannot be told apart from the first.
+    ``warnings`` are what a reader has to know before anything else.
     """
 
     headline: str
     sentences: tuple[str, ...]
+    warnings: tuple[str, ...]
     ranking: tuple[str, ...]
     tied: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ControlCheck:
-    """Whether the baseline differs from itself; ``passed`` is None where nothing can be judged."""
-
-    passed: bool | None
-    sentence: str
+    free: str
 
 
 @dataclass(frozen=True)
@@ -229,25 +190,14 @@ class Results:
 
     config: RunConfig
     dataset: DatasetSummary
-    learning_rate: LearningRateChoice
+    learning_rate: LearningRates
     primary_metric: MetricName
     statistics: StatisticalTest
     losses: tuple[LossResult, ...]
     verdict: Verdict
-    control: ControlCheck
     schema: int = SCHEMA
 
     @property
-    def seeds(self) -> int:
-        """The number of seeds."""
-        return max(len(loss.trials) for loss in self.losses)
-
-
-def validation_key(metric: str) -> str:
-    """Key of a validation metric in the entries of a curve."""
-    return f"validation_{metric}"
-
-
-def ratio_key(group: str) -> str:
-    """Key of a group's median gradient ratio in the entries of a curve."""
-    return f"gradient_ratio_{group}"
+    def trainings(self) -> int:
+        """The number of models that were tested for the baseline."""
+        return self.statistics.repeats * self.statistics.folds

@@ -6,11 +6,11 @@ them. Everything else in the lab is the same for both tasks and asks the task.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 from taylored.lab.data import TaskName
 from taylored.lab.metrics import MULTI_LABEL_METRICS, SINGLE_LABEL_METRICS, Metric, MetricName
-from taylored.lab.results import Results, TrialResult
+from taylored.lab.results import Results
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,6 @@ class Task:
         overall: key of the metric that weighs frequent classes most.
         followed: metrics that are measured on the validation part after every epoch.
         described: metrics whose changes the verdict mentions without judging them.
-        per_class: the field of a trial that holds one number per class.
         class_score: the name of that number.
         noun: what a class is called.
         truth: whose probability the gain of a loss is a function of.
@@ -47,7 +46,6 @@ class Task:
     overall: str
     followed: tuple[str, ...]
     described: tuple[str, ...]
-    per_class: Literal["recall", "average_precision"]
     class_score: str
     noun: str
     truth: str
@@ -59,11 +57,6 @@ class Task:
     def primary_metrics(self) -> tuple[str, ...]:
         """The metrics that a user may judge by."""
         return tuple(key for key in self.metrics if key in get_args(MetricName))
-
-    def class_scores(self, trial: TrialResult) -> tuple[float | None, ...]:
-        """One number per class: recall, or average precision; empty for a diverged trial."""
-        scores = trial.recall if self.per_class == "recall" else trial.average_precision
-        return scores or ()
 
 
 SINGLE_LABEL: Final = Task(
@@ -88,13 +81,12 @@ SINGLE_LABEL: Final = Task(
     overall="accuracy",
     followed=("accuracy", "balanced_accuracy"),
     described=("balanced_accuracy", "accuracy", "head", "medium", "tail"),
-    per_class="recall",
     class_score="recall",
     noun="class",
     truth="the true class",
     examples="samples",
     scores="accuracies",
-    split="60/20/20 by class, drawn for each seed",
+    split="five folds by class, drawn anew for each repeat: one tests, one validates, three train",
 )
 MULTI_LABEL: Final = Task(
     name="multi-label",
@@ -116,13 +108,13 @@ MULTI_LABEL: Final = Task(
     overall="micro_average_precision",
     followed=("mean_average_precision",),
     described=("mean_average_precision", "micro_average_precision", "head", "medium", "tail"),
-    per_class="average_precision",
     class_score="average precision",
     noun="label",
     truth="the truth about a label",
     examples="labels",
     scores="average precisions",
-    split="60/20/20 with the rarest label placed first, drawn for each seed",
+    split="five folds with the rarest label placed first, drawn anew for each repeat: one tests, "
+    "one validates, three train",
 )
 TASKS: Final[Mapping[TaskName, Task]] = {task.name: task for task in (SINGLE_LABEL, MULTI_LABEL)}
 

@@ -247,6 +247,26 @@ def test_positions_without_weight_are_not_formed(monkeypatch) -> None:
     assert weight_gradient.isfinite().all()
 
 
+@pytest.mark.parametrize("composed", ["compiled", "second derivative"])
+def test_anything_where_nothing_counts_in_composed_form(composed: str) -> None:
+    target = torch.tensor([[0, 4], [-100, 2]])
+    features, weight, bias = parts((2, CLASSES, 2))
+    inputs = (features, weight, bias)
+    loss = PolyLoss()
+    tame = torch.autograd.grad(loss(LinearLogits(*inputs), target), inputs)
+    with torch.no_grad():
+        features[1, 0] = torch.nan
+    if composed == "compiled":
+        loss = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    further = composed == "second derivative"
+    found = torch.autograd.grad(loss(LinearLogits(*inputs), target), inputs, create_graph=further)
+    for gradient, expected in zip(found, tame, strict=True):
+        torch.testing.assert_close(gradient, expected)
+    if further:
+        for second in torch.autograd.grad(found[1].square().sum(), (weight, bias)):
+            assert second.isfinite().all()
+
+
 # --- derivatives and modes ----------------------------------------------------------------------
 
 

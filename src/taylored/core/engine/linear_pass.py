@@ -30,7 +30,8 @@ def run(input: LinearLogits, logits: Tensor, plan: Plan, sums: ClassSums | None)
              '"none"', "it has as many values as the logits: pass input.logits()")  # fmt: skip
     compose = tensor_pass.needs_composition
     if compiling() or any(compose(each, plan) for each in input.tensors()):
-        return tensor_pass.run_reporting(input.logits().reshape(logits.shape), plan, sums)
+        composed = formed(counted(input.features, plan), input.weight, input.bias, input.dtype)
+        return tensor_pass.run_reporting(composed.reshape(logits.shape), plan, sums)
     head = Head(input.features, input.weight, input.bias, input.dtype)
     wanted = Wanted(sums=sums, tap=active_tap())
     # The dtypes are settled: autocast must not convert anything on the way.
@@ -41,6 +42,18 @@ def run(input: LinearLogits, logits: Tensor, plan: Plan, sums: ClassSums | None)
             return loss
         with torch.no_grad():
             return walk(head, plan, wanted).loss
+
+
+def counted(features: Tensor, plan: Plan) -> Tensor:
+    """The features, with zeros at positions that count for nothing.
+
+    The gradient of the weight multiplies what stands there by a gradient of 0, and 0 NaN is NaN.
+    """
+    rows = plan.rows
+    if rows.numel() == 1:
+        return features
+    counts = (rows != 0).any(dim=1).reshape(*features.shape[:-1], 1)
+    return torch.where(counts, features, 0.0)
 
 
 class _Sum(torch.autograd.Function):
@@ -129,7 +142,7 @@ def _kept(ctx: Any) -> tuple[Head, Plan]:
 
 def _differentiable(ctx: Any, head: Head, plan: Plan, grad_loss: Tensor) -> Gradients:
     """Gradients that can be differentiated again: those of the composed reference."""
-    logits = formed(head.features, head.weight, head.bias, head.dtype)
+    logits = formed(counted(head.features, plan), head.weight, head.bias, head.dtype)
     loss = WHOLE.value(canonical(logits), plan)
     needed = ctx.needs_input_grad[:3]
     inputs = (head.features, head.weight, head.bias)

@@ -19,9 +19,10 @@ from taylored.lab.data.groups import GROUPS, Group, class_groups, group_rule
 from taylored.lab.data.identity import fingerprint
 from taylored.lab.data.loading import from_frame, load
 from taylored.lab.data.reading import Reading
-from taylored.lab.data.splits import Split, make_split
+from taylored.lab.data.splits import FOLDS, draw_folds, parts_of
 
 __all__ = [
+    "FOLDS",
     "GROUPS",
     "TEST",
     "TRAIN",
@@ -35,16 +36,16 @@ __all__ = [
     "Kind",
     "Labels",
     "Reading",
-    "Split",
     "TaskName",
     "builtin_names",
     "class_groups",
     "count_labels",
+    "draw_folds",
     "encode",
     "fingerprint",
     "fit_encoder",
     "from_frame",
     "group_rule",
     "load",
-    "make_split",
+    "parts_of",
 ]

@@ -49,15 +49,15 @@ class Dataset:
 
     With `columns` the features are those of a table, as they were read: float64, NaN where a value
     is missing, categories as positions. `encode` makes numbers of them, learnt from training rows
-    alone. `groups` are numbers of rows that belong together, such as equal rows: `make_split` keeps
-    each group in one part.
+    alone. `groups` are numbers of rows that belong together, such as equal rows: `draw_folds` keeps
+    each group in one fold.
 
     Shape:
         features (N, D) for vectors or (N, channels, height, width) for images, float32; with
         `columns` (N, columns), float64;
         labels (N,), int64, 0 .. C-1, for one class per sample, or (N, C), int8, 0 or 1, for any
-        number of labels per sample; split (N,), 0 train, 1 validation, 2 test, or None when the
-        parts are drawn by `make_split`; groups (N,), int64, or None.
+        number of labels per sample; split (N,), 0 train, 1 validation, 2 test, or None when
+        folds are drawn by `draw_folds`; groups (N,), int64, or None.
     """
 
     name: str

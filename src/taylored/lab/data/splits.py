@@ -1,8 +1,6 @@
-"""Train, validation and test parts."""
+"""Folds of cross-validation, and the parts of each training: train, validation and test."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,95 +9,84 @@ from taylored.lab.data.dataset import TEST, TRAIN, VALIDATION, Dataset, Labels
 from taylored.lab.data.errors import DataError
 from taylored.lab.data.stratify import stratify
 
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Row numbers of the three parts, each in ascending order."""
-
-    train: npt.NDArray[np.int64]
-    validation: npt.NDArray[np.int64]
-    test: npt.NDArray[np.int64]
+FOLDS: Final = 5
+"""Every row is tested by one of so many models in each repeat."""
 
 
-def make_split(dataset: Dataset, seed: int) -> Split:
-    """Draw 60/20/20 parts class by class; a split that came with the data is returned as it is.
+def draw_folds(dataset: Dataset, seed: int) -> npt.NDArray[np.int64]:
+    """The fold of each row, 0 .. FOLDS-1, drawn class by class.
 
-    A class with at least 3 samples is in all three parts; with 2 it is in training and test,
-    with 1 in training only. The sizes do not depend on the seed, so neither do training counts.
-    For multi-label data the same holds nearly, as samples have several labels: see `stratify`.
-    Rows of one group stay together, so that with groups the sizes hold nearly as well.
+    Within a class the sizes of two folds differ by one row at most, and a random fold gets the
+    first row, so that small classes do not crowd into the first folds. For multi-label data the
+    same holds nearly, as samples have several labels: see `stratify`. Rows of one group stay
+    together, so that with groups the sizes hold nearly as well.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise DataError(f"seed must be an integer >= 0, got {seed!r}")
-    parts = dataset.split
-    if parts is None:
-        parts = _draw_parts(dataset, seed)
-    return Split(
-        train=np.flatnonzero(parts == TRAIN),
-        validation=np.flatnonzero(parts == VALIDATION),
-        test=np.flatnonzero(parts == TEST),
-    )
-
-
-def _draw_parts(dataset: Dataset, seed: int) -> npt.NDArray[np.int64]:
-    labels, classes, groups = dataset.labels, len(dataset.class_names), dataset.groups
+    generator = np.random.Generator(np.random.PCG64(seed))
+    labels, groups = dataset.labels, dataset.groups
     if dataset.task == "multi-label":
         if groups is None:
-            return _draw_multi(labels, classes, seed)
+            return _by_label(labels, generator)
         # One row stands for its group.
         _, first, group = np.unique(groups, return_index=True, return_inverse=True)
-        parts: npt.NDArray[np.int64] = _draw_multi(labels[first], classes, seed)[group]
-        return parts
-    return _draw(labels, classes, seed) if groups is None else _draw_groups(labels, groups, seed)
+        folds: npt.NDArray[np.int64] = _by_label(labels[first], generator)[group]
+        return folds
+    if groups is None:
+        return _by_class(labels, len(dataset.class_names), generator)
+    return _by_group(labels, groups, generator)
 
 
-def _draw_groups(labels: Labels, groups: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
-    """The part of each row, with the rows of a group in one part.
+def parts_of(folds: npt.NDArray[np.int64], fold: int) -> npt.NDArray[np.int8]:
+    """The part of each row when one fold is tested: the next one validates, the rest trains.
 
-    Class by class, the rarest first, its groups are put in random order and fill test and
-    validation up to a fifth each. A group that would overshoot by more than half of itself is
-    passed over, unless the part would stay empty.
+    >>> parts_of(np.array([0, 1, 2, 3, 4]), 4).tolist()
+    [1, 0, 0, 0, 2]
     """
-    generator = np.random.Generator(np.random.PCG64(seed))
-    rank = generator.random(int(groups.max()) + 1)
-    parts = np.full(len(labels), -1, dtype=np.int64)
-    members = _rows_by(groups)
-    counts = np.bincount(labels)
-    own = _rows_by(labels)
-    for label in np.argsort(counts, kind="stable").tolist():
-        rows = own[label]
-        found, count = np.unique(groups[rows[parts[rows] < 0]], return_counts=True)
-        sizes = dict(zip(found.tolist(), count.tolist(), strict=True))
-        waiting = found[np.argsort(rank[found], kind="stable")].tolist()
-        for part, share in zip((TEST, VALIDATION), _held_out(int(counts[label])), strict=True):
-            room = share - int(np.count_nonzero(parts[rows] == part))
-            waiting = _fill(part, room, waiting, sizes, parts, members)
-        for group in waiting:
-            parts[members[group]] = TRAIN
+    parts = np.full(len(folds), TRAIN, dtype=np.int8)
+    parts[folds == (fold + 1) % FOLDS] = VALIDATION
+    parts[folds == fold] = TEST
     return parts
 
 
-def _fill(
-    part: int,
-    room: int,
-    waiting: list[int],
-    sizes: Mapping[int, int],
-    parts: npt.NDArray[np.int64],
-    members: list[npt.NDArray[np.int64]],
-) -> list[int]:
-    """Put groups into a part as long as there is room; those that still wait."""
-    wanted, rest = room, []
-    for group in waiting:
-        if room > 0 and 2 * room >= sizes[group]:
-            parts[members[group]] = part
-            room -= sizes[group]
-        else:
-            rest.append(group)
-    if room == wanted > 0 and len(rest) > 1:  # all too large: the smallest, training keeps one
-        smallest = min(rest, key=lambda group: sizes[group])
-        parts[members[smallest]] = part
-        rest.remove(smallest)
-    return rest
+def _by_class(
+    labels: Labels, classes: int, generator: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    folds = np.empty(len(labels), dtype=np.int64)
+    ends = np.cumsum(np.bincount(labels, minlength=classes))
+    # Cut from one sort: a look at all labels for every class would be quadratic.
+    for rows in np.split(np.argsort(labels, kind="stable"), ends[:-1]):
+        # Sorting uniform draws, not `permutation`: the raw stream is what stays fixed over
+        # numpy versions and word sizes.
+        rows = rows[np.argsort(generator.random(len(rows)), kind="stable")]
+        first = int(generator.random() * FOLDS)
+        folds[rows] = (first + np.arange(len(rows))) % FOLDS
+    return folds
+
+
+def _by_group(
+    labels: Labels, groups: npt.NDArray[np.int64], generator: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """The fold of each row, with the rows of a group in one fold.
+
+    Class by class, the rarest first, its groups go, the largest first, to the fold that has the
+    fewest rows of the class; among equal ones to the one with the fewest rows at all.
+    """
+    rank = generator.random(int(groups.max()) + 1)
+    folds = np.full(len(labels), -1, dtype=np.int64)
+    members, own = _rows_by(groups), _rows_by(labels)
+    for label in np.argsort(np.bincount(labels), kind="stable").tolist():
+        rows = own[label]
+        waiting, sizes = np.unique(groups[rows[folds[rows] < 0]], return_counts=True)
+        placed = folds[rows]
+        inside = np.bincount(placed[placed >= 0], minlength=FOLDS)
+        overall = np.bincount(folds[folds >= 0], minlength=FOLDS)
+        for index in np.lexsort((rank[waiting], -sizes)).tolist():
+            fold = int(np.lexsort((overall, inside))[0])
+            folds[members[waiting[index]]] = fold
+            inside[fold] += sizes[index]
+            overall[fold] += len(members[waiting[index]])
+    return folds
 
 
 def _rows_by(numbers: npt.NDArray[np.signedinteger[Any]]) -> list[npt.NDArray[np.int64]]:
@@ -108,35 +95,10 @@ def _rows_by(numbers: npt.NDArray[np.signedinteger[Any]]) -> list[npt.NDArray[np
     return np.split(np.argsort(numbers, kind="stable"), ends[:-1])
 
 
-def _draw(labels: Labels, classes: int, seed: int) -> npt.NDArray[np.int64]:
-    generator = np.random.Generator(np.random.PCG64(seed))
-    parts = np.full(len(labels), TRAIN, dtype=np.int64)
-    ends = np.cumsum(np.bincount(labels, minlength=classes))
-    # Cut from one sort: a look at all labels for every class would be quadratic.
-    for rows in np.split(np.argsort(labels, kind="stable"), ends[:-1]):
-        # Sorting uniform draws, not `permutation`: the raw stream is what stays fixed over
-        # numpy versions and word sizes.
-        rows = rows[np.argsort(generator.random(len(rows)), kind="stable")]
-        test, validation = _held_out(len(rows))
-        parts[rows[:test]] = TEST
-        parts[rows[test : test + validation]] = VALIDATION
-    return parts
-
-
-def _draw_multi(labels: Labels, classes: int, seed: int) -> npt.NDArray[np.int64]:
-    generator = np.random.Generator(np.random.PCG64(seed))
-    counts = [*labels.sum(axis=0, dtype=np.int64).tolist(), len(labels)]
-    held_out = np.array([_held_out(count) for count in counts])
-    wanted = np.empty((3, classes + 1), dtype=np.int64)
-    wanted[TEST], wanted[VALIDATION] = held_out.T
-    wanted[TRAIN] = np.array(counts) - held_out.sum(axis=1)
+def _by_label(labels: Labels, generator: np.random.Generator) -> npt.NDArray[np.int64]:
+    counts = np.array([*labels.sum(axis=0, dtype=np.int64).tolist(), len(labels)])
+    offsets = (generator.random(len(counts)) * FOLDS).astype(np.int64)
+    turn = (np.arange(FOLDS)[:, None] - offsets) % FOLDS
+    wanted = counts // FOLDS + (turn < counts % FOLDS)
     order = np.argsort(generator.random(len(labels)), kind="stable")
     return stratify(labels, wanted[:, :-1], wanted[:, -1], order)
-
-
-def _held_out(count: int) -> tuple[int, int]:
-    """Samples of one class that go to test and to validation: a fifth each, rounded."""
-    if count < 3:
-        return max(count - 1, 0), 0
-    fifth = max(1, (count + 2) // 5)
-    return fifth, fifth

@@ -63,6 +63,19 @@ def micro(tested: Tested, groups: Sequence[Group], metric: Ranking) -> Measured:
     return Measured(float(np.mean(values)), by_fold, rows_of(tested, groups, pseudo))
 
 
+def each_column(tested: Tested, metric: Ranking) -> Floats:
+    """The metric of each label, a mean over the folds in which it exists; NaN where none, (L,)."""
+    every, found = list(range(tested.classes)), []
+    for repeat in range(tested.repeats):
+        scores, truth = _one_against_rest(tested, repeat, every)
+        found.append(_by_fold(tested, repeat, scores, truth, metric)[0])
+    values = np.concatenate(found)
+    counts = (~np.isnan(values)).sum(axis=0)
+    sums = np.nan_to_num(values).sum(axis=0)
+    mean: Floats = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+    return mean
+
+
 def margins(scores: Tensor) -> Tensor:
     """log p - log(1 - p) of every class under the softmax of the scores, exact at both ends.
 

@@ -13,8 +13,9 @@ from taylored.lab.data import Group
 from taylored.lab.report.lines import Line, Panel, panels
 from taylored.lab.report.palette import BAND, INK, MUTED, strokes
 from taylored.lab.report.svg import blank, house_style, inline
-from taylored.lab.results import DatasetSummary, LossResult, Results
-from taylored.lab.tasks import Task, task_of
+from taylored.lab.results import Results
+from taylored.lab.run_config import DatasetSummary
+from taylored.lab.tasks import task_of
 from taylored.lab.wording import plural_of
 
 if TYPE_CHECKING:
@@ -24,25 +25,15 @@ MOST_POINTS = 300
 """Points drawn per loss. With more classes every k-th by frequency is drawn; the line uses all."""
 
 
-def mean_scores(loss: LossResult, task: Task, classes: int) -> list[float | None]:
-    """The score of each class, as the mean over the seeds in which the loss did not diverge."""
-    lists = [scores for trial in loss.worked if (scores := task.class_scores(trial))]
-    result: list[float | None] = []
-    for index in range(classes):
-        values = [value for scores in lists if (value := scores[index]) is not None]
-        result.append(math.fsum(values) / len(values) if values else None)
-    return result
-
-
 def score_panels(results: Results) -> list[Panel]:
     """Score against training frequency, one smoothed line per loss with its points faint."""
     task = task_of(results)
     counts = results.dataset.train_counts
     lines = []
     for loss, stroke in strokes(results.losses):
-        if loss.role == "control":
+        if loss.role == "free":
             continue
-        scores = mean_scores(loss, task, len(counts))
+        scores = loss.class_scores or (None,) * len(counts)
         points = sorted(
             (float(count), 100 * value)
             for count, value in zip(counts, scores, strict=True)

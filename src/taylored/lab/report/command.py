@@ -3,7 +3,7 @@
 import shlex
 from typing import Final
 
-from taylored.lab.results import RunConfig
+from taylored.lab.run_config import RunConfig
 
 SWITCHES: Final = {"header": "--no-header", "damaged": "--skip-damaged"}
 """Options of `Reading` with two values, which are one switch on the command line."""
@@ -25,6 +25,8 @@ def shell_command(config: RunConfig) -> str | None:
             lines += [f"{_option(name)} {shlex.quote(str(each))}" for each in values]
     if config.budget == "quick":
         lines.append("--quick")
+    if config.until == "decided":
+        lines.append("--until-decided")
     return " \\\n    ".join(lines)
 
 
@@ -39,6 +41,8 @@ def python_call(config: RunConfig) -> str:
         arguments.append(f"reading={config.reading!r}")
     if config.budget == "quick":
         arguments.append("budget='quick'")
+    if config.until == "decided":
+        arguments.append("until='decided'")
     inside = "".join(f"    {argument},\n" for argument in arguments)
     return f"from taylored import lab\n\nresult = lab.compare(\n{inside})"
 
@@ -54,10 +58,11 @@ def _options(config: RunConfig) -> list[tuple[str, object]]:
         ("target", config.target),
         ("model", config.model),
         ("metric", config.primary_metric),
-        ("seeds", config.seeds),
+        ("repeats", config.repeats),
         ("seed", config.seed),
         ("epochs", config.epochs),
         ("tune_lr", config.tune_lr),
         ("lr", config.learning_rate),
+        ("weight_decay", config.weight_decay),
     ]
     return [(name, value) for name, value in options if value is not None]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from taylored.lab.report.lines import Line, Panel, panels
 from taylored.lab.report.palette import strokes
-from taylored.lab.results import LossResult, Results, validation_key
+from taylored.lab.results import LossResult, Results
 from taylored.lab.tasks import primary_of, task_of
+from taylored.lab.trial_result import validation_key
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ def training(results: Results) -> list[Panel]:
     lines = []
     for loss, stroke in strokes(results.losses):
         epochs, values = _mean_curve(loss, validation_key(metric.key))
-        if epochs and loss.role != "control":
+        if epochs and loss.role != "free":
             lines.append(Line(loss, stroke, epochs, [v * metric.scale for v in values]))
 
     def decorate(ax: Axes, small: bool) -> None:
@@ -46,7 +47,7 @@ def gains(results: Results) -> list[Panel]:
     lines = [
         Line(loss, stroke, loss.gain.p, loss.gain.g)
         for loss, stroke in strokes(results.losses)
-        if loss.gain is not None and loss.role != "control"
+        if loss.gain is not None and loss.role != "free"
     ]
     if all(line.loss.role == "baseline" for line in lines):
         return []

@@ -15,8 +15,9 @@ from taylored.lab.report.class_scores import MOST_POINTS, smooth
 from taylored.lab.report.lines import LARGE, SMALL, Line, Panel, panel_axes, panels
 from taylored.lab.report.palette import BAND, INK, MUTED, Stroke, strokes
 from taylored.lab.report.svg import house_style, inline
-from taylored.lab.results import LossResult, Results, ratio_key
+from taylored.lab.results import LossResult, Results
 from taylored.lab.tasks import task_of
+from taylored.lab.trial_result import ratio_key
 from taylored.lab.wording import plural_of, printable, shorten
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def limited(results: Results) -> bool:
 
 
 def _compared(results: Results) -> list[tuple[LossResult, Stroke]]:
-    return [(loss, stroke) for loss, stroke in strokes(results.losses) if loss.role != "control"]
+    return [(loss, stroke) for loss, stroke in strokes(results.losses) if loss.role != "free"]
 
 
 def _geometric_mean(ratios: Iterable[float]) -> float | None:

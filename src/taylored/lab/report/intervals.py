@@ -99,7 +99,7 @@ def _rows(results: Results) -> list[tuple[LossResult, Colour]]:
         for loss, stroke in strokes(results.losses)
         if loss.versus_baseline is not None
     ]
-    return sorted(rows, key=lambda row: row[0].role == "control")
+    return sorted(rows, key=lambda row: row[0].role == "free")
 
 
 def _draw_differences(ax: Axes, results: Results, layout: Layout) -> None:
@@ -108,14 +108,14 @@ def _draw_differences(ax: Axes, results: Results, layout: Layout) -> None:
     reach = _difference_reach((loss.against_baseline(metric.key) for loss, _ in rows), metric.scale)
     for y, (loss, colour) in enumerate(rows):
         found = loss.against_baseline(metric.key)
-        if loss.role == "control" and found.low is not None and found.high is not None:
+        if loss.role == "free" and found.low is not None and found.high is not None:
             low, high = found.low * metric.scale, found.high * metric.scale
             ax.axvspan(low, high, color=BAND.light, linewidth=0, zorder=0)
         _draw_interval(ax, y, found, metric, colour)
-        quiet = MUTED.light if loss.role == "control" else INK.light
+        quiet = MUTED.light if loss.role == "free" else INK.light
         edge = ax.get_yaxis_transform()
         label = _label(loss, task)
-        if loss.role != "control":
+        if loss.role != "free":
             label = shorten(label, layout.name_width)
         ax.text(0, y - 0.36, label, transform=edge, color=quiet, va="center")
         if layout.numbers or found.low is None:
@@ -181,7 +181,7 @@ def _difference_reach(differences: Iterable[Difference], scale: int = 100) -> tu
 
 
 def _label(loss: LossResult, task: Task) -> str:
-    if loss.role == "control":
+    if loss.role == "free":
         return f"noise floor: {task.reference} against itself"
     return printable(loss.name)
 

@@ -82,10 +82,7 @@ def _shortened(results: Results) -> Iterator[tuple[str, Results]]:
 
 def _without_lists(loss: LossResult) -> LossResult:
     """The loss without what its trials hold for each class and each epoch."""
-    trials = tuple(
-        replace(trial, curve=(), recall=None, average_precision=None, gradient_ratio=None)
-        for trial in loss.trials
-    )
+    trials = tuple(replace(trial, curve=(), gradient_ratio=None) for trial in loss.trials)
     return replace(loss, trials=trials)
 
 
@@ -97,7 +94,6 @@ def _content(results: Results, folder: Path | None) -> dict[str, object]:
     return {
         "results": results,
         "verdict": results.verdict,
-        "control": results.control,
         "task": task,
         "nouns": plural_of(task.noun),
         "overall": task.metrics[task.overall],

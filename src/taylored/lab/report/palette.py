@@ -57,7 +57,7 @@ def strokes(losses: Sequence[LossResult]) -> Iterator[tuple[LossResult, Stroke]]
     for loss in losses:
         if loss.role == "baseline":
             yield loss, Stroke(INK, "solid")
-        elif loss.role == "control":
+        elif loss.role == "free":
             yield loss, Stroke(NOISE, (0, (2, 2)))
         else:
             hue = SERIES[candidates % len(SERIES)]

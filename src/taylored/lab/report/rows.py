@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from taylored.lab.metrics import Metric
-from taylored.lab.report.class_scores import mean_scores
 from taylored.lab.report.palette import strokes
 from taylored.lab.report.table import interval_text
-from taylored.lab.results import LossResult, Results, Role
+from taylored.lab.results import LossResult, Results
 from taylored.lab.tasks import primary_of, task_of
-from taylored.lab.verdict.sentences import improves
+from taylored.lab.trial_result import Role
+from taylored.lab.verdict.words import gains as improves
 from taylored.lab.wording import p_text, typeset
 
 MOST_CLASSES = 200
@@ -86,7 +86,7 @@ def loss_rows(results: Results) -> list[LossRow]:
 
 
 def _cell(loss: LossResult, metric: Metric, best: str | None) -> MetricCell:
-    deviation = loss.standard_deviation[metric.key]
+    deviation = loss.spread[metric.key]
     mark = ""
     if (
         loss.versus_baseline is not None
@@ -95,7 +95,7 @@ def _cell(loss: LossResult, metric: Metric, best: str | None) -> MetricCell:
         mark = "better" if improves(found, metric) else "worse"
     return MetricCell(
         label=metric.short,
-        value=metric.value(loss.mean[metric.key]),
+        value=metric.value(loss.metrics[metric.key]),
         deviation="" if deviation is None else f"± {metric.value(deviation)}",
         mark=mark,
         best=loss.name == best,
@@ -110,7 +110,7 @@ def _best(results: Results, metric: Metric) -> str | None:
         if loss.role == "candidate"
         and (found := loss.against_baseline(metric.key)).beyond_noise
         and improves(found, metric)
-        and (mean := loss.mean[metric.key]) is not None
+        and (mean := loss.metrics[metric.key]) is not None
     }
     return max(means, key=means.__getitem__, default=None)
 
@@ -118,8 +118,8 @@ def _best(results: Results, metric: Metric) -> str | None:
 def class_table(results: Results) -> ClassTable:
     """Mean score of each class under each loss, most frequent class first."""
     task, dataset = task_of(results), results.dataset
-    losses = [loss for loss in results.losses if loss.role != "control"]
-    scores = [mean_scores(loss, task, len(dataset.class_names)) for loss in losses]
+    losses = [loss for loss in results.losses if loss.role != "free"]
+    scores = [loss.class_scores or (None,) * len(dataset.class_names) for loss in losses]
     counts = dataset.train_counts
     order = sorted(range(len(counts)), key=lambda index: -counts[index])
     rows = tuple(

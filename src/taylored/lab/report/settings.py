@@ -6,8 +6,9 @@ from pathlib import Path
 
 from taylored.lab.metrics import Metric
 from taylored.lab.records import to_json
-from taylored.lab.results import LearningRateChoice, Results
+from taylored.lab.results import Results
 from taylored.lab.tasks import Task, primary_of, task_of
+from taylored.lab.trial_result import LearningRates
 from taylored.lab.wording import plural, plural_of
 
 MOST_DROPPED = 12
@@ -54,18 +55,19 @@ def settings(results: Results) -> list[tuple[str, str]]:
         *(("reading", f"{name} {_as_text(value)}") for name, value in given.items()),
         *_learning_rate(results.learning_rate, task_of(results), primary_of(results)),
         ("test", statistics.test),
-        ("test / training samples", f"{statistics.test_fraction_ratio:.3g}"),
+        ("folds", str(statistics.folds)),
         ("correction", statistics.correction),
     ]
 
 
-def _learning_rate(rate: LearningRateChoice, task: Task, metric: Metric) -> list[tuple[str, str]]:
+def _learning_rate(rate: LearningRates, task: Task, metric: Metric) -> list[tuple[str, str]]:
     how = {
         "cross_entropy": f"tuned for {task.reference}",
         "each": "tuned for each loss",
         "fixed": "given",
     }
-    rows = [("learning rate", f"{_as_text(rate.chosen)}, {how[rate.tuned]}")]
+    rates = ", ".join(f"{name} {value:g}" for name, value in rate.chosen.items())
+    rows = [("learning rate", f"{rates}; {how[rate.tuned]}")]
     tried: dict[str, list[str]] = {}
     for found in rate.candidates:
         value = metric.value(found.validation)

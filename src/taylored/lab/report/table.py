@@ -15,7 +15,7 @@ from taylored.lab.data import GROUPS
 from taylored.lab.metrics import Metric
 from taylored.lab.results import Difference, LossResult, Results
 from taylored.lab.tasks import Task, primary_of, task_of
-from taylored.lab.verdict.statistics import SIGNIFICANCE
+from taylored.lab.verdict.multiplicity import SIGNIFICANCE
 from taylored.lab.wording import MISSING, p_text, plural, printable
 
 NUMBERS = 60
@@ -46,7 +46,7 @@ class ResultTables:
             yield _difference_table(results, options.max_width)
             yield Text(printable(_differences_note(results)), style="dim")
             yield Text()
-        for sentence in [*results.verdict.sentences, results.control.sentence]:
+        for sentence in results.verdict.sentences:
             yield _bullet(printable(sentence))
 
 
@@ -84,8 +84,8 @@ def _metrics(task: Task, primary: Metric) -> list[Metric]:
 
 
 def _mean_cell(loss: LossResult, metric: Metric, primary: Metric) -> str:
-    text = metric.value(loss.mean[metric.key])
-    deviation = loss.standard_deviation[metric.key]
+    text = metric.value(loss.metrics[metric.key])
+    deviation = loss.spread[metric.key]
     if metric is primary and deviation is not None:
         text += f" ± {metric.value(deviation)}"
     versus = loss.versus_baseline
@@ -97,7 +97,7 @@ def _means_note(results: Results) -> str:
     counts = Counter[str](results.dataset.groups)
     sizes = ", ".join(plural(counts[group], f"{group} {task.noun}") for group in GROUPS)
     return (
-        f"Test set, mean over {plural(results.seeds, 'seed')} (± standard deviation); "
+        f"Test set, mean over {plural(results.trainings, 'training')} (± standard deviation); "
         f"{task.scores} and ECE in %. {sizes}. * differs from {task.reference} beyond noise "
         f"(corrected p < {SIGNIFICANCE})."
     )
@@ -156,7 +156,7 @@ def _table(first: str, gap: int) -> Table:
 
 def _broken_name(loss: LossResult, width: int) -> Text:
     """The name of a loss, broken where it reads well when the console is narrow."""
-    name = printable(loss.name) + (" (control)" if loss.role == "control" else "")
+    name = printable(loss.name) + (" (control)" if loss.role == "free" else "")
     # Text, never markup: a name from the user such as "[red]" must stay what it is.
     return Text("\n".join(_broken(name, max(12, width - NUMBERS))))
 
@@ -185,7 +185,7 @@ def _broken(name: str, width: int) -> list[str]:
 
 
 def _row_style(loss: LossResult) -> str:
-    return "dim" if loss.role == "control" else ""
+    return "dim" if loss.role == "free" else ""
 
 
 def _bullet(text: str) -> Table:
@@ -196,18 +196,18 @@ def _bullet(text: str) -> Table:
 
 def tidy_rows(results: Results) -> tuple[Sequence[str], list[list[object]]]:
     """Header and rows of a tidy table: one row per loss and metric."""
-    names = ("difference", "low", "high", "p", "p_corrected", "n")
-    header = ["loss", "role", "metric", "mean", "standard_deviation", *names]
+    names = ("difference", "low", "high", "p", "p_corrected", "standard_error")
+    header = ["loss", "role", "metric", "value", "spread_over_folds", *names]
     rows = []
     for loss in results.losses:
         for key in task_of(results).metrics:
             row: list[object] = [loss.name, loss.role, key]
-            row += [loss.mean[key], loss.standard_deviation[key]]
+            row += [loss.metrics[key], loss.spread[key]]
             if loss.versus_baseline is None:
                 row += [None] * len(names)
             else:
                 found = loss.versus_baseline[key]
                 row += [found.difference, found.low, found.high]
-                row += [found.p, found.p_corrected, found.n]
+                row += [found.p, found.p_corrected, found.standard_error]
             rows.append(row)
     return header, rows

@@ -1,33 +1,19 @@
-"""Budgets: how many seeds and optimiser steps a run spends, and the epochs that follow."""
+"""Budgets: how many optimiser steps a run spends on a training, and the epochs that follow."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
 from taylored.lab.data import TaskName
-from taylored.lab.results import Budget
-
-
-@dataclass(frozen=True)
-class Spending:
-    """What a budget spends: the number of seeds, and optimiser steps per trial."""
-
-    seeds: int
-    steps: int
-
+from taylored.lab.run_config import Budget
 
 # A step on many labels costs several times that on one class.
-BUDGETS: Final[Mapping[TaskName, Mapping[Budget, Spending]]] = {
-    "single-label": {
-        "default": Spending(seeds=5, steps=2200),
-        "quick": Spending(seeds=3, steps=740),
-    },
-    "multi-label": {
-        "default": Spending(seeds=5, steps=1300),
-        "quick": Spending(seeds=3, steps=600),
-    },
+STEPS: Final[Mapping[TaskName, Mapping[Budget, int]]] = {
+    "single-label": {"default": 2200, "quick": 740},
+    "multi-label": {"default": 1300, "quick": 600},
 }
+GIVEN_SPLIT_REPEATS: Final[Mapping[Budget, int]] = {"default": 5, "quick": 3}
+"""Trainings of each loss on a split that came with the data. Without one, a repeat is five."""
 _LARGEST_BATCH: Final[Mapping[TaskName, int]] = {"single-label": 256, "multi-label": 64}
 
 

@@ -29,14 +29,18 @@ def check_integer(name: str, value: object, *, least: int) -> None:
         raise UsageError(f"{name} must be an integer >= {least}, got {value!r}.")
 
 
-def check_learning_rate(lr: object, tune_lr: str) -> None:
-    """Refuse a rate that is not a positive number, or that contradicts `tune_lr`."""
+def check_learning_rate(lr: object) -> None:
+    """Refuse anything but None and positive numbers."""
     if lr is None:
         return
     if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 < lr < math.inf:
         raise UsageError(f"lr must be a finite number > 0, got {lr!r}.")
-    if tune_lr == "each":
-        raise UsageError("lr fixes the learning rate, tune_lr='each' tunes it: give one of them.")
+
+
+def check_weight_decay(value: object) -> None:
+    """Refuse anything but finite numbers from 0 on."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise UsageError(f"weight_decay must be a finite number >= 0, got {value!r}.")
 
 
 def check_time_limit(seconds: object) -> None:

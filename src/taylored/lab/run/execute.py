@@ -1,4 +1,4 @@
-"""Run a comparison: tune the learning rate, train what is not on disk, write the results."""
+"""Run a comparison: tune the learning rates, train what is not on disk, write the results."""
 
 import platform
 from collections import defaultdict
@@ -14,18 +14,28 @@ import torch
 from taylored.lab.errors import RunError
 from taylored.lab.metrics import Metric
 from taylored.lab.report.result import FAILURES, Comparison
-from taylored.lab.results import LearningRateChoice, Role, RunConfig, TriedRate
+from taylored.lab.results import Results
+from taylored.lab.run.gather import log_priors, trained
 from taylored.lab.run.problem import Problem
 from taylored.lab.run.progress import Reporter
 from taylored.lab.run.trainings import Trainings
-from taylored.lab.run.tune_learning_rate import LADDER, Wanted, best_rates, tune
+from taylored.lab.run.tune_learning_rate import (
+    FEWEST_ROWS,
+    Judge,
+    Wanted,
+    best_rates,
+    tune,
+)
 from taylored.lab.run.workers.pool import WorkerPool
+from taylored.lab.run_config import RunConfig
 from taylored.lab.store.folder import RunFolder, RunRecord
 from taylored.lab.store.lease import Leases
 from taylored.lab.store.timed_trial import TimedTrial
-from taylored.lab.trial.loss_card import loss_card
 from taylored.lab.trial.protocol import TrialSpec
-from taylored.lab.verdict.summarise import LossTrials, summarise
+from taylored.lab.trial_result import LADDER, LearningRates, Role, TrialResult, TriedRate
+from taylored.lab.verdict.summarise import summarise
+from taylored.lab.verdict.words import decidable
+from taylored.lab.wording import join, plural
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +69,17 @@ class Run:
         """Do what is missing and write the results; the same bytes however often it was stopped."""
         try:
             rates, tried = self._learning_rates()
-            specs = self._specs(rates)
-            self.reporter.stage("comparing", len(tried) + len(specs))
-            timed = self._trainings.run(specs, "comparing")
-            return self._conclude(timed, rates, tried)
+            timed = self._train(self.config.losses, range(self.config.repeats), rates)
+            results = self._results(timed, rates)
+            if self.config.until == "decided" and (again := decidable(results)):
+                self.reporter.note(
+                    f"{plural(len(again), 'loss')} undecided after {self._repeats_text}: "
+                    f"another repeat for {join(again)}."
+                )
+                again = [self.problem.task.baseline, *again]
+                timed += self._train(again, [self.config.repeats], rates)
+                results = self._results(timed, rates)
+            return self._conclude(results, timed, tried)
         except (RunError, KeyboardInterrupt):
             self.reporter.note(
                 "Stopped. Finished trials are kept; finish the run with: "
@@ -70,69 +87,92 @@ class Run:
             )
             raise
 
-    def _learning_rates(self) -> tuple[dict[str, float], list[TriedRate]]:
-        """The rate of each loss, and all that were tried on the validation part of seed 0."""
+    @property
+    def _repeats_text(self) -> str:
+        return plural(self.config.repeats, "repeat")
+
+    def _train(
+        self, losses: Sequence[str], repeats: Sequence[int], rates: LearningRates
+    ) -> list[TimedTrial]:
+        """Train fold by fold, so that early results already compare all losses."""
+        specs = [
+            TrialSpec(loss, self._role_of(loss), repeat, fold, rates.chosen[loss])
+            for repeat in repeats
+            for fold in range(self.problem.folds)
+            for loss in losses
+        ]
+        self.reporter.add_stage("comparing", len(specs))
+        return self._trainings.run(specs, "comparing")
+
+    def _learning_rates(self) -> tuple[LearningRates, list[TimedTrial]]:
+        """The rate of each loss, and the trainings that it was found by."""
         losses, reference = self.config.losses, self.problem.task.baseline
         if self.config.learning_rate is not None:
-            return dict.fromkeys(losses, self.config.learning_rate), []
+            fixed = dict.fromkeys(losses, self.config.learning_rate)
+            return LearningRates(fixed, "fixed", "", (), ()), []
         tuned = (reference,) if self.config.tune_lr == "cross_entropy" else losses
-        tried = tune(tuned, self._try, direction=self.primary.direction)
-        best = best_rates(tried, self.primary.direction)
+        judge = self._judge
+        trainings: list[TimedTrial] = []
+
+        def attempt(wanted: Wanted) -> list[TriedRate]:
+            self.reporter.add_stage("tuning the learning rates", len(wanted))
+            specs = [self._short(loss, rate) for loss, rate in wanted]
+            done = self._trainings.run(specs, "tuning")
+            trainings.extend(done)
+            return [self._tried(each.trial) for each in done]
+
+        tried = tune(tuned, attempt, judge)
+        best = best_rates(tried, judge)
         if reference not in best:
             raise RunError(self._no_baseline(reference))
         # A loss that diverged at every rate is run, and recorded, at the rate of the baseline.
-        rates = {loss: best.get(loss, best[reference]) for loss in losses}
-        return rates, [found for loss in tuned for found in tried[loss]]
+        rates = LearningRates(
+            chosen={loss: best.get(loss, best[reference]) for loss in losses},
+            tuned=self.config.tune_lr,
+            judged_by="nll" if judge.coarse else self.config.primary_metric,
+            tied=tuple(loss for loss in tuned if judge.tied(tried[loss])),
+            candidates=tuple(found for loss in tuned for found in tried[loss]),
+        )
+        return rates, trainings
 
-    def _try(self, wanted: Wanted) -> list[TriedRate]:
-        """Train with these rates on the first seed; how each did on the validation part."""
-        self.reporter.add_stage("tuning the learning rate", len(wanted))
-        specs = [TrialSpec(loss, self._role_of(loss), 0, rate) for loss, rate in wanted]
-        metric = self.primary.key
-        return [
-            TriedRate(timed.trial.loss, timed.trial.learning_rate, timed.trial.validation(metric))
-            for timed in self._trainings.run(specs, "tuning")
-        ]
+    @property
+    def _judge(self) -> Judge:
+        rows = self.problem.rows["validation"]
+        coarse = rows < FEWEST_ROWS or self.primary.key == "nll"
+        return Judge(self.primary.direction, coarse)
 
-    def _specs(self, rates: dict[str, float]) -> list[TrialSpec]:
-        """All trials, seed by seed, so that early results already compare all losses."""
-        return [
-            TrialSpec(loss, role, seed, rates[loss])
-            for seed in range(self.config.seeds)
-            for loss, role in self._rows()
-        ]
+    def _short(self, loss: str, rate: float) -> TrialSpec:
+        return TrialSpec(loss, self._role_of(loss), 0, 0, rate, "third")
 
-    def _rows(self) -> list[tuple[str, Role]]:
-        """The losses of the results with their roles, the control last."""
-        rows = [(loss, self._role_of(loss)) for loss in self.config.losses]
-        return [*rows, (self.problem.task.baseline, "control")]
+    def _tried(self, trial: TrialResult) -> TriedRate:
+        metric, nll = trial.validation(self.primary.key), trial.validation("nll")
+        return TriedRate(trial.loss, trial.learning_rate, metric, nll)
 
     def _role_of(self, loss: str) -> Role:
         return "baseline" if loss == self.problem.task.baseline else "candidate"
 
+    def _results(self, timed: Sequence[TimedTrial], rates: LearningRates) -> Results:
+        found = defaultdict(list)
+        for each in timed:
+            found[each.trial.loss].append(each)
+        losses = [
+            trained(loss, self._role_of(loss), rates.chosen[loss], self.problem, found[loss])
+            for loss in self.config.losses
+        ]
+        priors = log_priors(self.problem)
+        return summarise(self.config, self.problem.summary(), rates, losses, priors)
+
     def _conclude(
-        self, timed: Sequence[TimedTrial], rates: dict[str, float], tried: Sequence[TriedRate]
+        self, results: Results, timed: Sequence[TimedTrial], tuning: Sequence[TimedTrial]
     ) -> Comparison:
-        config, problem = self.config, self.problem
-        results = summarise(
-            config,
-            problem.summary(),
-            LearningRateChoice(
-                chosen=rates if config.tune_lr == "each" else rates[problem.task.baseline],
-                tuned="fixed" if config.learning_rate is not None else config.tune_lr,
-                candidates=tuple(tried),
-            ),
-            self._measured(timed),
-            test_fraction_ratio=problem.test_fraction_ratio,
-        )
         comparison = Comparison(results, self.folder.path)
         self._trainings.refuse_another_config()
-        self.folder.write_json("timings.json", timings([*self._tuning_trials(tried), *timed]))
+        self.folder.write_json("timings.json", timings([*tuning, *timed]))
         self.folder.write_json("versions.json", current_versions())
         self.folder.write_text("results.json", comparison.to_json() + "\n")
         self.folder.write_text("results.csv", comparison.to_csv())
         self.folder.write_text("report.html", comparison.to_html())
-        self._write_failures([*self._tuning_trials(tried), *timed])
+        self._write_failures([*tuning, *timed])
         return comparison
 
     def _write_failures(self, timed: Sequence[TimedTrial]) -> None:
@@ -144,24 +184,9 @@ class Run:
         reasons = {TrialSpec.of(each.trial).id: each.error for each in failed}
         self.folder.write_json(FAILURES, reasons)
 
-    def _measured(self, timed: Sequence[TimedTrial]) -> list[LossTrials]:
-        """The trials of each loss of the results, with its card."""
-        trials = defaultdict(list)
-        for each in timed:
-            trials[each.trial.loss, each.trial.role].append(each.trial)
-        rows = []
-        for loss, role in self._rows():
-            card = loss_card(loss, self.problem.train_counts)
-            rows.append(LossTrials(loss, role, card.gain, card.formula, tuple(trials[loss, role])))
-        return rows
-
-    def _tuning_trials(self, tried: Sequence[TriedRate]) -> list[TimedTrial]:
-        specs = [TrialSpec(r.loss, self._role_of(r.loss), 0, r.learning_rate) for r in tried]
-        return [timed for spec in specs if (timed := self._trainings.read(spec)) is not None]
-
     def _no_baseline(self, reference: str) -> str:
         """Why there is nothing to compare to."""
-        specs = [TrialSpec(reference, "baseline", 0, rate) for rate in LADDER]
+        specs = [self._short(reference, rate) for rate in LADDER]
         errors = [timed.error for spec in specs if (timed := self._trainings.read(spec))]
         if error := next(filter(None, errors), None):
             return f"{reference} failed at every learning rate: {error}"
@@ -172,7 +197,7 @@ class Run:
 
 
 def timings(timed: Iterable[TimedTrial]) -> dict[str, object]:
-    """Seconds of each trial and of all; a trial of the tuning may be one of the comparison."""
+    """Seconds of each trial and of all."""
     seconds = {TrialSpec.of(each.trial).id: each.seconds for each in timed}
     return {"trials": seconds, "training_seconds": sum(seconds.values())}
 

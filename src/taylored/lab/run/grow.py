@@ -1,4 +1,4 @@
-"""Go on with a run: as it was begun, or with more seeds and losses; what is there stays."""
+"""Go on with a run: as it was begun, or with more repeats and losses; what is there stays."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,7 +7,6 @@ from pathlib import Path
 from taylored.lab.data import Dataset
 from taylored.lab.errors import UsageError
 from taylored.lab.own.sources import Sources
-from taylored.lab.results import RunConfig
 from taylored.lab.run import sources
 from taylored.lab.run.examine import examine_losses, examine_model
 from taylored.lab.run.guard import as_guard, guard_of, refuse_changes
@@ -15,8 +14,10 @@ from taylored.lab.run.line_up import line_up
 from taylored.lab.run.problem import Problem
 from taylored.lab.run.progress import Reporter
 from taylored.lab.run.workers.pool import WorkerPool
+from taylored.lab.run_config import RunConfig
 from taylored.lab.store.folder import RunFolder, RunRecord
 from taylored.lab.store.lease import STALE_AFTER, Leases
+from taylored.lab.wording import plural
 
 
 def read_again(
@@ -33,15 +34,20 @@ def read_again(
     return sources.read(data, recorded.config.target, recorded.config.reading, reporter)
 
 
-def grown(recorded: RunRecord, seeds: int | None, data: sources.Source | None) -> RunRecord:
-    """The record with more seeds, and with the place where the data are now."""
+def grown(recorded: RunRecord, repeats: int | None, data: sources.Source | None) -> RunRecord:
+    """The record with more repeats, and with the place where the data are now.
+
+    Whoever adds repeats has looked at the results before: every growth is one more look.
+    """
     config = recorded.config
-    if seeds is not None and seeds < config.seeds:
+    if repeats is not None and repeats < config.repeats:
         raise UsageError(
-            f"seeds: this run has {config.seeds} seeds already, and finished trials are kept. "
-            f"Give {config.seeds} or more, not {seeds}."
+            f"repeats: this run has {plural(config.repeats, 'repeat')} already, and finished "
+            f"trials are kept. Give {config.repeats} or more, not {repeats}."
         )
-    grown = replace(recorded, config=replace(config, seeds=seeds or config.seeds))
+    if repeats is not None and repeats > config.repeats:
+        config = replace(config, repeats=repeats, looks=config.looks + 1)
+    grown = replace(recorded, config=config)
     name = sources.recorded_name(data) if data is not None else None
     if name is None or name == config.data:
         return grown

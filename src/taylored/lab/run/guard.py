@@ -19,8 +19,8 @@ from taylored.lab.data import Dataset, fingerprint
 from taylored.lab.errors import UsageError
 from taylored.lab.own.sources import Sources
 from taylored.lab.records import to_json
-from taylored.lab.results import RunConfig
 from taylored.lab.run.problem import Problem
+from taylored.lab.run_config import RunConfig
 from taylored.lab.trial.protocol import TrialSpec
 
 Guard = Mapping[str, str]
@@ -78,7 +78,7 @@ class Fingerprints:
             "guard": dict(self.guard),
             "protocol": to_json(self.problem.protocol(self.config)),
             "trial": to_json(spec),
-            "split": sha256(self.problem.parts[spec.seed].tobytes()).hexdigest(),
+            "split": sha256(self.problem.part(spec.repeat, spec.fold).tobytes()).hexdigest(),
             "sources": {name: dict(self.sources[name]) for name in own},
         }
         return sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()

@@ -1,4 +1,4 @@
-"""A dataset together with its splits: what all losses of a run are compared on."""
+"""A dataset together with its folds: what all losses of a run are compared on."""
 
 from dataclasses import dataclass
 
@@ -6,46 +6,77 @@ import numpy as np
 import numpy.typing as npt
 
 from taylored.lab.data import (
+    FOLDS,
     GROUPS,
     TEST,
     TRAIN,
     VALIDATION,
     Dataset,
     Group,
+    Labels,
     class_groups,
     count_labels,
+    draw_folds,
     encode,
     fingerprint,
     group_rule,
-    make_split,
+    parts_of,
 )
 from taylored.lab.errors import UsageError
-from taylored.lab.results import DatasetSummary, RunConfig
+from taylored.lab.run_config import DatasetSummary, RunConfig
 from taylored.lab.tasks import TASKS, Task
-from taylored.lab.trial.protocol import Protocol, streams
+from taylored.lab.trial.protocol import Protocol, fold_seed
 from taylored.lab.wording import plural_of
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Data, the part of each row for each seed, and what follows from the training parts.
+    """Data, the part of each row in every training, and what follows from the training parts.
 
-    A class has the same number of training samples in every seed. A label of multi-label data has
-    nearly the same number; its count and its group are those of the first seed.
+    A class has nearly the same number of training samples in every fold; its count and its group
+    are those of the first.
+
+    Shape:
+        parts (repeats * folds, N); tested (repeats, M), the fold that tests each of the rows that
+        are tested at all, in ascending order.
     """
 
     dataset: Dataset
     parts: npt.NDArray[np.int8]
+    tested: npt.NDArray[np.int64]
     train_counts: tuple[int, ...]
     groups: tuple[Group, ...]
 
     @classmethod
-    def draw(cls, dataset: Dataset, *, seed: int, seeds: int) -> "Problem":
-        """Draw one split for each seed; a split that came with the data is used for all."""
-        parts = np.stack([_parts_of(dataset, seed, index) for index in range(seeds)])
+    def draw(cls, dataset: Dataset, *, seed: int, repeats: int) -> "Problem":
+        """Draw the folds of each repeat; a split that came with the data is used for all."""
+        if dataset.split is None:
+            tested = _folds_of(dataset, seed, repeats)
+            parts = np.stack([parts_of(folds, fold) for folds in tested for fold in range(FOLDS)])
+        else:
+            parts = np.broadcast_to(dataset.split.astype(np.int8), (repeats, len(dataset.labels)))
+            tested = np.zeros((repeats, int((dataset.split == TEST).sum())), dtype=np.int64)
         labels = dataset.labels[parts[0] == TRAIN]
         counts = tuple(count_labels(labels, len(dataset.class_names)).tolist())
-        return cls(dataset, parts, counts, class_groups(counts))
+        return cls(dataset, np.ascontiguousarray(parts), tested, counts, class_groups(counts))
+
+    @property
+    def folds(self) -> int:
+        """Models that test the rows in one repeat."""
+        return len(self.parts) // len(self.tested)
+
+    @property
+    def tested_labels(self) -> Labels:
+        """The labels of the rows that are tested."""
+        if self.dataset.split is None:
+            return self.dataset.labels
+        labels: Labels = self.dataset.labels[self.dataset.split == TEST]
+        return labels
+
+    def part(self, repeat: int, fold: int) -> npt.NDArray[np.int8]:
+        """The part of each row in one training."""
+        parts: npt.NDArray[np.int8] = self.parts[repeat * self.folds + fold]
+        return parts
 
     @property
     def task(self) -> Task:
@@ -54,7 +85,7 @@ class Problem:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """The shape of one sample as the model of the first seed sees it."""
+        """The shape of one sample as the model of the first fold sees it."""
         features, columns = self.dataset.features, self.dataset.columns
         if columns:
             features = encode(columns, features, self.parts[0] == TRAIN)
@@ -62,18 +93,9 @@ class Problem:
 
     @property
     def rows(self) -> dict[str, int]:
-        """Number of samples in each part."""
+        """Number of samples in each part when the first fold is tested."""
         train, validation, test = np.bincount(self.parts[0], minlength=3).tolist()
         return {"train": train, "validation": validation, "test": test}
-
-    @property
-    def test_fraction_ratio(self) -> float:
-        """Test samples per training sample, which the statistics correct for.
-
-        It is 0 for a given split: all seeds share it, so nothing is resampled.
-        """
-        resampled = self.dataset.split is None
-        return self.rows["test"] / self.rows["train"] if resampled else 0.0
 
     def protocol(self, config: RunConfig) -> Protocol:
         """The training protocol of a run on this data."""
@@ -83,8 +105,10 @@ class Problem:
             epochs=config.epochs,
             batch_size=config.batch_size,
             primary_metric=config.primary_metric,
+            weight_decay=config.weight_decay,
             task=self.task.name,
             groups=self.groups,
+            folds=self.folds,
         )
 
     def check_metric(self, metric: str) -> None:
@@ -124,9 +148,11 @@ class Problem:
         )
 
 
-def _parts_of(dataset: Dataset, seed: int, index: int) -> npt.NDArray[np.int8]:
-    split = make_split(dataset, streams(seed, index, "baseline").split)
-    parts = np.full(len(dataset.labels), TRAIN, dtype=np.int8)
-    parts[split.validation] = VALIDATION
-    parts[split.test] = TEST
-    return parts
+def _folds_of(dataset: Dataset, seed: int, repeats: int) -> npt.NDArray[np.int64]:
+    return np.stack([draw_folds(dataset, fold_seed(seed, repeat)) for repeat in range(repeats)])
+
+
+def problem_of(dataset: Dataset, config: RunConfig) -> Problem:
+    """The problem of a run, with the repeat that it may add for what is still undecided."""
+    more = int(config.until == "decided")
+    return Problem.draw(dataset, seed=config.seed, repeats=config.repeats + more)

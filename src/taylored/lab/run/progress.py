@@ -11,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from taylored.lab.metrics import Metric
 from taylored.lab.store.timed_trial import TimedTrial
+from taylored.lab.trial.protocol import TrialSpec
+from taylored.lab.trial_result import TrialResult
 from taylored.lab.wording import escaped
 
 ProgressMode = Literal["auto", "off"]
@@ -95,7 +97,7 @@ class Reporter:
         self._bar.advance(self._task)
         trial = timed.trial
         if trial.status == "failed":
-            self.note(f"{trial.loss} failed at seed {trial.seed}: {timed.error}")
+            self.note(f"{trial.loss} failed at {where_of(trial)}: {timed.error}")
             return
         if not self._live:
             return
@@ -108,9 +110,13 @@ class Reporter:
             outcome = f"{primary.label} {primary.value(trial.metrics[primary.key])}"
             if primary is not overall:
                 outcome += f", {overall.short} {overall.value(trial.metrics[overall.key])}"
-        name = escape(escaped(trial.loss)) + (" (control)" if trial.role == "control" else "")
-        where = f"seed {trial.seed}"
+        name, where = escape(escaped(trial.loss)), where_of(trial)
         if stage == "tuning":
             where = f"learning rate {trial.learning_rate:g}"
         seconds = f"[dim]{timed.seconds:.1f} s[/dim]"
         self._bar.console.print(f"{where}  {name}  {outcome}  {seconds}", soft_wrap=True)
+
+
+def where_of(trial: TrialResult | TrialSpec) -> str:
+    """Which of the trainings of a loss this is, counted from 1."""
+    return f"repeat {trial.repeat + 1}, fold {trial.fold + 1}"

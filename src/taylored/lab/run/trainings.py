@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from taylored.lab.errors import RunError
 from taylored.lab.own.sources import changed
 from taylored.lab.records import from_json, to_json
-from taylored.lab.results import TrialResult
 from taylored.lab.run.guard import Fingerprints
 from taylored.lab.run.problem import Problem
-from taylored.lab.run.progress import Reporter, Stage
+from taylored.lab.run.progress import Reporter, Stage, where_of
 from taylored.lab.run.workers.pool import Reply, WorkerPool
 from taylored.lab.run.workers.process import Request
 from taylored.lab.store.folder import RunFolder, RunRecord
 from taylored.lab.store.lease import Leases
 from taylored.lab.store.timed_trial import TimedTrial
 from taylored.lab.trial.protocol import TrialSpec
+from taylored.lab.trial_result import TrialResult
 
 _ATTEMPTS = 2
 """How often a trial is begun whose process was ended from outside."""
@@ -124,7 +124,7 @@ class Trainings:
         spec = from_json(TrialSpec, reply.request.content["spec"])
         if reply.lost and self._attempts[spec] < _ATTEMPTS:
             self._reporter.note(
-                f"{spec.loss}, seed {spec.seed}: {reply.failed}; it is begun again."
+                f"{spec.loss}, {where_of(spec)}: {reply.failed}; it is begun again."
             )
             self._submit(spec)
             return None
@@ -134,10 +134,12 @@ class Trainings:
         trial = TrialResult(
             spec.loss,
             spec.role,
-            spec.seed,
+            spec.repeat,
+            spec.fold,
             spec.learning_rate,
+            spec.schedule,
             status="failed",
-            metrics=dict.fromkeys(self._problem.task.metrics),
+            metrics=dict.fromkeys(self._problem.protocol(self._record.config).followed),
             curve=(),
         )
         return TimedTrial(trial, 0.0, error, {})

@@ -10,7 +10,7 @@ from shlex import quote
 
 from taylored.lab.errors import RunError, UsageError
 from taylored.lab.own.sources import Sources
-from taylored.lab.results import RunConfig
+from taylored.lab.run_config import RunConfig
 from taylored.lab.store import files
 from taylored.lab.store.sealed import as_text, read_sealed, sealed
 from taylored.lab.store.timed_trial import KeptTrial, TimedTrial

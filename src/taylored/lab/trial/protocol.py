@@ -8,69 +8,90 @@ import numpy as np
 
 from taylored.lab.data import Group, TaskName
 from taylored.lab.metrics import MetricName
-from taylored.lab.results import Role, TrialResult
+from taylored.lab.tasks import TASKS
+from taylored.lab.trial_result import Role, Schedule, TrialResult
 
 # The step of AdamW does not depend on the scale of the loss. So a loss that is merely larger (a
 # class weight, a sum of terms) does not look like one with a better learning rate.
 OPTIMIZER: Final = "AdamW, cosine decay to zero, no warm-up"
 WEIGHT_DECAY: Final = 0.01
+TUNING_SHARE: Final = 3
+"""A training that only tries a learning rate has one epoch for so many of a whole training."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Everything that decides a trial's numbers apart from data, loss, seed and learning rate."""
+    """What decides a trial's numbers apart from data, loss, repeat, fold and learning rate.
+
+    `folds` is 1 where the parts came with the data.
+    """
 
     seed: int
     model: str
     epochs: int
     batch_size: int
     primary_metric: MetricName
+    weight_decay: float
     task: TaskName
     groups: tuple[Group, ...]
+    folds: int
+
+    @property
+    def followed(self) -> tuple[str, ...]:
+        """Metrics that are measured on the validation part after every epoch, and on the fold."""
+        wanted = (*TASKS[self.task].followed, self.primary_metric)
+        return tuple(key for key in dict.fromkeys(wanted) if key != "nll")
+
+    def epochs_of(self, schedule: Schedule) -> int:
+        """Epochs of a whole training, or of one that tries a learning rate."""
+        return self.epochs if schedule == "full" else max(1, round(self.epochs / TUNING_SHARE))
 
 
 @dataclass(frozen=True)
 class TrialSpec:
-    """Which trial: the loss, its role, the index of the seed and the learning rate."""
+    """Which trial: the loss, its role, the fold that is tested, and how it is trained."""
 
     loss: str
     role: Role
-    seed: int
+    repeat: int
+    fold: int
     learning_rate: float
+    schedule: Schedule = "full"
 
     @classmethod
     def of(cls, trial: TrialResult) -> "TrialSpec":
         """The trial that this is the result of."""
-        return cls(trial.loss, trial.role, trial.seed, trial.learning_rate)
+        return cls(
+            trial.loss, trial.role, trial.repeat, trial.fold, trial.learning_rate, trial.schedule
+        )
 
     @property
     def id(self) -> str:
         """File name of the trial: readable, and unique through the hash of the full loss name."""
         words = "".join(c if c.isalnum() else "-" for c in self.loss).strip("-")[:40]
         digest = sha256(self.loss.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-        return f"{self.role}-seed{self.seed}-lr{self.learning_rate:g}-{words}-{digest}"
+        where = f"{self.schedule}-repeat{self.repeat}-fold{self.fold}"
+        return f"{self.role}-{where}-lr{self.learning_rate:g}-{words}-{digest}"
 
 
 @dataclass(frozen=True)
 class Streams:
-    """Independent random seeds of a trial: data split, initial weights, batch order."""
+    """Independent random seeds of a trial: initial weights, batch order."""
 
-    split: int
     weights: int
     batches: int
 
 
-def streams(seed: int, index: int, role: Role) -> Streams:
-    """Random seeds of trial `index`: equal for all losses; a control changes all but the split.
+def streams(seed: int, repeat: int, fold: int) -> Streams:
+    """Random seeds of a trial: equal for all losses."""
+    weights, batches = np.random.SeedSequence((seed, repeat, fold)).generate_state(2)
+    return Streams(int(weights), int(batches))
 
-    >>> a, b = streams(0, 3, "candidate"), streams(0, 3, "control")
-    >>> a.split == b.split, a.weights == b.weights
+
+def fold_seed(seed: int, repeat: int) -> int:
+    """Random seed of the folds of a repeat.
+
+    >>> fold_seed(0, 1) == fold_seed(0, 1), fold_seed(0, 1) == fold_seed(0, 2)
     (True, False)
     """
-    draw = 1 if role == "control" else 0
-
-    def derive(stream: int, variant: int) -> int:
-        sequence = np.random.SeedSequence((seed, index, stream, variant))
-        return int(sequence.generate_state(1)[0])
-
-    return Streams(split=derive(0, 0), weights=derive(1, draw), batches=derive(2, draw))
+    return int(np.random.SeedSequence((seed, repeat)).generate_state(1)[0])

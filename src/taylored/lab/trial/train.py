@@ -1,26 +1,36 @@
 """Train and test one loss once.
 
-A trial is a pure function of protocol, data, split, loss, seed and learning rate. Where the loss or
+A trial is a pure function of protocol, data, fold, loss and learning rate. Where the loss or
 the model is the user's, it needs a process of its own (`taylored.lab.run.workers`).
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from taylored.lab.data import TEST, TRAIN, VALIDATION, Column, Features, Labels, encode
-from taylored.lab.results import TrialResult, validation_key
+from taylored.lab.data import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Column,
+    Features,
+    Labels,
+    TaskName,
+    encode,
+)
+from taylored.lab.measures import Tested, measure
 from taylored.lab.tasks import TASKS
-from taylored.lab.trial.evaluation import logits_of, measure, per_class
-from taylored.lab.trial.links import LossFunction, link_of
+from taylored.lab.trial.links import LossFunction
+from taylored.lab.trial.outputs import Outputs, log_probabilities, outputs_of, scores_of
 from taylored.lab.trial.prepare import Prepared, prepare_trial
-from taylored.lab.trial.protocol import WEIGHT_DECAY, Protocol, TrialSpec, streams
+from taylored.lab.trial.protocol import Protocol, TrialSpec, streams
 from taylored.lab.trial.watched_loss import WatchedLoss
+from taylored.lab.trial_result import TrialResult, validation_key
 from taylored.modules.module import Loss
 
 _EVALUATION_ROWS = 2048  # rows at once: enough to be fast, few enough for the cache
@@ -81,13 +91,14 @@ def make_parts(
 
 def train_trial(
     protocol: Protocol, parts: Parts, spec: TrialSpec, beat: Callable[[], object] = int
-) -> TrialResult:
-    """Train with AdamW and cosine decay, choose the epoch on validation, measure on test.
+) -> tuple[TrialResult, Outputs | None]:
+    """Train with AdamW and cosine decay to the last epoch, then test.
 
-    `beat` is called after every step, so that somebody may notice a training that hangs.
+    A trial of the short schedule tries a learning rate: it is validated and not tested. `beat` is
+    called after every step, so that somebody may notice a training that hangs.
     """
     num_classes = len(protocol.groups)
-    source = streams(protocol.seed, spec.seed, spec.role)
+    source = streams(protocol.seed, spec.repeat, spec.fold)
     task = TASKS[protocol.task]
     prepared = prepare_trial(
         protocol,
@@ -99,34 +110,34 @@ def train_trial(
     )
     watched = WatchedLoss(prepared.loss, protocol.groups)
     curve: list[dict[str, float]] = []
-    try:
-        best_epoch = _fit(protocol, parts, spec, prepared, watched, source.batches, curve, beat)
-        logits = logits_of(prepared.loss, _logits(prepared.model, parts.test.features))
-    except _Diverged:
-        return TrialResult(
-            spec.loss,
-            spec.role,
-            spec.seed,
-            spec.learning_rate,
-            status="diverged",
-            metrics=dict.fromkeys(task.metrics),
-            curve=tuple(curve),
-        )
-    labels = parts.test.labels
-    scores = per_class(task.name, logits, labels, num_classes)
-    return TrialResult(
+    untested = TrialResult(
         spec.loss,
         spec.role,
-        spec.seed,
+        spec.repeat,
+        spec.fold,
         spec.learning_rate,
+        spec.schedule,
+        status="diverged",
+        metrics=dict.fromkeys(protocol.followed),
+        curve=(),
+    )
+    try:
+        _fit(protocol, parts, spec, prepared, watched, source.batches, curve, beat)
+        if spec.schedule == "third":
+            return replace(untested, status="ok", curve=tuple(curve)), None
+        raw = _logits(prepared.model, parts.test.features)
+    except _Diverged:
+        return replace(untested, curve=tuple(curve)), None
+    tested = _tested(prepared.loss, task.name, raw, parts.test.labels)
+    found = measure(tested, protocol.groups, protocol.followed)
+    trial = replace(
+        untested,
         status="ok",
-        metrics=measure(task.name, logits, labels, protocol.groups, prepared.link, task.metrics),
+        metrics={name: each.value for name, each in found.items()},
         curve=tuple(curve),
-        best_epoch=best_epoch,
-        recall=scores.recall,
-        average_precision=scores.average_precision,
         gradient_ratio=tuple(watched.ratio()),
     )
+    return trial, outputs_of(prepared.loss, task.name, prepared.model, raw)
 
 
 def _fit(
@@ -138,8 +149,8 @@ def _fit(
     batch_seed: int,
     curve: list[dict[str, float]],
     beat: Callable[[], object],
-) -> int:
-    """Train; append one entry per epoch to `curve`; leave the model as it was at the best epoch.
+) -> None:
+    """Train; append one entry per epoch to `curve`.
 
     The entries of a training that diverges are kept, therefore `curve` is an argument.
     """
@@ -147,20 +158,19 @@ def _fit(
     rows = len(parts.train.labels)
     size = min(protocol.batch_size, rows)
     steps = rows // size  # the rows of an incomplete batch come up again in the next epochs
+    epochs = protocol.epochs_of(spec.schedule)
     parameters = [*model.parameters()]
     if isinstance(loss, nn.Module):
         loss.train()
         parameters += loss.parameters()
     optimizer = torch.optim.AdamW(
-        parameters, lr=spec.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
+        parameters, lr=spec.learning_rate, weight_decay=protocol.weight_decay, fused=True
     )
-    rate = _cosine(spec.learning_rate, protocol.epochs * steps)
+    rate = _cosine(spec.learning_rate, epochs * steps)
     generator = torch.Generator().manual_seed(batch_seed)
-    best_epoch, best_score = 0, -math.inf
-    best_state = _copy(model)
-    for epoch in range(1, protocol.epochs + 1):
+    for epoch in range(1, epochs + 1):
         model.train()
-        _tell_progress(loss, (epoch - 1) / protocol.epochs)
+        _tell_progress(loss, (epoch - 1) / epochs)
         order = torch.randperm(rows, generator=generator)
         total = 0.0
         for step in range(steps):
@@ -180,13 +190,6 @@ def _fit(
         entry = _validate(protocol, model, loss, parts.validation)
         ratios = watched.end_epoch()
         curve.append({"epoch": epoch, "train_loss": total / steps, **entry, **ratios})
-        score = entry[validation_key(protocol.primary_metric)]
-        score *= TASKS[protocol.task].metrics[protocol.primary_metric].direction
-        # On a tie the later epoch wins: its learning rate is lower and its weights have settled.
-        if score >= best_score:
-            best_epoch, best_score, best_state = epoch, score, _copy(model)
-    model.load_state_dict(best_state)
-    return best_epoch
 
 
 def _tell_progress(loss: LossFunction, fraction: float) -> None:
@@ -199,11 +202,22 @@ def _tell_progress(loss: LossFunction, fraction: float) -> None:
 def _validate(
     protocol: Protocol, model: nn.Module, loss: LossFunction, part: Part
 ) -> dict[str, float]:
-    logits = logits_of(loss, _logits(model, part.features))
-    wanted = dict.fromkeys((*TASKS[protocol.task].followed, protocol.primary_metric))
-    link = link_of(loss, protocol.task)
-    values = measure(protocol.task, logits, part.labels, protocol.groups, link, wanted)
-    return {validation_key(name): value for name, value in values.items() if value is not None}
+    """Metrics on the validation part; the likelihood is that of the loss's own probabilities."""
+    tested = _tested(loss, protocol.task, _logits(model, part.features), part.labels)
+    values = measure(tested, protocol.groups, (*protocol.followed, "nll"))
+    return {
+        validation_key(name): found.value
+        for name, found in values.items()
+        if found.value is not None
+    }
+
+
+def _tested(loss: LossFunction, task: TaskName, raw: Tensor, labels: Tensor) -> Tested:
+    """What a model says about the rows of a part, as one fold."""
+    folds = np.zeros((1, len(raw)), dtype=np.int64)
+    log_p = log_probabilities(loss, task, raw)
+    numbers = labels.to(torch.int8).numpy() if labels.dim() == 2 else labels.numpy()
+    return Tested(scores_of(loss, raw)[None], numbers, folds, log_p[None])
 
 
 def _class_counts(labels: Tensor, num_classes: int) -> list[int]:
@@ -224,7 +238,3 @@ def _logits(model: nn.Module, features: Tensor) -> Tensor:
 
 def _cosine(peak: float, steps: int) -> Callable[[int], float]:
     return lambda step: peak * 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
-def _copy(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}

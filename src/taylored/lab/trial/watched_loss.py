@@ -8,8 +8,8 @@ from torch import Tensor
 
 from taylored.core.engine.gradient_tap import GradientTap
 from taylored.lab.data import GROUPS, Group
-from taylored.lab.results import ratio_key
 from taylored.lab.trial.links import LossFunction
+from taylored.lab.trial_result import ratio_key
 from taylored.monitor import GradientRatio
 
 

@@ -1,97 +1,153 @@
 """Paired differences between losses, with p-values corrected for the number of losses."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 
+from taylored.lab.measures import Measured
 from taylored.lab.metrics import Metric
 from taylored.lab.results import Difference, LossResult
-from taylored.lab.verdict.statistics import SIGNIFICANCE, PairedComparison, compare_paired, holm
+from taylored.lab.tasks import Task
+from taylored.lab.verdict.describe import Described, Measures
+from taylored.lab.verdict.estimate import Estimate, compare_measured
+from taylored.lab.verdict.multiplicity import holm, level_of
+
+WORTH_SEEING = 0.03
+"""The difference for which a run says how many repeats would show it: 3 points."""
 
 
-def with_differences(
-    losses: Sequence[LossResult], metrics: Sequence[str], ratio: float
-) -> list[LossResult]:
-    """The losses with their differences to the baseline in every metric.
+@dataclass(frozen=True)
+class Comparing:
+    """How losses are compared.
 
-    Holm's correction runs over the candidates, within each metric. The control is a family of its
-    own, so its p-value stays as it is. `ratio` is ``n_test / n_train``, see `compare_paired`.
+    Args:
+        task: the metrics, and which of them are judged beside the primary one.
+        primary: the metric of the verdict.
+        looks: how often the run is looked at; more make the limits stricter.
+        candidates: how many losses are compared, which p-values are corrected for.
     """
-    baseline = next(loss for loss in losses if loss.role == "baseline")
-    others = [loss for loss in losses if loss is not baseline]
-    columns = {metric: _differences(others, baseline, metric, ratio) for metric in metrics}
-    compared = iter(
-        replace(loss, versus_baseline={metric: columns[metric][index] for metric in metrics})
-        for index, loss in enumerate(others)
-    )
-    return [loss if loss is baseline else next(compared) for loss in losses]
 
+    task: Task
+    primary: Metric
+    looks: int
+    candidates: int
 
-def by_gain(losses: Sequence[LossResult], primary: Metric) -> list[LossResult]:
-    """Losses that have a difference to the baseline, from the largest improvement down."""
+    @property
+    def level(self) -> float:
+        """A corrected p-value below this is called a difference."""
+        return level_of(self.looks)
 
-    def worsening(loss: LossResult) -> float:
-        return -primary.direction * (loss.against_baseline(primary.key).difference or 0.0)
+    def against(
+        self, baseline: Described, reference: Described, losses: Sequence[Described]
+    ) -> list[LossResult]:
+        """The losses with their differences to the baseline, and to the best free reference."""
+        plain = self._differences(baseline, losses)
+        free = {} if reference is baseline else self._differences(reference, losses)
+        return [
+            replace(
+                loss.result,
+                versus_baseline=plain.get(loss.result.name),
+                versus_free=free.get(loss.result.name) if loss.result.role == "candidate" else None,
+            )
+            for loss in losses
+        ]
 
-    return sorted(losses, key=worsening)
+    def difference(self, mine: Measures, other: Measures, key: str) -> Difference:
+        """The difference in one metric, not corrected yet."""
+        if key not in mine or key not in other:
+            return Difference(None)
+        metric = self.task.metrics[key]
+        found = _paired(mine[key], other[key], metric.direction)
+        if found is None:
+            return Difference(_plain(mine[key], other[key]))
+        alpha = self.level / max(self.candidates, 1)
+        visible = found.smallest_visible(alpha, found.repeats)
+        next_one = found.smallest_visible(alpha, found.repeats + 1)
+        return Difference(
+            difference=found.difference,
+            low=found.low,
+            high=found.high,
+            p=found.p,
+            probability_better=found.probability_better,
+            within=found.within,
+            standard_error=found.standard_error,
+            examples=found.se_examples,
+            trainings=found.se_trainings,
+            smallest=visible,
+            repeats=found.repeats_to_decide(WORTH_SEEING, alpha),
+            more_would_decide=next_one is not None and abs(found.difference) >= next_one,
+            identical=found.identical,
+        )
+
+    def _differences(
+        self, reference: Described, losses: Sequence[Described]
+    ) -> dict[str, dict[str, Difference]]:
+        """The differences to a reference by loss and metric, corrected.
+
+        Holm's correction runs over the candidates in the metric of the verdict. A second family
+        holds all candidates in all other metrics that the task describes. The free references are
+        no candidates; their p-values stay as they are.
+        """
+        others = [each for each in losses if each is not reference and _role(each) != "baseline"]
+        found = {
+            each.result.name: {
+                key: self.difference(each.measures, reference.measures, key)
+                for key in self.task.metrics
+            }
+            for each in others
+        }
+        candidates = [each.result.name for each in others if _role(each) == "candidate"]
+        rest = [key for key in self.task.described if key != self.primary.key]
+        self._correct(found, [(name, self.primary.key) for name in candidates])
+        self._correct(found, [(name, key) for name in candidates for key in rest])
+        return found
+
+    def _correct(
+        self, found: dict[str, dict[str, Difference]], family: Sequence[tuple[str, str]]
+    ) -> None:
+        """Fill in the p-values that hold for a family at once."""
+        known = {(name, key): p for name, key in family if (p := found[name][key].p) is not None}
+        corrected = holm(list(known.values()))
+        for (name, key), p in zip(known, corrected, strict=True):
+            found[name][key] = replace(found[name][key], p_corrected=p, beyond_noise=p < self.level)
 
 
 def level_with_best(
-    winners: Sequence[LossResult], primary: Metric, ratio: float
+    winners: Sequence[LossResult], losses: Sequence[Described], comparing: Comparing
 ) -> tuple[str, ...]:
     """Names of the winners that cannot be told apart from the first, which is included.
 
     Which loss comes out on top is itself chosen by the noise. Therefore all pairs of winners form
     the family of the correction, not only the pairs with the apparent best.
     """
+    measures = {each.result.name: each.measures for each in losses}
+    names, key = [loss.name for loss in winners], comparing.primary.key
     tested = {
-        (mine.name, other.name): _paired(mine, other, primary.key, ratio).p
-        for mine, other in combinations(winners, 2)
+        (mine, other): comparing.difference(measures[mine], measures[other], key).p
+        for mine, other in combinations(names, 2)
     }
     known = {pair: p for pair, p in tested.items() if p is not None}
     corrected = dict(zip(known, holm(list(known.values())), strict=True))
-    return tuple(
-        loss.name
-        for loss in winners
-        if corrected.get((winners[0].name, loss.name), 1.0) >= SIGNIFICANCE
-    )
+    return tuple(name for name in names if corrected.get((names[0], name), 1.0) >= comparing.level)
 
 
-def _differences(
-    losses: Sequence[LossResult], baseline: LossResult, metric: str, ratio: float
-) -> list[Difference]:
-    """The difference of each loss in one metric, corrected; not yet marked as beyond noise."""
-    paired = [_paired(loss, baseline, metric, ratio) for loss in losses]
-    family = {
-        index: found.p
-        for index, (loss, found) in enumerate(zip(losses, paired, strict=True))
-        if loss.role == "candidate" and found.p is not None
-    }
-    corrected = dict(zip(family, holm(list(family.values())), strict=True))
-    return [
-        Difference(
-            found.difference,
-            found.low,
-            found.high,
-            found.p,
-            found.n,
-            p_corrected=found.p if loss.role == "control" else corrected.get(index),
-        )
-        for index, (loss, found) in enumerate(zip(losses, paired, strict=True))
-    ]
+def _role(each: Described) -> str:
+    return each.result.role
 
 
-def _paired(mine: LossResult, other: LossResult, metric: str, ratio: float) -> PairedComparison:
-    """Compare two losses over the seeds in which both have the metric."""
-    values = {trial.seed: trial.metrics[metric] for trial in mine.worked}
-    pairs = [
-        (value, reference)
-        for trial in other.worked
-        if (value := values.get(trial.seed)) is not None
-        and (reference := trial.metrics[metric]) is not None
-    ]
-    return compare_paired(
-        [value for value, _ in pairs],
-        [reference for _, reference in pairs],
-        test_fraction_ratio=ratio,
-    )
+def _paired(mine: Measured, other: Measured, direction: int) -> Estimate | None:
+    """The two metrics compared over the repeats that both losses have."""
+    repeats = min(len(mine.by_fold), len(other.by_fold))
+    return compare_measured(_first(mine, repeats), _first(other, repeats), direction)
+
+
+def _first(measured: Measured, repeats: int) -> Measured:
+    if len(measured.by_fold) == repeats or measured.rows is None:
+        return measured
+    rows = replace(measured.rows, pseudo=measured.rows.pseudo[:repeats])
+    return replace(measured, by_fold=measured.by_fold[:repeats], rows=rows)
+
+
+def _plain(mine: Measured, other: Measured) -> float | None:
+    """The difference of two numbers that are never tested."""
+    return None if mine.value is None or other.value is None else mine.value - other.value

@@ -4,77 +4,82 @@ from collections import Counter
 from collections.abc import Sequence
 
 from taylored.lab.metrics import Metric
-from taylored.lab.results import ControlCheck, LossResult
+from taylored.lab.results import LossResult
 from taylored.lab.tasks import Task
-from taylored.lab.verdict.sentences import name_of
+from taylored.lab.verdict.sentences import interval, name_of, price
 from taylored.lab.wording import plural
 
 
 def headline(
     losses: Sequence[LossResult],
     winners: Sequence[LossResult],
+    reference: LossResult,
     task: Task,
     primary: Metric,
-    control: ControlCheck,
 ) -> str:
     """The outcome of a run in one sentence.
 
     Args:
         losses: the losses, each with its word.
-        winners: those that are better beyond noise, the best first.
+        winners: those that are better than the reference, the best first.
+        reference: the best that the baseline reaches for nothing.
         task: names the baseline.
         primary: the metric that the verdict is about.
-        control: whether the baseline differs from itself.
     """
     baseline = next(loss for loss in losses if loss.role == "baseline")
     candidates = [loss for loss in losses if loss.role == "candidate"]
-    seeds = plural(max(len(loss.trials) for loss in losses), "seed")
-    reference = task.reference
-    if baseline.mean[primary.key] is None:
+    if baseline.diverged:
         what = "failed" if baseline.failed else "diverged"
-        return f"No verdict: {reference} {what} in every seed, so there is nothing to compare to"
-    if control.passed is False:
-        return (
-            f"This run cannot be trusted to separate losses with {seeds}: "
-            f"{reference} differs from itself"
-        )
+        return f"No verdict: {task.reference} {what}, so there is nothing to compare to"
     if not candidates:
-        return f"Only {reference} was run: there is nothing to compare"
+        return f"Only {task.reference} was run: there is nothing to compare"
     if winners:
-        return _winning(winners, candidates, primary, reference)
+        return _winning(winners, candidates, reference, task, primary)
     words = Counter(loss.verdict for loss in candidates)
-    if worse := words["worse"]:
-        if len(candidates) == 1:
-            return f"{name_of(candidates[0])} is worse than {reference} in {primary.label}"
-        are = "1 is" if worse == 1 else f"{worse} are"
-        return f"No loss beats {reference} in {primary.label}; {are} worse"
     if words["diverged"] == len(candidates):
         what = "diverged or failed" if any(loss.failed for loss in candidates) else "diverged"
-        return f"No verdict: every compared loss {what} in at least one seed"
-    if words["no interval"] and not words["no difference"]:
-        return f"No verdict: {seeds} cannot tell a difference from noise"
-    if len(candidates) == 1:
+        return f"No verdict: every compared loss {what} in at least one training"
+    if words["free gain"]:
+        gained = reference.against_baseline(primary.key)
         return (
-            f"No difference beyond noise between {name_of(candidates[0])} and {reference} "
-            f"in {primary.label}"
+            f"No loss is shown to beat what {task.reference} reaches for nothing: "
+            f"{name_of(reference)} gains {_size(gained.difference, primary)} of {primary.label}"
+            f"{price(reference, None, primary, task)}"
         )
+    if words["worse"] == len(candidates):
+        are = "it is" if len(candidates) == 1 else f"all {len(candidates)} are"
+        return f"No loss beats {task.reference} in {primary.label}; {are} worse"
+    if words["no interval"] and not words["undecided"] and not words["practically equal"]:
+        return f"No verdict: {plural(len(baseline.trials), 'training')} cannot show a difference"
+    if words["practically equal"] == len(candidates):
+        who = name_of(candidates[0]) if len(candidates) == 1 else f"all {len(candidates)} losses"
+        return f"In {primary.label}, {who} and {task.reference} are practically equal"
+    rest = f"; {words['worse']} worse" if words["worse"] else ""
     return (
-        f"No difference beyond noise: none of the {plural(len(candidates), 'loss')} can be told "
-        f"apart from {reference} in {primary.label}"
+        f"Undecided: no loss is shown to beat {task.reference} in {primary.label} "
+        f"({words['undecided']} undecided, {words['practically equal']} practically equal{rest})"
     )
 
 
 def _winning(
     winners: Sequence[LossResult],
     candidates: Sequence[LossResult],
+    reference: LossResult,
+    task: Task,
     primary: Metric,
-    reference: str,
 ) -> str:
     best = winners[0]
-    gained = primary.points(best.against_baseline(primary.key).difference).lstrip("+-")
+    found = best.against_free(primary.key)
+    than = task.reference if reference.role == "baseline" else name_of(reference)
+    what = (
+        f"by {_size(found.difference, primary)} of {primary.label} ({interval(found, primary)})"
+        f"{price(best, reference, primary, task)}"
+    )
     if len(winners) == 1:
-        return f"{name_of(best)} beats {reference} in {primary.label} by {gained}"
-    many = "Both" if len(winners) == len(candidates) == 2 else f"{len(winners)} losses"
-    if len(winners) < len(candidates):
-        many = f"{len(winners)} of {len(candidates)} losses"
-    return f"{many} beat {reference} in {primary.label}, by up to {gained}"
+        return f"{name_of(best)} beats {than} {what}"
+    many = f"{len(winners)} of {len(candidates)} losses"
+    return f"{many} beat {than}, {name_of(best)} {what}"
+
+
+def _size(difference: float | None, metric: Metric) -> str:
+    return metric.points(difference).lstrip("+-")

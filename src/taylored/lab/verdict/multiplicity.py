@@ -11,6 +11,11 @@ LOOKS: Final[Mapping[int, float]] = {1: 0.05, 2: 0.0294, 3: 0.0221, 4: 0.0182, 5
 Group Sequential Methods in the Design and Analysis of Clinical Trials, Biometrika 64, 1977)."""
 
 
+def level_of(looks: int) -> float:
+    """A p-value below this is called a difference, where a run is looked at so often."""
+    return LOOKS.get(looks, SIGNIFICANCE / looks)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down correction: p-values that hold for the whole family at once.
 

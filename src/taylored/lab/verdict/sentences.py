@@ -1,12 +1,13 @@
 """The sentences that a verdict is made of; none of them says more than the numbers do."""
 
 from collections.abc import Sequence
+from math import ceil
 from statistics import median
 
 from taylored.lab.metrics import Metric
-from taylored.lab.results import Difference, LearningRateChoice, LossResult
+from taylored.lab.results import Difference, LossResult
 from taylored.lab.tasks import Task
-from taylored.lab.verdict.statistics import FEWEST_SEEDS
+from taylored.lab.verdict.words import EQUAL
 from taylored.lab.wording import join, p_clause, plural, printable, shorten
 
 NAME_WIDTH = 72
@@ -24,35 +25,71 @@ def name_of(loss: LossResult) -> str:
     return shorten(printable(loss.name), NAME_WIDTH)
 
 
-def improves(found: Difference, metric: Metric) -> bool:
-    """Whether a difference is in the good direction of its metric."""
-    return (found.difference or 0.0) * metric.direction > 0
-
-
 def evidence(found: Difference, metric: Metric) -> str:
     """Difference, interval and corrected p-value of one comparison as text."""
     return (
-        f"{metric.points(found.difference)} (95 % interval {metric.difference(found.low)} to "
-        f"{metric.difference(found.high)}, corrected {p_clause(found.p_corrected)})"
+        f"{metric.points(found.difference)} ({interval(found, metric)}, corrected "
+        f"{p_clause(found.p_corrected)})"
     )
 
 
-def on_winners(
-    winners: Sequence[LossResult], metric: Metric, tied: Sequence[str], task: Task
+def interval(found: Difference, metric: Metric) -> str:
+    """``95 % 14.5 to 19.2``."""
+    return f"95 % {metric.difference(found.low)} to {metric.difference(found.high)}"
+
+
+def probability(found: Difference) -> str:
+    """``P(better) 24 %``, without more digits than it can have."""
+    p = found.probability_better or 0.0
+    return (
+        "P(better) > 99.9 %" if p > 0.999 else
+        "P(better) < 0.1 %" if p < 0.001 else
+        f"P(better) {100 * p:.{0 if 0.01 <= p <= 0.99 else 1}f} %"
+    )  # fmt: skip
+
+
+def on_reference(
+    baseline: LossResult, reference: LossResult, metric: Metric, task: Task
 ) -> list[str]:
-    """What the better losses gain, what else they change, and whether one of them leads."""
-    sentences = [
-        f"{name_of(loss)} is better than {task.reference}: "
-        f"{evidence(loss.against_baseline(metric.key), metric)}."
-        for loss in winners[:LISTED]
+    """What the baseline reaches for nothing, and what that costs."""
+    if reference is baseline:
+        return []
+    found = reference.against_baseline(metric.key)
+    gained = metric.points(found.difference)
+    return [
+        f"For nothing, after training: {name_of(reference)} gives {gained} "
+        f"of {metric.label} ({interval(found, metric)}){price(reference, None, metric, task)}. "
+        "A loss is called better only if it beats that."
     ]
+
+
+def on_winners(
+    winners: Sequence[LossResult],
+    metric: Metric,
+    tied: Sequence[str],
+    reference: LossResult,
+    task: Task,
+) -> list[str]:
+    """What the better losses gain and at which price, and whether one of them leads."""
+    sentences = []
+    for loss in winners[:LISTED]:
+        free, plain = loss.against_free(metric.key), loss.against_baseline(metric.key)
+        text = (
+            f"{name_of(loss)} is better than {name_of(reference)}: {evidence(free, metric)}, "
+            f"{probability(free)}{price(loss, reference, metric, task)}"
+        )
+        if reference.role == "free":
+            text += (
+                f". Of its {metric.points(plain.difference)} over {task.reference} as it is, "
+                f"{metric.value((plain.difference or 0) - (free.difference or 0))} come for nothing"
+            )
+        sentences.append(text + ".")
     sentences += on_others("Also better", winners[LISTED:], metric)
     if len(winners) > 1:
         level = [name_of(loss) for loss in winners if loss.name in tied]
         if len(level) > 1:
             sentences.append(
-                f"Between {_level_names(level)} there is no difference beyond noise, "
-                "so none of them is called the best."
+                f"{_level_names(level)} cannot be told apart, so none of them is called the best."
             )
         else:
             behind = [name_of(loss) for loss in winners if loss.name not in tied]
@@ -60,12 +97,73 @@ def on_winners(
     return sentences
 
 
-def _level_names(names: Sequence[str]) -> str:
-    return join(names) if len(names) <= NAMED else f"the {len(names)} best of these"
+def price(loss: LossResult, reference: LossResult | None, metric: Metric, task: Task) -> str:
+    """What the loss changes in the metric that weighs classes the other way, beside a gain."""
+    other = task.metrics[task.default_metric if metric.key == task.overall else task.overall]
+    found = (
+        loss.against_baseline(other.key)
+        if reference is None or reference.role == "baseline"
+        else loss.against_free(other.key)
+    )
+    if found.difference is None or other.key == metric.key:
+        return ""
+    return f"; {other.label} {other.points(found.difference)}"
 
 
-def _other_names(names: Sequence[str]) -> str:
-    return join(names) if len(names) <= NAMED else f"the {len(names)} others"
+def on_free_gains(
+    losses: Sequence[LossResult], metric: Metric, reference: LossResult, task: Task
+) -> list[str]:
+    """Losses that gain no more than what costs nothing."""
+    sentences = []
+    for loss in losses[:LISTED]:
+        plain, free = loss.against_baseline(metric.key), loss.against_free(metric.key)
+        half = ((free.high or 0.0) - (free.low or 0.0)) / 2
+        sentences.append(
+            f"{name_of(loss)}: {metric.points(plain.difference)} over {task.reference} as it is "
+            f"({interval(plain, metric)}, {probability(plain)}). Not distinguishable from "
+            f"{name_of(reference)}, which is free ({metric.difference(free.difference)} ± "
+            f"{metric.value(half)}{_overall(loss, task, metric)})."
+        )
+    return sentences + on_others("The same holds for", losses[LISTED:], metric)
+
+
+def _overall(loss: LossResult, task: Task, metric: Metric) -> str:
+    other = task.metrics[task.overall]
+    if other.key == metric.key:
+        return ""
+    return f"; {other.short} {other.difference(loss.against_free(other.key).difference)}"
+
+
+def on_undecided(losses: Sequence[LossResult], metric: Metric, repeats: int) -> list[str]:
+    """How likely the undecided losses are better, and what it would take to know."""
+    sentences = []
+    for loss in losses[:NAMED]:
+        found = loss.against_baseline(metric.key)
+        sentences.append(
+            f"{name_of(loss)}: undecided. {probability(found)}, within "
+            f"{metric.value(found.within)}{metric.unit} of the baseline either way. "
+            f"{_more(found, metric, repeats)}"
+        )
+    more = len(losses) - NAMED
+    return [*sentences, f"{more} more losses are undecided."] if more > 0 else sentences
+
+
+def _more(found: Difference, metric: Metric, repeats: int) -> str:
+    """Whether more repeats could decide."""
+    if found.repeats is None:
+        reach = f"{metric.value(found.smallest)}{metric.unit}" if found.smallest else "nothing less"
+        return f"More repeats cannot decide this; this run shows {reach} with a chance of 80 %."
+    more = max(1, ceil(found.repeats - repeats))
+    if found.repeats <= repeats:
+        return "A true difference of 3 points would have shown." if metric.scale == 100 else ""
+    what = "+3" if metric.scale == 100 else "+0.03"
+    return f"About {plural(more, 'more repeat')} would decide a true {what}."
+
+
+def on_equal(losses: Sequence[LossResult], metric: Metric) -> list[str]:
+    """Losses that are as good as the baseline for all that matters."""
+    limit = f"{EQUAL * metric.scale:g}{metric.unit}"
+    return on_others(f"Practically equal to the baseline (within {limit})", losses, metric)
 
 
 def on_others(opening: str, losses: Sequence[LossResult], metric: Metric) -> list[str]:
@@ -80,15 +178,12 @@ def on_others(opening: str, losses: Sequence[LossResult], metric: Metric) -> lis
     return [f"{opening}: {', '.join(listed)}{f' and {more} more' if more > 0 else ''}."]
 
 
-def without_interval(losses: Sequence[LossResult], metric: Metric) -> list[str]:
-    """Why there is no interval: too few seeds, or the same difference in every seed."""
-    few = [loss for loss in losses if loss.against_baseline(metric.key).n < FEWEST_SEEDS]
-    constant = [loss for loss in losses if loss.against_baseline(metric.key).n >= FEWEST_SEEDS]
-    reason = f"No interval, which needs at least {FEWEST_SEEDS} seeds, better 5 or more"
-    return [
-        *on_others(reason, few, metric),
-        *on_others("No interval, because every seed gives the same difference", constant, metric),
-    ]
+def _level_names(names: Sequence[str]) -> str:
+    return join(names) if len(names) <= NAMED else f"The {len(names)} best of these"
+
+
+def _other_names(names: Sequence[str]) -> str:
+    return join(names) if len(names) <= NAMED else f"the {len(names)} others"
 
 
 def on_changes(losses: Sequence[LossResult], metric: Metric, task: Task) -> list[str]:
@@ -104,11 +199,14 @@ def on_changes(losses: Sequence[LossResult], metric: Metric, task: Task) -> list
     changed.sort(key=lambda change: -change[0])
     listed = "; ".join(text for _, text in changed[:NAMED])
     more = f"; and {len(changed) - NAMED} more losses" if len(changed) > NAMED else ""
-    return [f"Other {task.scores} that changed beyond noise, in points: {listed}{more}."]
+    return [
+        f"Other {task.scores} that differ from {task.reference} as it is beyond noise, in points: "
+        f"{listed}{more}."
+    ]
 
 
 def _changes(loss: LossResult, primary: Metric, task: Task) -> tuple[float, str]:
-    """The largest other change beyond noise and all of them as text, each corrected on its own."""
+    """The largest other change beyond noise and all of them as text."""
     changed = [
         (task.metrics[key], found.difference)
         for key in task.described
@@ -127,44 +225,28 @@ def on_divergence(losses: Sequence[LossResult]) -> list[str]:
     for loss in losses:
         if not loss.diverged:
             continue
-        if loss.role == "baseline":
-            what = "; comparisons leave these seeds out."
-        elif loss.diverged < len(loss.trials):
-            what = " and is not judged: its numbers come from the seeds that happened to work."
-        else:
-            what = " and has no numbers."
-        again = " (control)" if loss.role == "control" else ""
-        seeds = plural(len(loss.trials), "seed")
         counts = {"failed": loss.failed, "diverged": loss.diverged - loss.failed}
         ways = " and ".join(f"{way} in {count}" for way, count in counts.items() if count)
-        sentences.append(f"{name_of(loss)}{again} {ways} of {seeds}{what}")
+        sentences.append(
+            f"{name_of(loss)} {ways} of {plural(len(loss.trials), 'training')} and is not judged: "
+            "the rows that it was tested on are a selection."
+        )
     return sentences
 
 
-def caveats(
-    candidates: Sequence[LossResult],
-    metric: Metric,
-    task: Task,
-    seeds: int,
-    learning_rate: LearningRateChoice,
-) -> list[str]:
-    """How small a difference the run can see, and what was not tuned."""
-    sentences = []
-    differences = [loss.against_baseline(metric.key) for loss in candidates]
-    halves = [
-        (found.high - found.low) / 2
-        for found in differences
-        if found.low is not None and found.high is not None
+def caveats(losses: Sequence[LossResult], metric: Metric, data: str) -> list[str]:
+    """How small a difference the run can see, and what its two kinds of noise are."""
+    found = [loss.against_baseline(metric.key) for loss in losses if not loss.diverged]
+    visible = [each.smallest for each in found if each.smallest is not None]
+    again = [each.trainings for each in found if each.trainings is not None]
+    total = [each.standard_error for each in found if each.standard_error is not None]
+    if not visible or not again or not total:
+        return []
+    return [
+        f"This run shows a difference of {metric.value(median(visible))}{metric.unit} with a "
+        f"chance of 80 %; smaller ones may exist. The standard error of a difference is "
+        f"{metric.value(median(again))}{metric.unit} if the same {data} are trained on again, and "
+        f"{metric.value(median(total))}{metric.unit} for new data from this source.",
+        "Hyper-parameters of the losses are their published defaults, untuned; the learning rate "
+        "is the only one that was tuned.",
     ]
-    if halves:
-        reach = metric.value(median(halves))
-        sentences.append(
-            f"With {plural(seeds, 'seed')} the intervals reach about {reach}{metric.unit} to "
-            "either side; smaller differences may exist and would not show."
-        )
-    if learning_rate.tuned == "cross_entropy" and candidates:
-        sentences.append(
-            f"The learning rate ({learning_rate.chosen}) was tuned for {task.reference} "
-            "and used for every loss; another loss may do better with its own."
-        )
-    return sentences

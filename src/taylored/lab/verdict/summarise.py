@@ -1,56 +1,47 @@
-"""From the trials of a run to its results: means, differences, verdict."""
+"""From what the models of a run said to its results: metrics, differences, verdict."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from torch import Tensor
+
+from taylored.lab.data import Group
+from taylored.lab.measures import measure
 from taylored.lab.metrics import Metric
-from taylored.lab.results import (
-    ControlCheck,
-    DatasetSummary,
-    GainCurve,
-    LearningRateChoice,
-    LossResult,
-    Results,
-    Role,
-    RunConfig,
-    StatisticalTest,
-    TrialResult,
-)
-from taylored.lab.tasks import TASKS, Task
-from taylored.lab.verdict.differences import by_gain, level_with_best, with_differences
-from taylored.lab.verdict.judge import beyond_noise, judge, judge_control, word_for
-from taylored.lab.verdict.statistics import CONFIDENCE, RESAMPLED_RATIO, SIGNIFICANCE
+from taylored.lab.results import Adjusted, LossResult, Results, StatisticalTest
+from taylored.lab.run_config import DatasetSummary, RunConfig
+from taylored.lab.tasks import TASKS
+from taylored.lab.trial_result import LearningRates
+from taylored.lab.verdict.describe import Described, describe
+from taylored.lab.verdict.differences import Comparing, level_with_best
+from taylored.lab.verdict.free import UNMOVED, best_move, free_references
+from taylored.lab.verdict.judge import by_gain, judge
+from taylored.lab.verdict.trained import Trained
+from taylored.lab.verdict.warnings import warnings
+from taylored.lab.verdict.words import word_for
+from taylored.lab.wording import join
 
-
-@dataclass(frozen=True)
-class LossTrials:
-    """A loss as it was trained: its name and role, its card, and its trials."""
-
-    name: str
-    role: Role
-    gain: GainCurve | None
-    formula: str | None
-    trials: tuple[TrialResult, ...]
+CONFIDENCE = 0.95
+"""Coverage of every interval that the lab reports."""
+TEST = "paired, over examples and trainings: every row tested by cross-validation"
+TEST_OF_A_GIVEN_SPLIT = "paired, over examples and trainings: for the split that came with the data"
 
 
 def summarise(
     config: RunConfig,
     dataset: DatasetSummary,
-    learning_rate: LearningRateChoice,
-    losses: Sequence[LossTrials],
-    *,
-    test_fraction_ratio: float = RESAMPLED_RATIO,
+    learning_rate: LearningRates,
+    losses: Sequence[Trained],
+    priors: Tensor,
 ) -> Results:
-    """The results of a run, a pure function of what it was asked and what it measured.
+    """The results of a run, a pure function of what it was asked and what its models said.
 
     Args:
         config: what the run was asked to do; it names the metric of the verdict.
         dataset: what the results say about the data.
         learning_rate: what was chosen and how.
-        losses: the losses with their trials; exactly one of them is the baseline.
-        test_fraction_ratio: ``n_test / n_train`` of the resampled split; 0 when the data came with
-            a given split that all seeds share.
+        losses: the losses; exactly one of them is the baseline.
+        priors: log of the share of each class in the training rows of each model, (R, K, C).
 
     Raises:
         ValueError: for a metric that the task does not have, or without exactly one baseline.
@@ -61,74 +52,89 @@ def summarise(
             f"primary_metric must be one of {', '.join(task.metrics)}: got "
             f"{config.primary_metric!r}; set it to one of these"
         )
-    baselines = sum(loss.role == "baseline" for loss in losses)
-    if baselines != 1:
+    baselines = [loss for loss in losses if loss.role == "baseline"]
+    if len(baselines) != 1:
         raise ValueError(
-            f"losses must hold exactly one entry with role 'baseline': got {baselines}; "
+            f"losses must hold exactly one entry with role 'baseline': got {len(baselines)}; "
             "every comparison is a difference to that one"
         )
-    primary = task.metrics[config.primary_metric]
-    averaged = [_averaged(loss, task) for loss in losses]
-    compared = with_differences(averaged, tuple(task.metrics), test_fraction_ratio)
-    control = judge_control(compared, task, primary)
-    judged = tuple(_judged(loss, primary, control) for loss in compared)
-    winners = by_gain([loss for loss in judged if loss.verdict == "better"], primary)
-    tied = level_with_best(winners, primary, test_fraction_ratio)
+    primary, groups = task.metrics[config.primary_metric], dataset.groups
+    free = free_references(baselines[0], priors, primary, groups)
+    ordered = [*baselines, *free, *(loss for loss in losses if loss.role == "candidate")]
+    described = [describe(loss, priors, task, groups) for loss in ordered]
+    candidates = sum(loss.role == "candidate" for loss in losses)
+    comparing = Comparing(task, primary, config.looks, candidates)
+    reference = _best(described, primary)
+    compared = comparing.against(described[0], reference, described)
+    results = [
+        _judged(_adjusted(each, row, reference, comparing, priors, groups), primary, comparing)
+        for each, row in zip(described, compared, strict=True)
+    ]
+    winners = by_gain([loss for loss in results if loss.verdict == "better"], primary)
+    tied = level_with_best(winners, described, comparing)
+    folds = max((d.trained.tested.fold_count for d in described if d.trained.tested), default=1)
+    repeats = 1 + max(trial.repeat for loss in losses for trial in loss.trials)
+    judged_by = join([task.metrics[key].label for key in task.described])
     return Results(
         config=config,
         dataset=dataset,
         learning_rate=learning_rate,
         primary_metric=config.primary_metric,
         statistics=StatisticalTest(
-            test="paired corrected resampled t-test" if test_fraction_ratio else "paired t-test",
-            test_fraction_ratio=float(test_fraction_ratio),
+            test=TEST if folds > 1 else TEST_OF_A_GIVEN_SPLIT,
+            folds=folds,
+            repeats=repeats,
             confidence=CONFIDENCE,
-            significance=SIGNIFICANCE,
-            correction="Holm over the candidates, within each metric",
+            significance=comparing.level,
+            correction=f"Holm over the losses in {primary.label}; a second family holds all losses "
+            f"in {judged_by}",
         ),
-        losses=judged,
-        verdict=judge(judged, task, primary, control, learning_rate, tied),
-        control=control,
+        losses=tuple(results),
+        verdict=judge(
+            results,
+            next(loss for loss in results if loss.name == reference.result.name),
+            tied,
+            warnings(losses, learning_rate, primary, task),
+            task,
+            primary,
+            repeats,
+        ),
     )
 
 
-def _averaged(loss: LossTrials, task: Task) -> LossResult:
-    """The loss with mean and standard deviation of every metric over the seeds that have it."""
-    trials = tuple(sorted(loss.trials, key=lambda trial: trial.seed))
-    worked = [trial for trial in trials if trial.status == "ok"]
-    values = {
-        key: [value for trial in worked if (value := trial.metrics[key]) is not None]
-        for key in task.metrics
-    }
-    return LossResult(
-        name=loss.name,
-        role=loss.role,
-        gain=loss.gain,
-        formula=loss.formula,
-        trials=trials,
-        diverged=len(trials) - len(worked),
-        mean={key: _mean(numbers) for key, numbers in values.items()},
-        standard_deviation={key: _deviation(numbers) for key, numbers in values.items()},
+def _best(described: Sequence[Described], primary: Metric) -> Described:
+    """The baseline, or its adjustment, whichever is best; the choice works against the losses."""
+    free = [each for each in described if each.trained.role != "candidate"]
+
+    def merit(each: Described) -> float:
+        value = each.result.metrics[primary.key]
+        return float("-inf") if value is None else primary.direction * value
+
+    return max(free, key=merit)
+
+
+def _adjusted(
+    each: Described,
+    row: LossResult,
+    reference: Described,
+    comparing: Comparing,
+    priors: Tensor,
+    groups: Sequence[Group],
+) -> LossResult:
+    """The loss with what its own scores reach after the best adjustment."""
+    tested, primary = each.trained.tested, comparing.primary
+    if row.role != "candidate" or tested is None or tested.multi_label or primary.key in UNMOVED:
+        return row
+    moved = best_move(tested, priors, primary, groups)
+    measures = measure(
+        moved.tested, groups, tuple(dict.fromkeys((primary.key, *comparing.task.described)))
     )
+    found = comparing.difference(measures, reference.measures, primary.key)
+    values = {key: measured.value for key, measured in measures.items()}
+    return replace(row, adjusted=Adjusted(moved.tau, values, found))
 
 
-def _judged(loss: LossResult, primary: Metric, control: ControlCheck) -> LossResult:
-    """The loss with its verdict in a word, and with its differences marked."""
-    if loss.versus_baseline is None:
+def _judged(loss: LossResult, primary: Metric, comparing: Comparing) -> LossResult:
+    if loss.role != "candidate":
         return loss
-    marked = {
-        key: replace(found, beyond_noise=beyond_noise(loss, found, control))
-        for key, found in loss.versus_baseline.items()
-    }
-    return replace(loss, versus_baseline=marked, verdict=word_for(loss, primary, control))
-
-
-def _mean(numbers: Sequence[float]) -> float | None:
-    return math.fsum(numbers) / len(numbers) if numbers else None
-
-
-def _deviation(numbers: Sequence[float]) -> float | None:
-    if len(numbers) < 2:
-        return None
-    mean = math.fsum(numbers) / len(numbers)
-    return math.sqrt(math.fsum((number - mean) ** 2 for number in numbers) / (len(numbers) - 1))
+    return replace(loss, verdict=word_for(loss, primary, comparing.level))

@@ -99,21 +99,21 @@ class _Worker:
         features, labels, parts = (self._requests.array(*a) for a in request["arrays"])
 
         @lru_cache(maxsize=1)
-        def parts_of(seed: int) -> Parts:
-            return make_parts(features, labels, parts[seed], columns)
+        def parts_of(index: int) -> Parts:
+            return make_parts(features, labels, parts[index], columns)
 
         self._protocol, self._parts_of = protocol, parts_of
 
     def _trial(self, request: dict[str, Any]) -> Work:
         spec = from_json(TrialSpec, request["spec"])
-        parts = self._parts_of(spec.seed)
+        parts = self._parts_of(spec.repeat * self._protocol.folds + spec.fold)
 
         def work(beat: Beat) -> Answer:
             start = time.perf_counter()
-            trial = train_trial(self._protocol, parts, spec, beat)
+            trial, outputs = train_trial(self._protocol, parts, spec, beat)
             seconds = time.perf_counter() - start
             sources = self._sources(spec.loss, self._protocol.model)
-            answer: Answer = to_json(TimedTrial(trial, seconds, None, sources))
+            answer: Answer = to_json(TimedTrial(trial, seconds, None, sources, outputs))
             return answer
 
         return work
