@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from kit.parts import parts
 from taylored.lab.data import (
     DataError,
     Dataset,
@@ -20,7 +21,6 @@ from taylored.lab.data import (
     class_groups,
     fingerprint,
     load,
-    make_split,
 )
 from taylored.lab.data.builtin.kanjivg import stroke_features
 
@@ -93,13 +93,13 @@ def test_default_leaves_out_tiny_classes_and_says_so(
     kept = dict(zip(default.class_names, default.class_counts.tolist(), strict=True))
     assert kept == {name: n for name, n in counts.items() if n >= 5}
     assert "CC BY-SA 3.0" in default.card.licence
-    split = make_split(default, 0)
+    split = parts(default, 0)
     groups = Counter(class_groups(np.bincount(default.labels[split.train])))
     assert all(groups[group] >= 15 for group in ("head", "medium", "tail"))
 
 
 def test_few_test_strokes_repeat_a_training_stroke(strokes: Dataset) -> None:
-    split = make_split(strokes, 3)
+    split = parts(strokes, 3)
     seen = {row.tobytes() for row in strokes.features[split.train]}
     repeated = [row.tobytes() in seen for row in strokes.features[split.test]]
     assert 0 < np.mean(repeated) < 0.01
@@ -175,7 +175,7 @@ def test_digits_are_the_originals_made_long_tailed() -> None:
     }
     for image, label in zip(digits.features * 16, digits.labels, strict=True):
         assert (image[0].tobytes(), int(label)) in pool
-    split = make_split(digits, 0)
+    split = parts(digits, 0)
     assert np.bincount(digits.labels[split.test]).min() >= 4
     assert set(class_groups(np.bincount(digits.labels[split.train]))) == {"head", "medium", "tail"}
 

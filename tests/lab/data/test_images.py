@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from taylored.lab.data import DataError, Reading, fingerprint, load, make_split
+from kit.parts import parts
+from taylored.lab.data import DataError, Reading, fingerprint, load
 
 IMAGE_SIZE = 32
 
@@ -111,8 +112,8 @@ def test_three_parts_are_a_given_split(tmp_path: Path) -> None:
     data = load(tmp_path)
     assert data.class_names == ("x", "y")
     for seed in (0, 1):
-        split = make_split(data, seed)
-        assert [len(split.train), len(split.validation), len(split.test)] == [12, 4, 6]
+        split = parts(data, seed)
+        assert [len(part) for part in split.all] == [12, 4, 6]
         assert np.bincount(data.labels[split.test]).tolist() == [3, 3]
     assert "split given" in data.card.notes[0]
 

@@ -13,14 +13,15 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from kit.parts import parts
 from taylored.lab.data import (
+    FOLDS,
     DataError,
     Dataset,
     DatasetCard,
     class_groups,
     fingerprint,
     load,
-    make_split,
 )
 from taylored.lab.data.builtin.raster import BLACK, rasterise
 from taylored.lab.data.builtin.svg_path import cubics
@@ -145,11 +146,11 @@ def test_a_pen_line_is_drawn_where_it_is() -> None:
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_every_component_is_in_every_part(components: Dataset, seed: int) -> None:
-    split = make_split(components, seed)
-    together = np.concatenate([split.train, split.validation, split.test])
+    split = parts(components, seed)
+    together = np.concatenate(split.all)
     assert sorted(together.tolist()) == list(range(len(components.labels)))
     counts = [components.labels[rows].sum(axis=0) for rows in (split.train, split.test)]
-    for rows in (split.train, split.validation, split.test):
+    for rows in split.all:
         assert components.labels[rows].sum(axis=0).min() >= 1
     assert np.abs(counts[0] / components.class_counts - 0.6).mean() < 0.05
     assert abs(len(split.test) / len(together) - 0.2) < 0.01
@@ -161,25 +162,25 @@ def test_every_component_is_in_every_part(components: Dataset, seed: int) -> Non
 def test_rare_nested_labels_reach_all_parts(seed: int) -> None:
     labels = nested(400, 40, seed)
     kept = labels[:, labels.sum(axis=0) >= 5]
-    parts = make_split(made(kept), seed)
-    for rows in (parts.train, parts.validation, parts.test):
-        assert kept[rows].sum(axis=0).min() >= 1
+    for fold in range(FOLDS):
+        for rows in parts(made(kept), seed, fold).all:
+            assert kept[rows].sum(axis=0).min() >= 1
 
 
 def test_split_is_fixed_by_the_seed() -> None:
     data = made(nested(300, 20, 0))
-    first, again, other = (make_split(data, seed) for seed in (0, 0, 1))
+    first, again, other = (parts(data, seed) for seed in (0, 0, 1))
     assert first.test.tolist() == again.test.tolist()
     assert first.test.tolist() != other.test.tolist()
-    rows = np.concatenate([first.train, first.validation, first.test]).astype("<i8")
-    assert hashlib.sha256(rows.tobytes()).hexdigest()[:16] == "1c737841cb7d50bc"
+    rows = np.concatenate(first.all).astype("<i8")
+    assert hashlib.sha256(rows.tobytes()).hexdigest()[:16] == "359abb2259de9b6b"
 
 
 def test_samples_without_labels_fill_the_parts() -> None:
     labels = np.zeros((50, 2), dtype=np.int8)
     labels[:5, 0] = labels[5:10, 1] = 1
-    split = make_split(made(labels), 0)
-    assert [len(part) for part in (split.train, split.validation, split.test)] == [30, 10, 10]
+    split = parts(made(labels), 0)
+    assert [len(part) for part in split.all] == [30, 10, 10]
 
 
 def test_ties_go_to_the_part_that_the_other_labels_need() -> None:
@@ -241,7 +242,7 @@ class TestNpz:
     def test_a_given_split_is_kept(self, tmp_path: Path) -> None:
         given = np.arange(ROWS) % 5 // 2
         data = load(npz(tmp_path, split=given))
-        assert make_split(data, 3).test.tolist() == np.flatnonzero(given == 2).tolist()
+        assert parts(data, 3).test.tolist() == np.flatnonzero(given == 2).tolist()
 
 
 @pytest.mark.parametrize(
@@ -273,6 +274,6 @@ def test_copies_stay_in_one_part(tmp_path: Path) -> None:
     np.savez(tmp_path / "own.npz", features=features, labels=labels)
     data = load(tmp_path / "own.npz")
     for seed in range(3):
-        split = make_split(data, seed)
+        split = parts(data, seed)
         assert not set(features[split.train, 0]) & set(features[split.test, 0])
-        assert [len(split.train), len(split.validation), len(split.test)] == [72, 24, 24]
+        assert [len(part) for part in split.all] == [72, 24, 24]

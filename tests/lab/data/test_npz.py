@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from taylored.lab.data import DataError, Reading, load, make_split
+from kit.parts import parts
+from taylored.lab.data import DataError, Reading, load
 
 ROWS = 30
 FEATURES = np.random.default_rng(0).normal(size=(ROWS, 3))
@@ -58,7 +59,7 @@ class TestNpz:
         data = load(npz(tmp_path, class_names=names, split=split))
         assert data.class_names == ("x", "y", "z")
         assert data.card.dropped == (("never", 0),)
-        assert make_split(data, 0).test.tolist() == list(range(20, 30))
+        assert parts(data, 0).test.tolist() == list(range(20, 30))
 
     def test_tiny_classes_are_dropped_and_said(self, tmp_path: Path) -> None:
         labels = np.array([5] * 4 + [1] * 13 + [9] * 13)

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from taylored.lab.data import DataError, Dataset, Reading, from_frame, load, make_split
+from kit.parts import parts
+from taylored.lab.data import DataError, Dataset, Reading, from_frame, load
 
 ROWS = 90
 NOISE = np.random.default_rng(0).normal(size=ROWS)
@@ -134,9 +135,9 @@ class TestCopies:
         data = load(csv(tmp_path, table), target="kind")
         assert any(f"{30 * copies} rows are copies of another" in note for note in data.card.notes)
         for seed in range(3):
-            split = make_split(data, seed)
-            parts = [set(table.x[rows]) for rows in (split.train, split.validation, split.test)]
-            assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
+            split = parts(data, seed)
+            values = [set(table.x[rows]) for rows in split.all]
+            assert not values[0] & values[1] | values[0] & values[2] | values[1] & values[2]
             counts = np.bincount(data.labels[split.test])
             assert counts.tolist() == [6, 6, 6 * (copies + 1)]
 
@@ -146,7 +147,7 @@ class TestCopies:
         both = pd.concat([table, other], ignore_index=True)
         data = load(csv(tmp_path, both), target="kind")
         for seed in range(3):
-            split = make_split(data, seed)
+            split = parts(data, seed)
             assert not set(both.x[split.train]) & set(both.x[split.test])
 
     def test_few_combinations_are_no_copies(self, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from taylored.lab.data import DataError, Dataset, Reading, encode, from_frame, load, make_split
+from kit.parts import parts
+from taylored.lab.data import DataError, Dataset, Reading, encode, from_frame, load
 from taylored.lab.data.columns import MAX_LEVELS, RARE
 
 ROWS = 60
@@ -451,9 +452,9 @@ class TestGroups:
         data = load(csv(tmp_path, frame(patient=patient)), target="kind", reading=reading)
         assert names(data) == ["a", "b"]
         for seed in range(5):
-            split = make_split(data, seed)
-            parts = [set(patient[rows]) for rows in (split.train, split.validation, split.test)]
-            assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
+            split = parts(data, seed)
+            values = [set(patient[rows]) for rows in split.all]
+            assert not values[0] & values[1] | values[0] & values[2] | values[1] & values[2]
             assert 9 <= len(split.test) <= 15
 
 
