@@ -3,18 +3,24 @@
 import json
 import os
 import threading
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
 
+from taylored import catalog
 from taylored.lab.data import Reading
 from taylored.lab.errors import RunError, UsageError
-from taylored.lab.results import RunConfig, TrialResult
+from taylored.lab.run_config import RunConfig
 from taylored.lab.store import files
 from taylored.lab.store.folder import RunFolder, RunRecord
 from taylored.lab.store.timed_trial import TimedTrial
+from taylored.lab.trial.outputs import Head, Outputs, outputs_of
 from taylored.lab.trial.protocol import TrialSpec
+from taylored.lab.trial_result import TrialResult
 
 CONFIG = RunConfig(
     losses=("cross_entropy", "own:\u00e9t\u00e9"),
@@ -23,7 +29,9 @@ CONFIG = RunConfig(
     reading=Reading(),
     model="mlp",
     budget="quick",
-    seeds=3,
+    repeats=3,
+    until="done",
+    looks=1,
     seed=0,
     epochs=2,
     batch_size=16,
@@ -34,12 +42,22 @@ CONFIG = RunConfig(
     weight_decay=0.01,
 )
 RECORD = RunRecord(CONFIG, {"data": "abc"}, {"own:loss": {"own": "f" * 64}}, "/home/et\udce9")
-SPEC = TrialSpec("cross_entropy", "baseline", 0, 0.01)
+SPEC = TrialSpec("cross_entropy", "baseline", 0, 3, 0.01)
+RESULT = TrialResult(
+    "cross_entropy",
+    "baseline",
+    0,
+    3,
+    0.01,
+    "full",
+    status="ok",
+    metrics={"accuracy": 0.5},
+    curve=({"epoch": 1.0},),
+)
+SCORES = torch.tensor([[1.0, -2.5], [1e-30, 3.4e38], [float("-inf"), 0.1]])
+MODEL = nn.Sequential(nn.Linear(3, 2))
 TRIAL = TimedTrial(
-    TrialResult("cross_entropy", "baseline", 0, 0.01, "ok", {"accuracy": 0.5}, ({"epoch": 1.0},)),
-    1.5,
-    None,
-    {},
+    RESULT, 1.5, None, {}, outputs_of(catalog.get("cross_entropy"), "single-label", MODEL, SCORES)
 )
 
 
@@ -77,8 +95,8 @@ def test_every_edit_of_the_settings_is_refused(folder):
         with pytest.raises(UsageError, match="damaged or from another version"):
             folder.read_record()
     for value in ("1", True, [], {}, None):
-        file.write_text(json.dumps(content | {"config": content["config"] | {"seeds": value}}))
-        with pytest.raises(UsageError, match="seeds must be int"):
+        file.write_text(json.dumps(content | {"config": content["config"] | {"repeats": value}}))
+        with pytest.raises(UsageError, match="repeats must be int"):
             folder.read_record()
 
 
@@ -91,16 +109,48 @@ def test_a_trial_counts_only_where_it_belongs_and_as_it_was_written(folder):
     for edited in (
         text.replace('"accuracy": 0.5', '"accuracy": 0.9'),
         text.replace('"seconds": 1.5', '"seconds": 0.5'),
+        text.replace('"fold": 3', '"fold": 2'),
+        text.replace(TRIAL.outputs.scores, TRIAL.outputs.scores[4:] + TRIAL.outputs.scores[:4]),
+        text.replace('"log_p": null', f'"log_p": "{TRIAL.outputs.scores}"'),
         text[: len(text) // 2],
         text.replace("0.5", "NaN"),
         "\udcff",
     ):
+        assert edited != text
         file.write_text(edited, errors="surrogateescape")
         assert folder.read_trial(SPEC, "fingerprint") is None
         assert folder.has_trial(SPEC)
     file.unlink()
     file.mkdir()  # cannot be read at all
     assert folder.read_trial(SPEC, "fingerprint") is None
+
+
+def test_outputs_come_back_to_the_bit(folder):
+    folder.write_trial(TRIAL, "fingerprint")
+    found = folder.read_trial(SPEC, "fingerprint").outputs
+    assert found == TRIAL.outputs
+    assert found.score_array.tobytes() == SCORES.numpy().tobytes()
+    assert found.log_p_array is None  # the log-softmax of the scores says it all
+    assert found.head.bias == pytest.approx(MODEL[0].bias.tolist())
+    assert found.head.norm == pytest.approx(MODEL[0].weight.norm(dim=1).tolist())
+    other = replace(TRIAL, outputs=Outputs(2, found.scores, log_p=found.scores, head=Head((), ())))
+    folder.write_trial(other, "fingerprint")
+    assert np.array_equal(
+        folder.read_trial(SPEC, "fingerprint").outputs.log_p_array, SCORES.numpy()
+    )
+
+
+def test_a_trial_is_known_by_everything_that_makes_it_another(folder):
+    changes = {
+        "loss": "focal",
+        "role": "candidate",
+        "repeat": 1,
+        "fold": 2,
+        "learning_rate": 0.03,
+        "schedule": "third",
+    }
+    specs = [SPEC, *(replace(SPEC, **{name: value}) for name, value in changes.items())]
+    assert len({spec.id for spec in specs}) == len(specs) == len(fields(TrialSpec)) + 1
 
 
 def race(count, work):

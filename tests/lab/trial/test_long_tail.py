@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,8 +12,8 @@ from taylored.lab.data import load
 from taylored.lab.run.problem import Problem
 from taylored.lab.tasks import MULTI_LABEL, SINGLE_LABEL
 from taylored.lab.trial.build_loss import build_loss, head_of
-from taylored.lab.trial.evaluation import logits_of
 from taylored.lab.trial.models import build_model
+from taylored.lab.trial.outputs import scores_of
 from taylored.lab.trial.protocol import Protocol, TrialSpec
 from taylored.lab.trial.train import make_parts, train_trial
 
@@ -45,7 +46,7 @@ class Around(nn.Module):
 
 @pytest.fixture(scope="module")
 def problem():
-    return Problem.draw(load("digits-lt"), seed=0, seeds=1)
+    return Problem.draw(load("digits-lt"), seed=0, repeats=1)
 
 
 @pytest.fixture(scope="module")
@@ -61,16 +62,18 @@ def run(problem, parts, loss, model="linear"):
         epochs=3,
         batch_size=32,
         primary_metric="balanced_accuracy",
+        weight_decay=0.01,
         groups=problem.groups,
+        folds=problem.folds,
     )
-    return train_trial(protocol, parts, TrialSpec(loss, "candidate", 0, 0.01))
+    return train_trial(protocol, parts, TrialSpec(loss, "candidate", 0, 0, 0.01))
 
 
 def test_gradient_ratios_are_those_of_the_training(problem, parts, tmp_path, monkeypatch):
     """By hand: the gradient of cross-entropy is softmax minus one-hot, over the batch size."""
     (tmp_path / "own_ratio_losses.py").write_text(OWN)
     monkeypatch.syspath_prepend(str(tmp_path))
-    trial = run(problem, parts, "own_ratio_losses:recording")
+    trial, _ = run(problem, parts, "own_ratio_losses:recording")
     classes = len(problem.groups)
     positive, negative = torch.zeros(classes).double(), torch.zeros(classes).double()
     for logits, target in sys.modules["own_ratio_losses"].seen:
@@ -95,17 +98,20 @@ def test_watching_changes_nothing(problem, parts, monkeypatch):
         watched_loss.WatchedLoss, "__call__", lambda self, z, y: self._monitor.loss(z, y)
     )
     plain = run(problem, parts, "softmax_eql")
-    assert plain.metrics == watched.metrics
-    assert plain.recall == watched.recall
-    assert plain.gradient_ratio != watched.gradient_ratio
+    assert plain[1] == watched[1]
+    assert plain[0].metrics == watched[0].metrics
+    assert plain[0].gradient_ratio != watched[0].gradient_ratio
 
 
 @pytest.mark.parametrize("loss", SINGLE_LABEL.losses)
 def test_every_loss_of_the_line_up_trains(problem, parts, loss):
-    trial = run(problem, parts, loss)
+    trial, outputs = run(problem, parts, loss)
     assert trial.status == "ok"
     assert trial.metrics["accuracy"] > 0.5
     assert all(ratio >= 0 for ratio in trial.gradient_ratio)
+    assert np.isfinite(outputs.score_array).all()
+    # Only a cosine classifier is no linear layer whose weights could be normalised.
+    assert (outputs.head is None) == (head_of(loss) == "cosine")
 
 
 def test_line_ups_name_losses_of_the_catalogue():
@@ -127,8 +133,8 @@ def test_outputs_are_scaled_as_the_loss_scales_them():
     outputs = torch.randn(4, 3)
     counts = [9, 5, 2]
     for name in ("ldam(scale=12)", "deferred(ldam(scale=12))", "class_balanced(ldam(scale=12))"):
-        assert torch.equal(logits_of(build_loss(name, counts), outputs), 12 * outputs)
-    assert logits_of(build_loss("softmax_eql", counts), outputs) is outputs
+        assert torch.equal(scores_of(build_loss(name, counts), outputs), 12 * outputs)
+    assert torch.equal(scores_of(build_loss("softmax_eql", counts), outputs), outputs)
 
 
 def test_schedules_are_told_how_far_the_training_is(problem, parts, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import torch
 
 from taylored.lab.data import load
 from taylored.lab.run.problem import Problem
-from taylored.lab.trial.protocol import Protocol, TrialSpec, streams
+from taylored.lab.trial.protocol import Protocol, TrialSpec, fold_seed, streams
 from taylored.lab.trial.train import Parts, make_parts, train_trial
 
 OWN = """
@@ -67,7 +67,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def problem():
-    return Problem.draw(load("digits-lt"), seed=0, seeds=2)
+    return Problem.draw(load("digits-lt"), seed=0, repeats=2)
 
 
 @pytest.fixture(scope="module")
@@ -90,35 +90,55 @@ def protocol(problem, **changes):
         "epochs": 6,
         "batch_size": 16,
         "primary_metric": "balanced_accuracy",
+        "weight_decay": 0.01,
         "task": "single-label",
         "groups": problem.groups,
+        "folds": problem.folds,
     }
     return Protocol(**settings | changes)
 
 
-def spec(loss="cross_entropy", role="baseline", seed=0, rate=0.01):
-    return TrialSpec(loss, role, seed, rate)
+def spec(loss="cross_entropy", role="baseline", repeat=0, fold=0, rate=0.01, schedule="full"):
+    return TrialSpec(loss, role, repeat, fold, rate, schedule)
 
 
-def test_training_learns_and_the_chosen_epoch_is_the_best_one(problem, parts):
-    trial = train_trial(protocol(problem), parts, spec())
+def test_training_learns_and_is_tested_after_the_last_epoch(problem, parts):
+    """Tested on the validation part, the numbers are those of the last entry of the curve."""
+    same = Parts(parts.train, parts.validation, parts.validation)
+    trial, outputs = train_trial(protocol(problem), same, spec())
     assert trial.status == "ok"
     assert trial.metrics["accuracy"] > 0.85
-    scores = [entry["validation_balanced_accuracy"] for entry in trial.curve]
     assert [entry["epoch"] for entry in trial.curve] == [1, 2, 3, 4, 5, 6]
-    assert scores[trial.best_epoch - 1] == max(scores)
-    present = [value for value in trial.recall if value is not None]
-    assert trial.metrics["balanced_accuracy"] == pytest.approx(np.mean(present), abs=1e-12)
+    last = trial.curve[-1]
+    for key, value in trial.metrics.items():
+        assert last[f"validation_{key}"] == value == trial.validation(key)
+    predicted = outputs.score_array.argmax(1)
+    labels = parts.validation.labels.numpy()
+    assert trial.metrics["accuracy"] == pytest.approx((predicted == labels).mean(), abs=1e-12)
+    recalls = [(predicted[labels == label] == label).mean() for label in np.unique(labels)]
+    assert trial.metrics["balanced_accuracy"] == pytest.approx(np.mean(recalls), abs=1e-12)
 
 
-def test_the_reported_weights_are_those_of_the_chosen_epoch(problem, parts, own):
-    """Tested on the validation part, the numbers must be those of the best epoch, to the bit."""
-    same = Parts(parts.train, parts.validation, parts.validation)
-    loss = spec(f"{own}:TurnsBad")
-    trial = train_trial(protocol(problem, primary_metric="nll"), same, loss)
+def test_no_epoch_is_chosen_however_bad_the_last_is(problem, parts, own):
+    trial, _ = train_trial(protocol(problem, epochs=6), parts, spec(f"{own}:TurnsBad"))
     values = [entry["validation_nll"] for entry in trial.curve]
-    assert trial.best_epoch < 6  # otherwise this test could not fail
-    assert values[trial.best_epoch - 1] == min(values) == trial.metrics["nll"]
+    assert trial.status == "ok"
+    assert trial.validation("nll") == values[-1] > 2 * min(values)
+
+
+def test_a_trial_that_tries_a_rate_is_short_and_not_tested(problem, parts):
+    trial, outputs = train_trial(protocol(problem), parts, spec(schedule="third"))
+    assert outputs is None
+    assert trial.schedule == "third"
+    assert len(trial.curve) == 2  # a third of six epochs
+    assert set(trial.metrics.values()) == {None}
+    assert trial.gradient_ratio is None
+    assert 0 < trial.validation("balanced_accuracy") <= 1
+    assert trial.validation("nll") > 0
+    # Its schedule is a whole one: the rate has come down to nothing after its last step.
+    whole, _ = train_trial(protocol(problem, epochs=2), parts, spec())
+    assert whole.curve == trial.curve
+    assert protocol(problem, epochs=1).epochs_of("third") == 1
 
 
 def test_a_trial_is_a_pure_function(problem, parts):
@@ -126,42 +146,57 @@ def test_a_trial_is_a_pure_function(problem, parts):
     torch.manual_seed(99)
     torch.randn(1000)
     assert train_trial(protocol(problem), parts, spec()) == first
-    other_seed = train_trial(protocol(problem, seed=1), parts, spec())
-    assert other_seed.curve != first.curve
+    other_seed, _ = train_trial(protocol(problem, seed=1), parts, spec())
+    assert other_seed.curve != first[0].curve
 
 
-def test_losses_share_initial_weights_and_batches_and_the_control_does_not(problem, parts, own):
+def test_losses_share_initial_weights_and_batches(problem, parts, own):
     module = None
     batches = {}
-    for name, role in (
-        ("recording", "candidate"),
-        ("recording_smooth", "candidate"),
-        ("recording", "control"),
-    ):
+    for name, fold in (("recording", 0), ("recording_smooth", 0), ("recording", 1)):
         if module is not None:
             module.seen.clear()
-        train_trial(protocol(problem, epochs=1), parts, spec(f"{own}:{name}", role))
+        train_trial(
+            protocol(problem, epochs=1), parts, spec(f"{own}:{name}", "candidate", fold=fold)
+        )
         module = sys.modules[own]
-        batches[name, role] = list(module.seen)
-    plain = batches["recording", "candidate"]
-    smooth = batches["recording_smooth", "candidate"]
-    control = batches["recording", "control"]
+        batches[name, fold] = list(module.seen)
+    plain, smooth, other = batches.values()
     assert torch.equal(plain[0][0], smooth[0][0])  # same weights, same first batch
     assert all(torch.equal(a[1], b[1]) for a, b in zip(plain, smooth, strict=True))
-    assert not torch.equal(plain[0][0], control[0][0])
-    assert not all(torch.equal(a[1], b[1]) for a, b in zip(plain, control, strict=True))
-    assert streams(0, 1, "control").split == streams(0, 1, "baseline").split
+    assert not torch.equal(plain[0][0], other[0][0])
+    assert not all(torch.equal(a[1], b[1]) for a, b in zip(plain, other, strict=True))
+
+
+def test_every_training_has_random_numbers_of_its_own():
+    places = [(seed, repeat, fold) for seed in range(3) for repeat in range(3) for fold in range(5)]
+    drawn = [streams(*place) for place in places]
+    assert streams(*places[0]) == drawn[0]
+    assert len({number for each in drawn for number in (each.weights, each.batches)}) == 90
+    assert len({fold_seed(seed, repeat) for seed in range(9) for repeat in range(9)}) == 81
 
 
 def test_divergence_is_a_record_and_not_an_error(problem, parts, own):
-    trial = train_trial(protocol(problem), parts, spec(f"{own}:Explodes"))
+    trial, outputs = train_trial(protocol(problem), parts, spec(f"{own}:Explodes"))
     assert trial.status == "diverged"
-    assert trial.best_epoch is None
-    assert trial.recall is None
+    assert outputs is None
+    assert trial.gradient_ratio is None
+    assert trial.validation("nll") is None
     assert set(trial.metrics.values()) == {None}
     assert len(trial.curve) == 1  # 27 steps in an epoch: it exploded in the second
-    huge = train_trial(protocol(problem), parts, spec(rate=1e30))
+    huge, _ = train_trial(protocol(problem), parts, spec(rate=1e30))
     assert huge.status == "diverged"
+    short, _ = train_trial(protocol(problem), parts, spec(rate=1e30, schedule="third"))
+    assert short.status == "diverged"
+
+
+def test_weight_decay_makes_the_weights_smaller(problem, parts):
+    norms = []
+    for weight_decay in (0.0, 1.0):
+        settings = protocol(problem, model="linear", epochs=3, weight_decay=weight_decay)
+        _, outputs = train_trial(settings, parts, spec())
+        norms.append(np.linalg.norm(outputs.head.norm))
+    assert norms[1] < 0.95 * norms[0]
 
 
 def test_parameters_of_the_loss_are_trained(problem, parts, own):

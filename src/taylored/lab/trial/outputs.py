@@ -13,6 +13,8 @@ from taylored.lab.data import TaskName
 from taylored.lab.trial.links import LossFunction, link_of
 from taylored.modules.module import Loss
 
+_ROUNDING = 1e-5  # of log-probabilities in float32
+
 
 @dataclass(frozen=True)
 class Head:
@@ -52,12 +54,9 @@ def outputs_of(loss: LossFunction, task: TaskName, model: nn.Module, raw: Tensor
     """What is kept of the outputs `raw` of a model, (rows, classes)."""
     scores, log_p = scores_of(loss, raw), log_probabilities(loss, task, raw)
     usual = logsigmoid(scores) if task == "multi-label" else torch.log_softmax(scores, dim=1)
-    return Outputs(
-        raw.shape[1],
-        _packed(scores),
-        None if torch.equal(usual, log_p) else _packed(log_p),
-        _head(model),
-    )
+    # Rounding on the way to the posterior is no reason to keep twice as much.
+    told = torch.allclose(usual, log_p, rtol=_ROUNDING, atol=_ROUNDING)
+    return Outputs(raw.shape[1], _packed(scores), None if told else _packed(log_p), _head(model))
 
 
 def scores_of(loss: LossFunction, raw: Tensor) -> Tensor:
