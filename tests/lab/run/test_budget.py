@@ -1,6 +1,8 @@
 """Batch size and epochs that follow from a budget."""
 
-from taylored.lab.run.budget import batch_size_for, epochs_for
+import pytest
+
+from taylored.lab.run.budget import STEPS, batch_size_for, epochs_for
 
 
 def test_small_data_get_small_batches_and_many_epochs():
@@ -10,3 +12,8 @@ def test_small_data_get_small_batches_and_many_epochs():
     assert epochs_for(47_408, 256, 2200) == 12
     assert epochs_for(445, 16, 2200) == 79
     assert epochs_for(10_000_000, 256, 2200) == 2
+
+
+@pytest.mark.parametrize("task", STEPS)
+def test_quick_takes_a_fraction_of_the_steps(task):
+    assert 0.3 < STEPS[task]["quick"] / STEPS[task]["default"] < 0.5
