@@ -16,6 +16,9 @@ from taylored.lab.results import BinaryResult, Likelihood, LossResult
 from taylored.lab.tasks import Task
 from taylored.lab.verdict.trained import Trained
 
+LIKELIHOODS = ("nll", "ece")
+"""Metrics of probabilities and not of decisions."""
+
 Measures = Mapping[str, Measured]
 """The metrics of one loss by key."""
 
@@ -51,20 +54,24 @@ def describe(trained: Trained, priors: Tensor, task: Task, groups: Sequence[Grou
     tested = trained.tested
     if tested is None:
         return Described(trained, {}, result)
-    told = _recalibrated(tested, priors)
-    likelihoods = [key for key in task.metrics if key in ("nll", "ece")]
-    measures = measure(tested, groups, [key for key in task.metrics if key not in likelihoods])
-    measures |= measure(told, groups, likelihoods)
-    measures = {key: measures[key] for key in task.metrics}
-    several = not tested.multi_label
+    decisions = [key for key in task.metrics if key not in LIKELIHOODS]
+    measures = measure(tested, groups, decisions)
+    if trained.role != "free":  # whose decisions are other ones, at the same probabilities
+        told = _recalibrated(tested, priors)
+        measures |= measure(told, groups, LIKELIHOODS)
+        result = replace(result, likelihood=_likelihood(tested, told, groups))
+        if not tested.multi_label:
+            curve = tau_curve(tested, groups, priors[: tested.repeats])
+            result = replace(result, trade_off=curve)
+    if tested.classes == 2 and not tested.multi_label:
+        result = replace(result, binary=_binary(tested))
+    values = {key: found.value for key, found in measures.items()}
+    spread = {key: _spread(found) for key, found in measures.items()}
     result = replace(
         result,
-        metrics={key: found.value for key, found in measures.items()},
-        spread={key: _spread(found) for key, found in measures.items()},
+        metrics={**result.metrics, **values},
+        spread={**result.spread, **spread},
         class_scores=class_scores(tested),
-        likelihood=_likelihood(tested, told, groups),
-        binary=_binary(tested) if several and tested.classes == 2 else None,
-        trade_off=tau_curve(tested, groups, priors[: tested.repeats]) if several else (),
     )
     return Described(trained, measures, result)
 

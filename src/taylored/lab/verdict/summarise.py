@@ -1,6 +1,7 @@
 """From what the models of a run said to its results: metrics, differences, verdict."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from torch import Tensor
@@ -61,7 +62,8 @@ def summarise(
     primary, groups = task.metrics[config.primary_metric], dataset.groups
     free = free_references(baselines[0], priors, primary, groups)
     ordered = [*baselines, *free, *(loss for loss in losses if loss.role == "candidate")]
-    described = [describe(loss, priors, task, groups) for loss in ordered]
+    with ThreadPoolExecutor() as threads:  # each works on large arrays, and outside of Python
+        described = [*threads.map(lambda loss: describe(loss, priors, task, groups), ordered)]
     candidates = sum(loss.role == "candidate" for loss in losses)
     comparing = Comparing(task, primary, config.looks, candidates)
     reference = _best(described, primary)
