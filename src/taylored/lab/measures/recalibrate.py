@@ -37,8 +37,8 @@ def recalibrated(tested: Tested, log_prior: Tensor) -> Recalibrated:
     """log p becomes log_softmax(log p / T + b log prior); T and b come from the other folds' rows.
 
     They minimise the negative log-likelihood of those rows plus (log T)^2 / 0.5 + b^2 / 0.5, which
-    keeps few rows from running away; of many rows an evenly spaced part is used. For any number of labels, the log-odds of each label and of
-    its prior stand for the logarithms.
+    keeps few rows from running away; of many rows an evenly spaced part is used. For any number of
+    labels, the log-odds of each label and of its prior stand for the logarithms.
 
     Args:
         tested: the outputs of one loss, of at least two folds.
