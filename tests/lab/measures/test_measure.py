@@ -13,8 +13,7 @@ from sklearn import metrics as sk
 
 from kit.tested_rows import groups_of, many_labels, one_class, only_repeat, taken
 from taylored.lab import measures
-from taylored.lab.measures import Measured, binary, measure
-from taylored.lab.measures.measure import _MANY_LABELS, _ONE_CLASS
+from taylored.lab.measures import Measured, binary, measure, metrics_of
 from taylored.lab.metrics import (
     CONFUSION_METRICS,
     MULTI_LABEL_METRICS,
@@ -23,8 +22,9 @@ from taylored.lab.metrics import (
     MetricName,
 )
 
-TASKS = {"one class": (one_class, tuple(_ONE_CLASS)), "labels": (many_labels, tuple(_MANY_LABELS))}
-CASES = [(task, key) for task, (_, keys) in TASKS.items() for key in keys if key != "ece"]
+TASKS = {"one class": one_class, "labels": many_labels}
+KEYS = {task: metrics_of(drawn()) for task, drawn in TASKS.items()}
+CASES = [(task, key) for task, keys in KEYS.items() for key in keys if key != "ece"]
 
 
 def measured(tested: measures.Tested, key: str) -> Measured:
@@ -44,21 +44,21 @@ def restored(found: Measured) -> float:
 
 
 def test_every_metric_has_a_name_and_every_name_a_metric():
-    assert set(_ONE_CLASS) == {*SINGLE_LABEL_METRICS, *CONFUSION_METRICS, *RANKING_METRICS}
-    assert set(_MANY_LABELS) == {*MULTI_LABEL_METRICS, "auroc"}
-    assert set(get_args(MetricName)) == {*_ONE_CLASS, *_MANY_LABELS} - {"ece"}
+    assert set(KEYS["one class"]) == {*SINGLE_LABEL_METRICS, *CONFUSION_METRICS, *RANKING_METRICS}
+    assert set(KEYS["labels"]) == {*MULTI_LABEL_METRICS, "auroc"}
+    assert set(get_args(MetricName)) == set().union(*KEYS.values()) - {"ece"}
 
 
 @pytest.mark.parametrize(("task", "key"), CASES)
 def test_values_are_weighted_means_of_pseudo_values(task, key):
-    found = measured(TASKS[task][0](), key)
+    found = measured(TASKS[task](), key)
     assert found.rows.weights.sum() == pytest.approx(1)
     assert restored(found) == pytest.approx(found.value, abs=1e-12)
 
 
 @pytest.mark.parametrize(("task", "key"), CASES)
 def test_repeats_count_alike(task, key):
-    tested = TASKS[task][0](repeats=3)
+    tested = TASKS[task](repeats=3)
     alone = [measured(only_repeat(tested, repeat), key) for repeat in range(3)]
     found = measured(tested, key)
     assert found.value == pytest.approx(np.mean([one.value for one in alone]), abs=1e-12)
@@ -76,7 +76,7 @@ def inside(values: np.ndarray, strata: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(("task", "key"), CASES)
 def test_pseudo_values_tell_what_a_row_changes(task, key):
     """Leaving a row out changes the metric by its pseudo-value, up to terms of second order."""
-    tested = TASKS[task][0](rows=600, repeats=1, folds=2)
+    tested = TASKS[task](rows=600, repeats=1, folds=2)
     rows = np.arange(tested.rows)
     found = measured(tested, key)
     left_out = np.array([measured(taken(tested, rows[rows != i]), key).value for i in rows[::3]])
@@ -102,7 +102,7 @@ def variance_of(found: Measured) -> float:
 @pytest.mark.parametrize(("task", "key"), CASES)
 def test_pseudo_values_vary_as_the_bootstrap_does(task, key):
     """Rows are drawn again inside their class and fold (with many labels: inside their fold)."""
-    tested = TASKS[task][0](rows=1000, repeats=1, seed=4)
+    tested = TASKS[task](rows=1000, repeats=1, seed=4)
     found = measured(tested, key)
     cells = found.rows.strata * 5 + tested.folds[0]
     members = [np.flatnonzero(cells == cell) for cell in np.unique(cells)]
@@ -116,7 +116,7 @@ def test_pseudo_values_vary_as_the_bootstrap_does(task, key):
 
 
 @pytest.mark.parametrize(
-    "key", [key for key in _ONE_CLASS if key not in ("accuracy", "nll", "ece")]
+    "key", [key for key in KEYS["one class"] if key not in ("accuracy", "nll", "ece")]
 )
 def test_a_fold_has_the_value_of_its_rows_alone(key):
     tested = one_class()
@@ -239,7 +239,7 @@ def test_the_scores_of_different_models_are_never_compared(key):
 
 @pytest.mark.parametrize(("task", "key"), CASES)
 def test_a_group_without_classes_has_no_metric(task, key):
-    tested = TASKS[task][0]()
+    tested = TASKS[task]()
     found = measure(tested, ("head",) * tested.classes, [key])[key]
     if key in ("medium", "tail"):
         assert found.value is None

@@ -10,7 +10,7 @@ import torch
 from scipy.optimize import minimize
 
 from kit.tested_rows import many_labels, one_class, taken
-from taylored.lab.measures import measure
+from taylored.lab.measures import measure, recalibrate
 from taylored.lab.measures.recalibrate import recalibrated, recalibrated_by
 from taylored.lab.measures.tested import logit
 
@@ -135,3 +135,14 @@ def test_extreme_outputs_and_absent_classes_stay_finite(drawn):
     found = recalibrated(replace(tested, scores=scores), priors)
     assert not found.log_p.isnan().any()
     assert np.isfinite(found.temperature).all()
+
+
+def test_many_elements_are_fitted_on_evenly_spaced_rows(monkeypatch):
+    tested = many_labels(rows=4000, repeats=1)
+    priors = log_priors(tested)
+    whole = recalibrated(tested, priors)
+    monkeypatch.setattr(recalibrate, "_ELEMENTS", 4000)
+    some = recalibrated(tested, priors)
+    assert some.log_p.shape == whole.log_p.shape
+    assert (some.temperature != whole.temperature).all()
+    np.testing.assert_allclose(some.temperature, whole.temperature, rtol=0.1)

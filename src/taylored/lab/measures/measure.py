@@ -12,7 +12,7 @@ from taylored.lab.measures.calibration import calibration
 from taylored.lab.measures.confusion import macro_f1, matthews, of_confusion
 from taylored.lab.measures.measured import Measured
 from taylored.lab.measures.ranked import macro, micro
-from taylored.lab.measures.ranking import auroc, average_precision
+from taylored.lab.measures.ranking import Ranking, auroc, average_precision
 from taylored.lab.measures.tested import Tested
 
 
@@ -36,11 +36,26 @@ def measure(
         raise ValueError(
             f"groups must name the group of each of the {tested.classes} classes, got {len(groups)}"
         )
-    known = _MANY_LABELS if tested.multi_label else _ONE_CLASS
+    plain = _MANY_LABELS if tested.multi_label else _ONE_CLASS
+    known = metrics_of(tested)
     unknown = [key for key in wanted if key not in known]
     if unknown:
         raise ValueError(f"wanted must be of {', '.join(known)}, got {unknown[0]!r}")
-    return {key: known[key](tested, groups) for key in wanted}
+    found: dict[str, Measured] = {}
+    ranked = _RANKED_LABELS if tested.multi_label else _RANKED_CLASSES
+    for ranking, parts in ranked.items():  # one sort for a metric and all its groups
+        asked = {key: part for key, part in parts.items() if key in wanted}
+        if asked:
+            means = macro(tested, groups, ranking, list(asked.values()))
+            found |= dict(zip(asked, means, strict=True))
+    return {key: found[key] if key in found else plain[key](tested, groups) for key in wanted}
+
+
+def metrics_of(tested: Tested) -> tuple[str, ...]:
+    """The keys of all metrics that the task of these outputs has."""
+    plain = _MANY_LABELS if tested.multi_label else _ONE_CLASS
+    ranked = _RANKED_LABELS if tested.multi_label else _RANKED_CLASSES
+    return (*plain, *(key for parts in ranked.values() for key in parts))
 
 
 def _calibration_error(tested: Tested, _: Sequence[Group]) -> Measured:
@@ -58,19 +73,24 @@ _ONE_CLASS: Final[Mapping[str, _Measure]] = {
     },
     "macro_f1": partial(of_confusion, metric=macro_f1),
     "mcc": partial(of_confusion, metric=matthews),
-    "auroc": partial(macro, metric=auroc),
-    "average_precision": partial(macro, metric=average_precision),
     "nll": negative_log_likelihood,
     "ece": _calibration_error,
 }
+_RANKED_CLASSES: Final[Mapping[Ranking, Mapping[str, Group | None]]] = {
+    auroc: {"auroc": None},
+    average_precision: {"average_precision": None},
+}
 _MANY_LABELS: Final[Mapping[str, _Measure]] = {
-    "mean_average_precision": partial(macro, metric=average_precision),
     "micro_average_precision": partial(micro, metric=average_precision),
-    **{
-        key: partial(macro, metric=average_precision, group=key)
-        for key in ("head", "medium", "tail")
-    },
-    "auroc": partial(macro, metric=auroc),
     "nll": negative_log_likelihood,
     "ece": _calibration_error,
+}
+_RANKED_LABELS: Final[Mapping[Ranking, Mapping[str, Group | None]]] = {
+    average_precision: {
+        "mean_average_precision": None,
+        "head": "head",
+        "medium": "medium",
+        "tail": "tail",
+    },
+    auroc: {"auroc": None},
 }

@@ -1,8 +1,10 @@
 """Metrics of the order of scores, inside each fold: scores of two models are not comparable."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -11,34 +13,21 @@ from taylored.lab.measures.measured import Measured, absent, rows_of
 from taylored.lab.measures.ranking import Ranking
 from taylored.lab.measures.tested import Floats, Tested
 
+Flags = npt.NDArray[np.bool_]
+
 
 def macro(
-    tested: Tested, groups: Sequence[Group], metric: Ranking, group: str | None = None
-) -> Measured:
-    """Mean over classes (each against the rest) or labels, of all or of one group.
+    tested: Tested, groups: Sequence[Group], metric: Ranking, parts: Sequence[Group | None]
+) -> list[Measured]:
+    """Means over classes (each against the rest) or labels: of each group asked for, None for all.
 
     Of a class it is the mean over the folds in which the metric exists. Of two classes only the
-    rarer one counts.
+    rarer one counts, and there are no groups.
     """
-    columns = _columns(tested, groups, group)
-    if not len(columns):
-        return absent(tested)
-    values, pseudo = [], np.empty((tested.repeats, tested.rows))
-    by_fold = np.empty((tested.repeats, tested.fold_count))
-    for repeat in range(tested.repeats):
-        scores, truth = _one_against_rest(tested, repeat, columns)
-        found, influence = _by_fold(tested, repeat, scores, truth, metric)
-        exists = ~np.isnan(found)
-        folds = exists.sum(axis=0)
-        if not folds.any():
-            return absent(tested)
-        counted = exists / np.maximum(folds, 1) / np.count_nonzero(folds)
-        value = float((np.nan_to_num(found) * counted).sum())
-        values.append(value)
-        share = counted[tested.folds[repeat]]
-        pseudo[repeat] = value + tested.rows * (np.nan_to_num(influence) * share).sum(axis=1)
-        by_fold[repeat] = [_mean(row) for row in found]
-    return Measured(float(np.mean(values)), by_fold, rows_of(tested, groups, pseudo))
+    columns = _columns(tested)
+    inside = [_inside(tested, groups, part)[columns] for part in parts]
+    found = [_by_fold(tested, repeat, columns, metric) for repeat in range(tested.repeats)]
+    return [_mean_of(tested, groups, found, chosen) for chosen in inside]
 
 
 def micro(tested: Tested, groups: Sequence[Group], metric: Ranking) -> Measured:
@@ -67,8 +56,7 @@ def each_column(tested: Tested, metric: Ranking) -> Floats:
     """The metric of each label, a mean over the folds in which it exists; NaN where none, (L,)."""
     every, found = list(range(tested.classes)), []
     for repeat in range(tested.repeats):
-        scores, truth = _one_against_rest(tested, repeat, every)
-        found.append(_by_fold(tested, repeat, scores, truth, metric)[0])
+        found.append(_by_fold(tested, repeat, every, metric).values)
     values = np.concatenate(found)
     counts = (~np.isnan(values)).sum(axis=0)
     sums = np.nan_to_num(values).sum(axis=0)
@@ -93,13 +81,6 @@ def margins(scores: Tensor) -> Tensor:
     return odds.scatter(1, top, wide.gather(1, top) - others)
 
 
-def _columns(tested: Tested, groups: Sequence[Group], group: str | None) -> list[int]:
-    """The classes that are measured."""
-    if tested.classes == 2 and not tested.multi_label:
-        return [rarer(tested)] if group is None else []
-    return [c for c, name in enumerate(groups) if group is None or name == group]
-
-
 def rarer(tested: Tested) -> int:
     """The class with fewer rows, the positive one of two; the second if both have as many."""
     return 0 if tested.class_counts[0] < tested.class_counts[1] else 1
@@ -113,19 +94,61 @@ def _one_against_rest(tested: Tested, repeat: int, columns: list[int]) -> tuple[
     return margins(tested.scores[repeat])[:, columns], truth
 
 
-def _by_fold(
-    tested: Tested, repeat: int, scores: Tensor, truth: Tensor, metric: Ranking
-) -> tuple[Floats, Floats]:
-    """The metric in each fold, (K, L), and the influence of each row in its fold, (N, L)."""
-    values = np.full((tested.fold_count, scores.shape[1]), np.nan)
-    influence = np.full(tuple(scores.shape), np.nan)
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """A metric of each column in each fold, (K, L), and the influence of each row there, (N, L)."""
+
+    values: Floats
+    influence: Floats
+
+
+def _by_fold(tested: Tested, repeat: int, columns: list[int], metric: Ranking) -> _Columns:
+    scores, truth = _one_against_rest(tested, repeat, columns)
+    values = np.full((tested.fold_count, len(columns)), np.nan)
+    influence = np.full((tested.rows, len(columns)), np.nan)
     for fold in range(tested.fold_count):
         inside = tested.folds[repeat] == fold
         if inside.any():
             rows = torch.from_numpy(inside)
             found, change = metric(scores[rows], truth[rows])
             values[fold], influence[inside] = found.numpy(), change.numpy()
-    return values, influence
+    return _Columns(values, influence)
+
+
+def _mean_of(
+    tested: Tested, groups: Sequence[Group], found: list[_Columns], chosen: Flags
+) -> Measured:
+    """The mean over some columns, in each of them over the folds that have the metric."""
+    values, pseudo = [], np.empty((tested.repeats, tested.rows))
+    by_fold = np.empty((tested.repeats, tested.fold_count))
+    for repeat, each in enumerate(found):
+        exists = ~np.isnan(each.values) & chosen
+        folds = exists.sum(axis=0)
+        if not folds.any():
+            return absent(tested)
+        counted = exists / np.maximum(folds, 1) / np.count_nonzero(folds)
+        value = float((np.nan_to_num(each.values) * counted).sum())
+        values.append(value)
+        share = counted[tested.folds[repeat]]
+        pseudo[repeat] = value + tested.rows * (np.nan_to_num(each.influence) * share).sum(axis=1)
+        by_fold[repeat] = [_mean(row[chosen]) for row in each.values]
+    return Measured(float(np.mean(values)), by_fold, rows_of(tested, groups, pseudo))
+
+
+def _columns(tested: Tested) -> list[int]:
+    """The classes or labels that are ranked."""
+    if tested.classes == 2 and not tested.multi_label:
+        return [rarer(tested)]
+    return list(range(tested.classes))
+
+
+def _inside(tested: Tested, groups: Sequence[Group], part: Group | None) -> Flags:
+    """Which classes or labels a group has, (C,); of two classes none."""
+    if part is None:
+        return np.ones(tested.classes, dtype=np.bool_)
+    if tested.classes == 2 and not tested.multi_label:
+        return np.zeros(tested.classes, dtype=np.bool_)
+    return np.array([group == part for group in groups], dtype=np.bool_)
 
 
 def _mean(values: Floats) -> float:

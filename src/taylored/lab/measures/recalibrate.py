@@ -12,6 +12,7 @@ from taylored.lab.measures.adjust import by_row, finite
 from taylored.lab.measures.tested import Floats, Tested, logit
 
 _WIDTH: Final = 0.5  # of the penalty, which is that of a normal prior of variance 1/4
+_ELEMENTS: Final = 2**19  # of the evidence, at most; two numbers need no more
 _STEPS: Final = 50
 _MOST_ROWS: Final = 8192
 _ENOUGH: Final = 1e-9  # decrease of the penalised loss that a further step promises
@@ -194,6 +195,8 @@ def _apply(link: _Link, z: Tensor, pi: Tensor, found: tuple[float, float]) -> Te
 
 def _fit(link: _Link, z: Tensor, pi: Tensor, labels: Tensor) -> tuple[float, float]:
     """Temperature and offset of the smallest penalised loss, by Newton's method in (log T, b)."""
+    every = -(-z.numel() // _ELEMENTS)
+    z, pi, labels = z[::every], pi[::every], labels[::every]
     u, b = 0.0, 0.0
 
     def at(u: float, b: float) -> tuple[float, _Derivatives]:
