@@ -14,7 +14,6 @@ from taylored.lab.measures.tested import Floats, Tested, logit
 _WIDTH: Final = 0.5  # of the penalty, which is that of a normal prior of variance 1/4
 _ELEMENTS: Final = 2**19  # of the evidence, at most; two numbers need no more
 _STEPS: Final = 50
-_MOST_ROWS: Final = 8192
 _ENOUGH: Final = 1e-9  # decrease of the penalised loss that a further step promises
 _LONGEST: Final = 1.0
 _SHORTEST: Final = 1e-10
@@ -63,8 +62,7 @@ def recalibrated(tested: Tested, log_prior: Tensor) -> Recalibrated:
         evidence, priors = link.evidence(tested, repeat), link.priors(tested, log_prior, repeat)
         for fold in range(tested.fold_count):
             inside = torch.from_numpy(tested.folds[repeat] == fold)
-            outside = _some((~inside).nonzero()[:, 0])
-            found = _fit(link, evidence[outside], priors[outside], labels[outside])
+            found = _fit(link, evidence[~inside], priors[~inside], labels[~inside])
             log_p[repeat, inside] = _apply(link, evidence[inside], priors[inside], found)
             temperature[repeat, fold], offset[repeat, fold] = found
     return Recalibrated(log_p, temperature, offset)
@@ -95,11 +93,6 @@ def recalibrated_by(validation: Tested, tested: Tested, log_prior: Tensor) -> Re
         log_p[repeat] = _apply(link, link.evidence(tested, repeat), priors, found)
         temperature[repeat], offset[repeat] = found
     return Recalibrated(log_p, temperature, offset)
-
-
-def _some(rows: Tensor) -> Tensor:
-    """At most `_MOST_ROWS` of the rows, evenly spaced: two numbers need no more."""
-    return rows[:: -(-len(rows) // _MOST_ROWS)]
 
 
 @dataclass(frozen=True)
