@@ -7,6 +7,7 @@ from typing import get_args
 from taylored.lab.data import FOLDS, Reading
 from taylored.lab.errors import UsageError
 from taylored.lab.metrics import MetricName
+from taylored.lab.own.naming import GivenLoss, GivenModel, name_losses, name_model
 from taylored.lab.own.sources import Sources
 from taylored.lab.report.result import Comparison
 from taylored.lab.run import sources
@@ -16,6 +17,7 @@ from taylored.lab.run.checks import (
     check_integer,
     check_learning_rate,
     check_losses,
+    check_model_given,
     check_time_limit,
     check_weight_decay,
 )
@@ -35,12 +37,12 @@ from taylored.lab.trial.protocol import OPTIMIZER, WEIGHT_DECAY
 
 
 def compare(
-    losses: Sequence[str] | None = None,
+    losses: Sequence[GivenLoss] | None = None,
     data: sources.Source = "kanjivg-strokes",
     *,
     target: str | None = None,
     reading: Reading | None = None,
-    model: str = "auto",
+    model: GivenModel = "auto",
     metric: MetricName | None = None,
     budget: Budget = "default",
     repeats: int | None = None,
@@ -68,7 +70,12 @@ def compare(
     sigmoid link, and average precision takes the place of accuracy.
 
     Args:
-        losses: catalogue strings such as "focal(gamma=2)", or "module:attribute" for your own.
+        losses: catalogue strings such as "focal(gamma=2)", losses such as `FocalLoss(gamma=2)`,
+            or your own: an nn.Module, a function (logits, target) -> scalar, a class or function
+            that builds one (with the class counts where it has a parameter `counts`), or the name
+            of any of these, "module:attribute" or "module:MyLoss(gamma=1)" with literals. A loss
+            that only this Python has goes to other processes as a copy, fresh for every training;
+            to resume such a run, give it again.
         data: a built-in name, a path (a table such as .csv or .parquet, an .npz, a folder of
             images by class), a pandas DataFrame, a torch Dataset, a taylored Dataset, or a pair
             (features, labels); labels with one 0 / 1 column per label are multi-label data, as is
@@ -76,8 +83,8 @@ def compare(
         target: the column with the classes, for tables.
         reading: how tables and images are read, where finding out is not wanted: `Reading`.
         model: "auto" (MLP for vectors, small CNN for images), "linear", "mlp", "cnn", "grid_cnn"
-            (the CNN for many labels per image), or "module:function", called with (input_shape,
-            num_classes).
+            (the CNN for many labels per image), or your own: a function (input_shape, num_classes)
+            -> nn.Module, or its name "module:function".
         metric: what the learning rates and the verdict are chosen by; by default
             "balanced_accuracy", for multi-label data "mean_average_precision".
         budget: "quick" takes a third of the steps.
@@ -103,6 +110,7 @@ def compare(
 
     """
     check_losses(losses)
+    check_model_given(model)
     if metric is not None:
         check_choice("metric", metric, get_args(MetricName))
     check_choice("budget", budget, get_args(Budget))
@@ -119,12 +127,14 @@ def compare(
     how = reading or Reading()
     if not isinstance(how, Reading):
         raise UsageError(f"reading must be lab.Reading(drop=..., ...), got {reading!r:.80}.")
+    named, named_model = name_losses(losses or ()), name_model(model)
     # More processes than trials would only load torch.
     most = (repeats or 1) * FOLDS * (len(losses or SINGLE_LABEL.losses) + 1)
     with (
         Reporter(progress) as reporter,
         WorkerPool(min(most, workers or default_workers()), time_limit) as pool,
     ):
+        pool.hand_over({**named.objects, **named_model.objects})
         pool.start()
         dataset = sources.read(data, target, how, reporter)
         task = TASKS[dataset.task]
@@ -139,10 +149,12 @@ def compare(
         def examine(names: Sequence[str]) -> None:
             own.update(examine_losses(pool, names, problem.train_counts, task.name))
 
-        chosen_losses, notes = line_up(losses or task.losses, problem.train_counts, task, examine)
+        chosen_losses, notes = line_up(
+            named.names or task.losses, problem.train_counts, task, examine
+        )
         for note in notes:
             reporter.note(note)
-        chosen_model = choose_model(model, dataset.kind, task.name)
+        chosen_model = choose_model(named_model.names[0], dataset.kind, task.name)
         own |= examine_model(pool, chosen_model, problem)
         rows = problem.rows["train"]
         batch_size = batch_size_for(rows, task.name)

@@ -1,32 +1,44 @@
-"""Find `module:attribute` of the user."""
+"""Find `module:attribute` of the user, with or without arguments."""
 
+import ast
 import importlib
 import re
 import sys
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
 from taylored.lab.errors import UsageError, described
 
-_REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_REFERENCE = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)\s*(\(.*\))?", re.DOTALL)
 
 FAILURES = (Exception, SystemExit)
 """What the user's code may raise; a module that calls `sys.exit` must not end the comparison."""
 
 
+@dataclass(frozen=True)
+class Arguments:
+    """What stands in the brackets of `module:attribute(...)`."""
+
+    positional: tuple[object, ...]
+    named: dict[str, object]
+
+
 def is_reference(text: str) -> bool:
-    """Whether a string has the form `module:attribute`.
+    """Whether a string has the form `module:attribute`, arguments in brackets included.
 
     >>> is_reference("my_losses:tversky"), is_reference("focal(gamma=2)")
     (True, False)
+    >>> is_reference("my_losses:Tversky(alpha=0.3)")
+    True
     """
     return _REFERENCE.fullmatch(text) is not None
 
 
 def load_reference(text: str) -> object:
     """The object named by `module:attribute`; modules in the current directory are found."""
-    module_name, attribute = text.split(":")
+    module_name, attribute, _ = _parts(text)
     found: object = _import(text, module_name)
     for part in attribute.split("."):
         if part not in dir(found):
@@ -35,6 +47,40 @@ def load_reference(text: str) -> object:
             raise UsageError(f"{text}: module {module_name!r} has no {attribute!r}.{hint}")
         found = getattr(found, part)
     return found
+
+
+def arguments_of(text: str) -> Arguments | None:
+    """The arguments of a reference, which are literals and are never evaluated; None without any.
+
+    >>> arguments_of("my_losses:Tversky(0.3, classes=['a', 'b'])")
+    Arguments(positional=(0.3,), named={'classes': ['a', 'b']})
+    """
+    call = _parts(text)[2]
+    if call is None:
+        return None
+    try:
+        parsed = ast.parse(f"f{call}", mode="eval").body
+        if not isinstance(parsed, ast.Call) or not isinstance(parsed.func, ast.Name):
+            raise ValueError("it is no call")
+        positional = tuple(ast.literal_eval(each) for each in parsed.args)
+        named = {
+            str(each.arg): ast.literal_eval(each.value) for each in parsed.keywords if each.arg
+        }
+        if len(named) < len(parsed.keywords):
+            raise ValueError("** is no literal")
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise UsageError(
+            f"{text}: the arguments must be literals, as in "
+            f'\'my_losses:MyLoss(gamma=1, classes=["a", "b"])\' ({described(error)}). '
+            "In Python, give the object itself."
+        ) from error
+    return Arguments(positional, named)
+
+
+def _parts(text: str) -> tuple[str, str, str | None]:
+    match = _REFERENCE.fullmatch(text)
+    assert match is not None  # noqa: S101 - asked for references only
+    return match[1], match[2], match[3]
 
 
 def _import(text: str, module_name: str) -> ModuleType:

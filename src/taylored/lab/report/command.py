@@ -3,6 +3,7 @@
 import shlex
 from typing import Final
 
+from taylored.lab.own.objects import is_object
 from taylored.lab.run_config import RunConfig
 
 SWITCHES: Final = {"header": "--no-header", "damaged": "--skip-damaged"}
@@ -12,8 +13,8 @@ OPTION_NAMES: Final = {"categories": "category"}
 
 
 def shell_command(config: RunConfig) -> str | None:
-    """The command line; None for a run whose data were arrays in Python."""
-    if config.data is None:
+    """The command line; None for a run whose data, losses or model were given in Python."""
+    if config.data is None or any(map(is_object, (*config.losses, config.model))):
         return None
     lines = ["taylored compare", *map(shlex.quote, config.losses)]
     lines += [f"{_option(name)} {shlex.quote(str(value))}" for name, value in _options(config)]
@@ -31,12 +32,15 @@ def shell_command(config: RunConfig) -> str | None:
 
 
 def python_call(config: RunConfig) -> str:
-    """The same as a call; arrays that were given in Python appear as names."""
-    names = "".join(f"        {name!r},\n" for name in config.losses)
+    """The same as a call; what was given in Python appears as it was called there."""
+    names = "".join(f"        {_written(name)},\n" for name in config.losses)
     arguments = [f"[\n{names}    ]"]
     if config.data is None:
         arguments.append("data=(features, labels)")
-    arguments += [f"{name}={value!r}" for name, value in _options(config)]
+    arguments += [
+        f"{name}={_written(config.model) if name == 'model' else repr(value)}"
+        for name, value in _options(config)
+    ]
     if config.reading.given():
         arguments.append(f"reading={config.reading!r}")
     if config.budget == "quick":
@@ -45,6 +49,11 @@ def python_call(config: RunConfig) -> str:
         arguments.append("until='decided'")
     inside = "".join(f"    {argument},\n" for argument in arguments)
     return f"from taylored import lab\n\nresult = lab.compare(\n{inside})"
+
+
+def _written(name: str) -> str:
+    """The name of a loss or model as Python has it; an object that was given has no quotes."""
+    return name.removeprefix("__main__.") if is_object(name) else repr(name)
 
 
 def _option(name: str) -> str:

@@ -52,14 +52,24 @@ def check_time_limit(seconds: object) -> None:
 
 
 def check_losses(losses: object) -> None:
-    """Refuse anything but None and a sequence of strings."""
+    """Refuse anything but None and a sequence of names, functions, modules and classes."""
     if losses is None:
         return
     if isinstance(losses, str) or not isinstance(losses, Sequence):
-        raise UsageError(f"losses must be a list of strings, got {losses!r}.")
-    for name in losses:
-        if not isinstance(name, str) or not name.strip():
-            raise UsageError(
-                "losses must be strings such as 'focal(gamma=2)' or 'my_module:my_loss', "
-                f"got {name!r}."
-            )
+        raise UsageError(f"losses must be a list of losses, got {losses!r:.80}.")
+    for loss in losses:
+        if callable(loss) or (isinstance(loss, str) and loss.strip()):
+            continue
+        raise UsageError(
+            "losses must be names such as 'focal(gamma=2)' or 'my_module:my_loss', loss modules, "
+            f"or functions (logits, target) -> scalar, got {loss!r:.80}."
+        )
+
+
+def check_model_given(model: object) -> None:
+    """Refuse anything but a name and a function that builds a model."""
+    if not isinstance(model, str) and not callable(model):
+        raise UsageError(
+            "model must be a name such as 'mlp' or 'my_module:my_model', or a function "
+            f"(input_shape, num_classes) -> nn.Module, got {model!r:.80}."
+        )

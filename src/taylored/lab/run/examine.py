@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from taylored.lab.data import TaskName
 from taylored.lab.errors import UsageError
-from taylored.lab.own.reference import is_reference
+from taylored.lab.own.code import is_own
 from taylored.lab.own.sources import Sources
 from taylored.lab.run.problem import Problem
 from taylored.lab.run.workers.pool import WorkerPool
@@ -17,14 +17,14 @@ def examine_losses(
     pool: WorkerPool, names: Iterable[str], counts: Sequence[int], task: TaskName
 ) -> dict[str, Sources]:
     """The files behind the user's own losses; a UsageError for one that cannot train."""
-    own = [name for name in names if is_reference(name)]
+    own = [name for name in names if is_own(name)]
     about = {"kind": "loss", "counts": list(counts), "task": task}
     return _asked(pool, {f"loss {name!r}": (name, {**about, "name": name}) for name in own})
 
 
 def examine_model(pool: WorkerPool, model: str, problem: Problem) -> dict[str, Sources]:
     """The files behind the user's own model; a UsageError for one that cannot be trained."""
-    if not is_reference(model):
+    if not is_own(model):
         return {}
     about = {
         "kind": "model",

@@ -111,10 +111,16 @@ def refuse_changes(recorded: Guard, current: Guard) -> None:
 def as_guard(sources: Mapping[str, Sources]) -> Guard:
     """The files of the user as entries that `refuse_changes` compares."""
     return {
-        f"source of {name}" if module == name.split(":")[0] else f"{module}, used by {name}": value
+        _described(name, module): value
         for name, files in sources.items()
         for module, value in files.items()
     }
+
+
+def _described(name: str, module: str) -> str:
+    if module == name:
+        return f"the object {name}"
+    return f"source of {name}" if module == name.split(":")[0] else f"{module}, used by {name}"
 
 
 def _short(value: str | None) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from taylored.lab.data import TaskName
-from taylored.lab.own.reference import is_reference
+from taylored.lab.own.code import is_own
 from taylored.lab.own.settings import ProcessSettings
 from taylored.lab.tasks import Task
 from taylored.lab.trial.build_loss import build_loss
@@ -39,7 +39,7 @@ def line_up(
         notes.append(f"{name} was given {wanted.count(name)} times: it is run once.")
     if not any(same[name] == baseline for name in wanted):
         notes.append(f"{baseline_name} was added: every comparison needs it as the baseline.")
-    own = [name for name in chosen.values() if is_reference(name)]
+    own = [name for name in chosen.values() if is_own(name)]
     for name in chosen.values():
         if examine is None or name not in own:
             examine_loss(name, counts, task.name)
@@ -60,4 +60,4 @@ def examine_loss(name: str, counts: Sequence[int], task: TaskName) -> None:
 
 def _identity(name: str, counts: Sequence[int]) -> str:
     """Text that two names share if they mean the same loss."""
-    return name if is_reference(name) else repr(build_loss(name, counts))
+    return name if is_own(name) else repr(build_loss(name, counts))

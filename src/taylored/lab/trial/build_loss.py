@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from taylored import catalog
 from taylored.lab.errors import UsageError
-from taylored.lab.own.reference import is_reference
+from taylored.lab.own.code import is_own
 from taylored.lab.trial.links import LossFunction
 from taylored.lab.trial.own_loss import build_own_loss
 
@@ -14,7 +14,7 @@ def build_loss(name: str, counts: Sequence[int], num_samples: int | None = None)
 
     Where samples have many labels, `num_samples` says what the counts are fractions of.
     """
-    if is_reference(name):
+    if is_own(name):
         return build_own_loss(name, counts)
     try:
         known = list(counts) if catalog.needs(name) else None
@@ -25,6 +25,6 @@ def build_loss(name: str, counts: Sequence[int], num_samples: int | None = None)
 
 def head_of(name: str) -> str:
     """The classifier layer that the loss is made for; your own losses get a linear one."""
-    if is_reference(name):
+    if is_own(name):
         return "linear"
     return catalog.head(name)

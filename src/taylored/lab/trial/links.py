@@ -8,7 +8,7 @@ from torch import Tensor
 from taylored import catalog
 from taylored.lab.data import TaskName
 from taylored.lab.errors import UsageError
-from taylored.lab.own.reference import is_reference
+from taylored.lab.own.code import is_own
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -41,7 +41,7 @@ def require_sigmoid(name: str, loss: LossFunction, build: Callable[[str], LossFu
 
 
 def _independent(name: str, loss: LossFunction) -> bool:
-    possible: Sequence[str] = ("sigmoid",) if is_reference(name) else catalog.spec(name).links
+    possible: Sequence[str] = ("sigmoid",) if is_own(name) else catalog.spec(name).links
     return "sigmoid" in possible and link_of(loss, "multi-label") == "sigmoid"
 
 

@@ -8,7 +8,7 @@ import torch
 
 from taylored import catalog
 from taylored.core.terms.term import Term
-from taylored.lab.own.reference import is_reference
+from taylored.lab.own.code import is_own
 from taylored.lab.results import GainCurve
 from taylored.lab.trial.build_loss import build_loss
 from taylored.modules.module import Loss
@@ -26,7 +26,7 @@ class LossCard:
 
 def loss_card(name: str, counts: Sequence[int]) -> LossCard:
     """The card of a loss; the user's own losses have neither gain nor formula."""
-    if is_reference(name):
+    if is_own(name):
         return LossCard(None, None)
     loss = build_loss(name, counts)
     gain = _gain_curve(loss.term) if isinstance(loss, Loss) and loss.has_term else None

@@ -9,7 +9,8 @@ from torch import nn
 
 from taylored.lab.data import Kind, TaskName
 from taylored.lab.errors import UsageError, described
-from taylored.lab.own.reference import FAILURES, is_reference, load_reference
+from taylored.lab.own.code import given_arguments, is_own, load_own
+from taylored.lab.own.reference import FAILURES
 from taylored.lab.own.settings import ProcessSettings
 from taylored.layers import CosineClassifier
 
@@ -25,7 +26,7 @@ def choose_model(model: str, kind: Kind, task: TaskName) -> str:
     if model == "auto":
         images = "cnn" if task == "single-label" else "grid_cnn"
         return images if kind == "image" else "mlp"
-    if model not in MODELS and not is_reference(model):
+    if model not in MODELS and not is_own(model):
         raise UsageError(
             f"model: {model!r} is unknown. Use auto, {', '.join(MODELS)}, or module:function "
             "for your own (called with input_shape and num_classes)."
@@ -48,7 +49,7 @@ def build_model(
     "cosine" `head` the last layer of a built-in model is a `CosineClassifier`. Your own model stays
     as it is.
     """
-    if is_reference(model):
+    if is_own(model):
         return _own_model(model, input_shape, num_classes)
     built = _BUILTIN[model](input_shape, num_classes)
     last = built[-1]
@@ -72,7 +73,7 @@ def predict_share(model: nn.Module, share: float) -> None:
 
 def check_model(model: str, input_shape: Sequence[int], num_classes: int) -> None:
     """Refuse a model that cannot be trained on this data, before any time is spent on it."""
-    if not is_reference(model):
+    if not is_own(model):
         return
     state = torch.random.get_rng_state()
     settings = ProcessSettings.current()
@@ -160,11 +161,16 @@ MODELS: Final = tuple(_BUILTIN)
 
 
 def _own_model(model: str, input_shape: Sequence[int], num_classes: int) -> nn.Module:
-    factory = load_reference(model)
+    factory, given = load_own(model), given_arguments(model)
     if not callable(factory):
         raise UsageError(f"model: {model} is not callable. Name a function that returns a Module.")
+    if given is not None and given.positional:
+        raise UsageError(
+            f"model: {model} is called with input_shape and num_classes first. Name the other "
+            "arguments, as in 'my_models:net(width=64)'."
+        )
     try:
-        built = factory(tuple(input_shape), num_classes)
+        built = factory(tuple(input_shape), num_classes, **({} if given is None else given.named))
     except FAILURES as error:
         raise UsageError(
             f"model: {model}({tuple(input_shape)}, {num_classes}) failed: {described(error)}"

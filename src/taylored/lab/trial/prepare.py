@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from taylored.lab.own.reference import is_reference, load_reference
+from taylored.lab.own.code import is_own, load_own
 from taylored.lab.own.settings import ProcessSettings
 from taylored.lab.trial.build_loss import build_loss, head_of
 from taylored.lab.trial.links import LossFunction, link_of
@@ -46,8 +46,8 @@ def prepare_trial(
     """
     settings = ProcessSettings.current()
     for name in (spec.loss, protocol.model):
-        if is_reference(name):
-            load_reference(name)
+        if is_own(name):
+            load_own(name)
     settings.restore()
     seed_all(source.weights)
     model = build_model(protocol.model, input_shape, len(counts), head=head_of(spec.loss))
@@ -55,7 +55,7 @@ def prepare_trial(
     loss = build_loss(spec.loss, counts, num_samples)
     link = link_of(loss, protocol.task)
     settings.restore()
-    if link == "sigmoid" and not is_reference(protocol.model):
+    if link == "sigmoid" and not is_own(protocol.model):
         predict_share(model, sum(counts) / num_samples / len(counts))
     seed_all(source.batches)  # dropout and the like in the user's model
     return Prepared(model, loss, link, settings)

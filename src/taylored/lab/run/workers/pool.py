@@ -14,8 +14,11 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+
 from taylored.lab.errors import RunError
-from taylored.lab.own.reference import is_reference
+from taylored.lab.own.code import is_own
+from taylored.lab.own.objects import Objects
 from taylored.lab.run.workers.isolated import FORKS
 from taylored.lab.run.workers.process import Event, Request, Worker
 
@@ -49,6 +52,7 @@ class WorkerPool:
         self._waiting: deque[Request] = deque()
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._data: Request | None = None
+        self._objects: Request | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -72,6 +76,18 @@ class WorkerPool:
     def load(self, data: Request) -> None:
         """The data that every worker gets before its first trial."""
         self._data = data
+
+    def hand_over(self, objects: Objects) -> None:
+        """The objects that the names in later requests stand for."""
+        if not objects:
+            return
+        about = {
+            "kind": "objects",
+            "names": list(objects),
+            "digests": [packed.digest for packed in objects.values()],
+        }
+        contents = [np.frombuffer(packed.content, np.uint8) for packed in objects.values()]
+        self._objects = Request(about, contents)
 
     @property
     def idle(self) -> int:
@@ -109,6 +125,9 @@ class WorkerPool:
                 worker = Worker(self._events)
                 self._workers.append(worker)
             request = self._waiting.popleft()
+            if not worker.handed and self._objects is not None:
+                worker.send(self._objects)
+                worker.handed = True
             if request.content["kind"] == "trial" and not worker.loaded and self._data is not None:
                 worker.send(self._data)
                 worker.loaded = True
@@ -126,7 +145,7 @@ class WorkerPool:
             return None
         request, worker.busy = worker.busy, None
         assert request is not None  # noqa: S101 - an answer follows a request
-        if not FORKS and any(map(is_reference, request.runs)):  # in the process of the worker
+        if not FORKS and any(map(is_own, request.runs)):  # in the process of the worker
             self._workers.remove(worker)
             worker.kill()
             worker.wait()

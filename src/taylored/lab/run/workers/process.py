@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 Arrays = Sequence[npt.NDArray[Any]]
+UNANSWERED = ("data", "objects")
+"""Kinds of requests that a worker keeps for those to come."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,7 @@ class Worker:
     def __init__(self, events: "SimpleQueue[Event]") -> None:
         self.busy: Request | None = None
         self.loaded = False
+        self.handed = False
         self.ready = False
         self.hung = False
         self.why_killed: str | None = None
@@ -108,7 +111,7 @@ class Worker:
             while True:
                 request = self._requests.get()
                 _write(stdin, request)
-                if request.content["kind"] != "data":
+                if request.content["kind"] not in UNANSWERED:
                     self._read_answer(stdout)
         except (OSError, ValueError):
             self._events.put(Event(self, ended=True))  # a broken pipe, or no JSON

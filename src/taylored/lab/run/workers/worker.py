@@ -24,8 +24,8 @@ import torch
 
 from taylored.lab.data import Column
 from taylored.lab.errors import described
-from taylored.lab.own.reference import is_reference
-from taylored.lab.own.sources import project_sources
+from taylored.lab.own.code import sources_of
+from taylored.lab.own.objects import Packed, hold
 from taylored.lab.records import from_json, to_json
 from taylored.lab.run.line_up import examine_loss
 from taylored.lab.run.workers.isolated import FORKS, Answer, Beat, Work, answer_of, forked
@@ -79,6 +79,9 @@ class _Worker:
         if request["kind"] == "data":
             self._load(request)
             return
+        if request["kind"] == "objects":
+            self._hold(request)
+            return
         try:
             work = self._kinds[request["kind"]](request)
         except MemoryError as error:
@@ -103,6 +106,11 @@ class _Worker:
             return make_parts(features, labels, parts[index], columns)
 
         self._protocol, self._parts_of = protocol, parts_of
+
+    def _hold(self, request: dict[str, Any]) -> None:
+        contents = [self._requests.array(*a).tobytes() for a in request["arrays"]]
+        packed = map(Packed, contents, request["digests"])
+        hold(dict(zip(request["names"], packed, strict=True)))
 
     def _trial(self, request: dict[str, Any]) -> Work:
         spec = from_json(TrialSpec, request["spec"])
@@ -137,8 +145,7 @@ class _Worker:
         return work
 
     def _sources(self, *names: str) -> dict[str, str]:
-        own = [name for name in names if is_reference(name)]
-        return project_sources(self._known, own) if own else {}
+        return sources_of(self._known, names)
 
 
 def _at_most_every_second(alive: Beat) -> Beat:
