@@ -137,7 +137,7 @@ def test_link_is_an_attribute(own):
         ("constant", "gradient of zero"),
         ("nan_gradient", "gradient that is not finite"),
         ("raises", "RuntimeError: bad shapes"),
-        ("Needy", r"needs the arguments gamma.*returns Needy"),
+        ("Needy", r"needs the arguments gamma.*Needy\(gamma=1\)"),
         ("bad_factory", "factory and returned a int"),
         ("three", "is a int"),
         ("plane", "no 'plane'. Did you mean plain"),

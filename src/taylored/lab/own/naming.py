@@ -51,8 +51,11 @@ def name_model(given: GivenModel) -> Named:
             "function of (input_shape, num_classes), as in "
             "model=lambda shape, classes: MyModel(classes)."
         )
-    objects: dict[str, Packed] = {}
-    return Named((_name(given, objects),), objects)
+    if isinstance(given, str) or (reference := reference_to(given)):
+        return Named((given if isinstance(given, str) else str(reference),))
+    # A loss may be called the same, as all lambdas are.
+    name = f"{name_of_object(given)} (model)"
+    return Named((name,), {name: pack(name, given)})
 
 
 def _name(given: GivenLoss, objects: dict[str, Packed]) -> str:
