@@ -138,6 +138,7 @@ def _source(part: Any) -> bytes:
     except (OSError, TypeError):  # typed at a prompt, or written in C
         text = ""
     code = getattr(part, "__code__", None)
-    if isinstance(code, CodeType):  # the source of a lambda is its whole line, which may hold two of them
+    if isinstance(code, CodeType):
+        # The source of a lambda is its whole line, which may hold two of them.
         text += _ADDRESS.sub("", repr((code.co_code, code.co_names, code.co_consts)))
     return text.encode("utf-8", "backslashreplace")
