@@ -38,7 +38,7 @@ from taylored.lab.metrics import (
     RANKING_METRICS,
     SINGLE_LABEL_METRICS,
 )
-from taylored.lab.verdict.estimate import Design, estimate
+from taylored.lab.judgement.estimate import Design, estimate
 
 REPEATS = 4
 ALL = SINGLE_LABEL_METRICS | CONFUSION_METRICS | RANKING_METRICS

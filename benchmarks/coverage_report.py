@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from taylored.lab.verdict.multiplicity import LOOKS
+from taylored.lab.judgement.multiplicity import LOOKS
 
 Found = dict[str, Any]
 FAMILY = 9  # losses that Holm's first step corrects for

@@ -19,7 +19,7 @@ from scipy import stats
 
 from taylored import lab
 from taylored.lab.results import LossResult
-from taylored.lab.verdict.statistics import CONTROL_SIGNIFICANCE, SIGNIFICANCE
+from taylored.lab.judgement.statistics import CONTROL_SIGNIFICANCE, SIGNIFICANCE
 
 METRICS = ("balanced_accuracy", "accuracy", "head", "medium", "tail", "nll", "ece")
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from torch import Tensor
 
 from taylored.lab.data.groups import class_groups
-from taylored.lab.verdict.statistics import SIGNIFICANCE, compare_paired, holm
+from taylored.lab.judgement.statistics import SIGNIFICANCE, compare_paired, holm
 
 GROUPS = ("head", "medium", "tail")
 

@@ -18,7 +18,7 @@ from taylored.lab.results import (
     TrialResult,
 )
 from taylored.lab.tasks import TASKS
-from taylored.lab.verdict.summarise import LossTrials, summarise
+from taylored.lab.judgement.summarise import LossTrials, summarise
 
 LOSSES = (
     ("focal(gamma=2)", 0.4, -1.0, 2.0),

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from taylored.lab.data import GROUPS
+from taylored.lab.judgement.sentences import name_of
 from taylored.lab.records import to_json
 from taylored.lab.report import class_scores, curves, gradient_ratio, intervals
 from taylored.lab.report.command import python_call, shell_command
@@ -20,7 +21,6 @@ from taylored.lab.report.rows import class_table, loss_rows
 from taylored.lab.report.settings import dataset_card, recorded_versions, settings
 from taylored.lab.results import LossResult, Results
 from taylored.lab.tasks import primary_of, task_of
-from taylored.lab.verdict.sentences import name_of
 from taylored.lab.wording import plural, plural_of, printable
 
 SIZE_LIMIT = 2_000_000

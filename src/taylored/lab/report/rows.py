@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
+from taylored.lab.judgement.words import gains as improves
 from taylored.lab.metrics import Metric
 from taylored.lab.report.palette import strokes
 from taylored.lab.report.table import interval_text
 from taylored.lab.results import LossResult, Results
 from taylored.lab.tasks import primary_of, task_of
 from taylored.lab.trial_result import Role
-from taylored.lab.verdict.words import gains as improves
 from taylored.lab.wording import p_text, typeset
 
 MOST_CLASSES = 200

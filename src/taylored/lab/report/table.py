@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from taylored.lab.data import GROUPS
+from taylored.lab.judgement.multiplicity import SIGNIFICANCE
 from taylored.lab.metrics import Metric
 from taylored.lab.results import Difference, LossResult, Results
 from taylored.lab.tasks import Task, primary_of, task_of
-from taylored.lab.verdict.multiplicity import SIGNIFICANCE
 from taylored.lab.wording import MISSING, p_text, plural, printable
 
 NUMBERS = 60

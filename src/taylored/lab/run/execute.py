@@ -12,6 +12,8 @@ import numpy as np
 import torch
 
 from taylored.lab.errors import RunError
+from taylored.lab.judgement.summarise import summarise
+from taylored.lab.judgement.words import decidable
 from taylored.lab.metrics import Metric
 from taylored.lab.report.result import FAILURES, Comparison
 from taylored.lab.results import Results
@@ -33,8 +35,6 @@ from taylored.lab.store.lease import Leases
 from taylored.lab.store.timed_trial import TimedTrial
 from taylored.lab.trial.protocol import TrialSpec
 from taylored.lab.trial_result import LADDER, LearningRates, Role, TrialResult, TriedRate
-from taylored.lab.verdict.summarise import summarise
-from taylored.lab.verdict.words import decidable
 from taylored.lab.wording import join, plural
 
 

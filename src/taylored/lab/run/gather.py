@@ -8,13 +8,13 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from taylored.lab.data import TRAIN, count_labels
+from taylored.lab.judgement.trained import Heads, Trained
 from taylored.lab.measures import Tested
 from taylored.lab.run.problem import Problem
 from taylored.lab.store.timed_trial import TimedTrial
 from taylored.lab.trial.loss_card import loss_card
 from taylored.lab.trial.outputs import Outputs
 from taylored.lab.trial_result import Role
-from taylored.lab.verdict.trained import Heads, Trained
 
 
 def trained(

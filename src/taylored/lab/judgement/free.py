@@ -11,11 +11,11 @@ import numpy as np
 from torch import Tensor
 
 from taylored.lab.data import FOLDS, Group
+from taylored.lab.judgement.trained import Trained
 from taylored.lab.measures import Tested, measure
 from taylored.lab.measures.adjust import TAUS, adjusted, by_row, tau_normalised
 from taylored.lab.measures.tested import Integers
 from taylored.lab.metrics import Metric
-from taylored.lab.verdict.trained import Trained
 
 NORMALISED = tuple(step / 10 for step in range(1, 21))
 RECALLS = ("balanced_accuracy", "head", "medium", "tail")

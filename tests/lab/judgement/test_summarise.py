@@ -18,7 +18,7 @@ from kit.lab_results import (
     with_metrics,
 )
 from taylored.lab.records import to_json
-from taylored.lab.verdict.statistics import compare_paired
+from taylored.lab.judgement.statistics import compare_paired
 
 
 def test_numbers_are_those_of_the_paired_test():

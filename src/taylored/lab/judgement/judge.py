@@ -2,11 +2,8 @@
 
 from collections.abc import Sequence
 
-from taylored.lab.metrics import Metric
-from taylored.lab.results import LossResult, Verdict, Word
-from taylored.lab.tasks import Task
-from taylored.lab.verdict.headline import headline
-from taylored.lab.verdict.sentences import (
+from taylored.lab.judgement.headline import headline
+from taylored.lab.judgement.sentences import (
     caveats,
     on_changes,
     on_divergence,
@@ -17,6 +14,9 @@ from taylored.lab.verdict.sentences import (
     on_undecided,
     on_winners,
 )
+from taylored.lab.metrics import Metric
+from taylored.lab.results import LossResult, Verdict, Word
+from taylored.lab.tasks import Task
 
 
 def judge(

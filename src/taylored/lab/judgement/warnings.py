@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from taylored.lab.data import count_labels
+from taylored.lab.judgement.trained import Trained
 from taylored.lab.metrics import Metric
 from taylored.lab.tasks import Task
 from taylored.lab.trial_result import LADDER, LearningRates, validation_key
-from taylored.lab.verdict.trained import Trained
 from taylored.lab.wording import join, plural, printable
 
 _GAINING = 0.01

@@ -20,7 +20,7 @@ from kit.lab_results import (
     with_metrics,
 )
 from taylored.lab.results import LearningRateChoice, TrialResult
-from taylored.lab.verdict.summarise import LossTrials, summarise
+from taylored.lab.judgement.summarise import LossTrials, summarise
 
 EACH = LearningRateChoice(chosen={}, tuned="each", candidates=())
 

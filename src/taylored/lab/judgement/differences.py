@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+from taylored.lab.judgement.describe import Described, Measures
+from taylored.lab.judgement.estimate import Estimate, compare_measured
+from taylored.lab.judgement.multiplicity import holm, level_of
 from taylored.lab.measures import Measured
 from taylored.lab.metrics import Metric
 from taylored.lab.results import Difference, LossResult
 from taylored.lab.tasks import Task
-from taylored.lab.verdict.describe import Described, Measures
-from taylored.lab.verdict.estimate import Estimate, compare_measured
-from taylored.lab.verdict.multiplicity import holm, level_of
 
 WORTH_SEEING = 0.03
 """The difference for which a run says how many repeats would show it: 3 points."""

@@ -11,8 +11,8 @@ from scipy import stats
 
 from kit.tested_rows import groups_of, many_labels, one_class, taken
 from taylored.lab.measures import measure
-from taylored.lab.verdict.estimate import MOST_REPEATS, Design, compare_measured, estimate
-from taylored.lab.verdict.share import wilson
+from taylored.lab.judgement.estimate import MOST_REPEATS, Design, compare_measured, estimate
+from taylored.lab.judgement.share import wilson
 
 COUNTS = (40, 25, 12, 6, 5)
 POOLED = (0, 0, 1, 2, 2)

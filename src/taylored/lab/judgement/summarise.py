@@ -7,19 +7,19 @@ from dataclasses import replace
 from torch import Tensor
 
 from taylored.lab.data import Group
+from taylored.lab.judgement.describe import Described, describe
+from taylored.lab.judgement.differences import Comparing, level_with_best
+from taylored.lab.judgement.free import UNMOVED, best_move, free_references
+from taylored.lab.judgement.judge import by_gain, judge
+from taylored.lab.judgement.trained import Trained
+from taylored.lab.judgement.warnings import warnings
+from taylored.lab.judgement.words import word_for
 from taylored.lab.measures import measure
 from taylored.lab.metrics import Metric
 from taylored.lab.results import Adjusted, LossResult, Results, StatisticalTest
 from taylored.lab.run_config import DatasetSummary, RunConfig
 from taylored.lab.tasks import TASKS
 from taylored.lab.trial_result import LearningRates
-from taylored.lab.verdict.describe import Described, describe
-from taylored.lab.verdict.differences import Comparing, level_with_best
-from taylored.lab.verdict.free import UNMOVED, best_move, free_references
-from taylored.lab.verdict.judge import by_gain, judge
-from taylored.lab.verdict.trained import Trained
-from taylored.lab.verdict.warnings import warnings
-from taylored.lab.verdict.words import word_for
 from taylored.lab.wording import join
 
 CONFIDENCE = 0.95

@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from taylored.lab.data import Group
+from taylored.lab.judgement.trained import Trained
 from taylored.lab.measures import Tested, binary, calibration, measure
 from taylored.lab.measures.adjust import tau_curve
 from taylored.lab.measures.class_scores import class_scores
@@ -14,7 +15,6 @@ from taylored.lab.measures.measured import Measured
 from taylored.lab.measures.recalibrate import recalibrated
 from taylored.lab.results import BinaryResult, Likelihood, LossResult
 from taylored.lab.tasks import Task
-from taylored.lab.verdict.trained import Trained
 
 LIKELIHOODS = ("nll", "ece")
 """Metrics of probabilities and not of decisions."""

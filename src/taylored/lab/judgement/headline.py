@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from taylored.lab.judgement.sentences import interval, name_of, price
 from taylored.lab.metrics import Metric
 from taylored.lab.results import LossResult
 from taylored.lab.tasks import Task
-from taylored.lab.verdict.sentences import interval, name_of, price
 from taylored.lab.wording import plural
 
 

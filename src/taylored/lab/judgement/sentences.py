@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from math import ceil
 from statistics import median
 
+from taylored.lab.judgement.words import EQUAL
 from taylored.lab.metrics import Metric
 from taylored.lab.results import Difference, LossResult
 from taylored.lab.tasks import Task
-from taylored.lab.verdict.words import EQUAL
 from taylored.lab.wording import join, p_clause, plural, printable, shorten
 
 NAME_WIDTH = 72
