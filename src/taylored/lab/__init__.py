@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from taylored.lab.continuation import join as join
     from taylored.lab.continuation import resume as resume
     from taylored.lab.data.reading import Reading as Reading
-    from taylored.lab.report.result import Comparison as Comparison
+    from taylored.lab.outcome import Comparison as Comparison
 
 __all__ = ["Comparison", "Reading", "compare", "join", "resume"]
 
@@ -17,7 +17,7 @@ _HOME = {
     "compare": "taylored.lab.comparison",
     "join": "taylored.lab.continuation",
     "resume": "taylored.lab.continuation",
-    "Comparison": "taylored.lab.report.result",
+    "Comparison": "taylored.lab.outcome",
     "Reading": "taylored.lab.data.reading",
 }
 

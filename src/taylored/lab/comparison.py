@@ -7,9 +7,9 @@ from typing import get_args
 from taylored.lab.data import FOLDS, Reading
 from taylored.lab.errors import UsageError
 from taylored.lab.metrics import MetricName
+from taylored.lab.outcome import Comparison
 from taylored.lab.own.naming import GivenLoss, GivenModel, name_losses, name_model
 from taylored.lab.own.sources import Sources
-from taylored.lab.report.result import Comparison
 from taylored.lab.run import sources
 from taylored.lab.run.budget import GIVEN_SPLIT_REPEATS, STEPS, batch_size_for, epochs_for
 from taylored.lab.run.checks import (
@@ -181,4 +181,5 @@ def compare(
         folder = RunFolder.create(None if out is None else Path(out), record)
         reporter.note(f"Run folder: {folder.path}")
         with Leases(folder.path) as leases:
-            return Run(record, problem, folder, leases, pool, reporter).execute()
+            results = Run(record, problem, folder, leases, pool, reporter).execute()
+            return Comparison(results, folder.path)

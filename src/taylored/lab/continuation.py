@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from taylored.lab.errors import UsageError
+from taylored.lab.outcome import Comparison
 from taylored.lab.own.naming import GivenLoss, GivenModel, Named, name_losses, name_model
 from taylored.lab.own.objects import Objects, is_object
-from taylored.lab.report.result import Comparison
 from taylored.lab.run import sources
 from taylored.lab.run.checks import check_choice, check_integer, check_losses, check_time_limit
 from taylored.lab.run.execute import Run
@@ -138,7 +138,8 @@ def _go_on(
             folder.forget_failures()
         elif record != recorded:
             raise UsageError("join: the source of your own losses is not that of the run.")
-        return Run(record, problem, folder, leases, pool, reporter).execute()
+        results = Run(record, problem, folder, leases, pool, reporter).execute()
+        return Comparison(results, folder.path)
 
 
 def _objects(config: RunConfig, request: _Continuation, losses: Named, path: Path) -> Objects:

@@ -11,7 +11,7 @@ from html import unescape
 import pytest
 
 from kit.lab_results import HOSTILE, dataset, results
-from taylored.lab.report.result import Comparison
+from taylored.lab.outcome import Comparison
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs the browser chromium")

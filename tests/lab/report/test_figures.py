@@ -13,7 +13,7 @@ from kit.lab_results import (
 )
 from taylored.lab.report.class_scores import score_panels, smooth
 from taylored.lab.report.palette import COLOURS, NOISE, PAGE, SERIES, strokes
-from taylored.lab.report.result import Comparison
+from taylored.lab.outcome import Comparison
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from kit.lab_results import (
     with_metrics,
 )
 from taylored.lab.report.page import SIZE_LIMIT
-from taylored.lab.report.result import Comparison
+from taylored.lab.outcome import Comparison
 from taylored.lab.results import LearningRateChoice, TriedRate
 
 MANY = [
@@ -273,7 +273,7 @@ SCRIPT = """
 import sys, warnings
 warnings.simplefilter("error")
 from kit.lab_results import hostile
-from taylored.lab.report.result import Comparison
+from taylored.lab.outcome import Comparison
 sys.stdout.buffer.write(Comparison(hostile(HOW_MANY)).to_html().encode())
 """
 

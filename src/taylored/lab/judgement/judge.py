@@ -75,3 +75,8 @@ def by_gain(losses: Sequence[LossResult], primary: Metric) -> list[LossResult]:
         return -primary.direction * (loss.against_baseline(primary.key).difference or 0.0)
 
     return sorted(losses, key=worsening)
+
+
+def best_of(verdict: Verdict) -> str:
+    """The name of the best winner, or of the best free reference where nothing beats it."""
+    return verdict.ranking[0] if verdict.ranking else verdict.free

@@ -15,7 +15,8 @@ from taylored.lab.errors import RunError
 from taylored.lab.judgement.summarise import summarise
 from taylored.lab.judgement.words import decidable
 from taylored.lab.metrics import Metric
-from taylored.lab.report.result import FAILURES, Comparison
+from taylored.lab.report import render
+from taylored.lab.report.written import FAILURES, RESULTS, TIMINGS, csv_text, json_text
 from taylored.lab.results import Results
 from taylored.lab.run.gather import log_priors, trained
 from taylored.lab.run.problem import Problem
@@ -32,6 +33,8 @@ from taylored.lab.run.workers.pool import WorkerPool
 from taylored.lab.run_config import RunConfig
 from taylored.lab.store.folder import RunFolder, RunRecord
 from taylored.lab.store.lease import Leases
+from taylored.lab.store.sealed import sealed
+from taylored.lab.store.tested_rows import ROWS
 from taylored.lab.store.timed_trial import TimedTrial
 from taylored.lab.trial.protocol import TrialSpec
 from taylored.lab.trial_result import LADDER, LearningRates, Role, TrialResult, TriedRate
@@ -65,7 +68,7 @@ class Run:
             self.record, self.problem, self.folder, self.leases, self.pool, self.reporter
         )
 
-    def execute(self) -> Comparison:
+    def execute(self) -> Results:
         """Do what is missing and write the results; the same bytes however often it was stopped."""
         try:
             rates, tried = self._learning_rates()
@@ -164,16 +167,16 @@ class Run:
 
     def _conclude(
         self, results: Results, timed: Sequence[TimedTrial], tuning: Sequence[TimedTrial]
-    ) -> Comparison:
-        comparison = Comparison(results, self.folder.path)
+    ) -> Results:
         self._trainings.refuse_another_config()
-        self.folder.write_json("timings.json", timings([*tuning, *timed]))
+        self.folder.write_json(TIMINGS, timings([*tuning, *timed]))
         self.folder.write_json("versions.json", current_versions())
-        self.folder.write_text("results.json", comparison.to_json() + "\n")
-        self.folder.write_text("results.csv", comparison.to_csv())
-        self.folder.write_text("report.html", comparison.to_html())
+        self.folder.write_text(ROWS, sealed(self.problem.tested_rows))
+        self.folder.write_text(RESULTS, json_text(results) + "\n")
+        self.folder.write_text("results.csv", csv_text(results))
+        self.folder.write_text("report.html", render(results, self.folder.path))
         self._write_failures([*tuning, *timed])
-        return comparison
+        return results
 
     def _write_failures(self, timed: Sequence[TimedTrial]) -> None:
         """Keep why trials failed; no file where none did."""

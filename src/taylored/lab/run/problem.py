@@ -24,6 +24,7 @@ from taylored.lab.data import (
 )
 from taylored.lab.errors import UsageError
 from taylored.lab.run_config import DatasetSummary, RunConfig
+from taylored.lab.store.tested_rows import TestedRows
 from taylored.lab.tasks import TASKS, Task
 from taylored.lab.trial.protocol import Protocol, fold_seed
 from taylored.lab.wording import plural_of
@@ -72,6 +73,23 @@ class Problem:
             return self.dataset.labels
         labels: Labels = self.dataset.labels[self.dataset.split == TEST]
         return labels
+
+    @property
+    def tested_rows(self) -> TestedRows:
+        """Which rows are tested, with their labels and folds, as it is kept."""
+        given = self.dataset.split
+        rows = (
+            np.arange(len(self.dataset.labels)) if given is None else np.flatnonzero(given == TEST)
+        )
+        labels = self.tested_labels
+        several = labels.ndim == 2
+        return TestedRows(
+            tuple(rows.tolist()),
+            tuple(
+                tuple(np.flatnonzero(row).tolist()) if several else (int(row),) for row in labels
+            ),
+            tuple(map(tuple, self.tested.tolist())),
+        )
 
     def part(self, repeat: int, fold: int) -> npt.NDArray[np.int8]:
         """The part of each row in one training."""

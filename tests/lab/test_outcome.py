@@ -12,7 +12,7 @@ import pytest
 
 from kit.lab_results import HOSTILE, LOSSES, dataset, diverge, each_trial, losses, results
 from taylored.lab.metrics import SINGLE_LABEL_METRICS
-from taylored.lab.report.result import Comparison
+from taylored.lab.outcome import Comparison
 from taylored.lab.wording import p_text
 
 mpl.use("agg")

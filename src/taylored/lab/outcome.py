@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from taylored.lab.errors import UsageError
+from taylored.lab.judgement.judge import best_of
+from taylored.lab.metrics import Metric
 from taylored.lab.records import from_json, to_json
-from taylored.lab.results import SCHEMA, Results
+from taylored.lab.report.written import FAILURES, RESULTS, TIMINGS, csv_text, json_text
+from taylored.lab.results import SCHEMA, LossResult, Results
+from taylored.lab.tasks import primary_of, task_of
+from taylored.lab.trial.protocol import TrialSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
+    from pandas import DataFrame
 
     from taylored.lab.report.table import ResultTables
-
-RESULTS = "results.json"
-FAILURES = "failures.json"
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,87 @@ class Comparison:
             Path(path).write_text(html, encoding="utf-8", newline="\n")
         return html
 
+    def to_frame(self) -> DataFrame:
+        """One row per loss: verdict, metrics, and the difference in the metric of the verdict.
+
+        Example:
+            >>> frame = result.to_frame()  # doctest: +SKIP
+            >>> frame.sort_values("balanced_accuracy")["verdict"]  # doctest: +SKIP
+        """
+        from taylored.lab.tabular.frame import frame_of
+
+        return frame_of(*self._tabulated)
+
+    def to_markdown(self) -> str:
+        """The same as a table in GitHub's Markdown, rounded as in the report."""
+        from taylored.lab.tabular.markup import to_markdown
+
+        return to_markdown(*self._tabulated)
+
+    def to_latex(self) -> str:
+        """The same as a LaTeX tabular with the rules of the package booktabs."""
+        from taylored.lab.tabular.markup import to_latex
+
+        return to_latex(*self._tabulated)
+
+    @property
+    def _tabulated(self) -> tuple[tuple[LossResult, ...], Mapping[str, Metric], Metric]:
+        task = task_of(self.results)
+        return self.results.losses, task.metrics, primary_of(self.results)
+
+    def best(self) -> str:
+        """The name of the winner: what to use, as far as this run shows.
+
+        Where no loss is shown to beat what the baseline reaches for nothing, it is the name of
+        that: the baseline, or the baseline with adjusted scores, such as "cross_entropy + tau 1".
+        Of several winners it is the one with the largest gain; ``results.verdict.tied`` names those
+        that cannot be told apart from it.
+        """
+        return best_of(self.results.verdict)
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds that an epoch took with each loss, a mean over its trainings.
+
+        They are times of one thread on a machine that may have been busy: no benchmark.
+        """
+        times = self._from_folder(TIMINGS)["trials"]
+        epochs = self.results.config.epochs
+        found = {}
+        for loss in self.results.losses:
+            ids = [TrialSpec.of(trial).id for trial in loss.worked]
+            known = [times[each] for each in ids if each in times]
+            if known:
+                found[loss.name] = sum(known) / len(known) / epochs
+        return found
+
+    def predictions(self) -> DataFrame:
+        """What the models said about every row that they had not seen, from the run folder.
+
+        One row per row of the data (``row``, counted from 0 in the order in which they were read)
+        and repeat, with the ``fold`` that tested it and its ``label``; for every loss the class
+        that was ``predicted`` and ``p``, the probability of the truth by what the loss knows of its
+        outputs. With many labels per row there is one row per label, with ``truth`` 0 or 1.
+        """
+        from taylored.lab.tabular.predictions import predictions_of
+
+        return predictions_of(self.results, self._folder)
+
+    @property
+    def _folder(self) -> Path:
+        if self.folder is None:
+            raise UsageError(
+                "this comparison has no run folder, which holds what is asked for. "
+                "Load it with lab.Comparison.load(folder)."
+            )
+        return self.folder
+
+    def _from_folder(self, name: str) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self._folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{self._folder / name} cannot be read ({error}).") from error
+        return found
+
     def to_dict(self) -> dict[str, Any]:
         """The content of ``results.json`` as dictionaries, lists, text and numbers."""
         content: dict[str, Any] = to_json(self.results)
@@ -117,18 +201,11 @@ class Comparison:
 
     def to_json(self) -> str:
         """The text of ``results.json``: sorted keys, the same bytes for the same results."""
-        return json.dumps(self.to_dict(), sort_keys=True, indent=1, allow_nan=False)
+        return json_text(self.results)
 
     def to_csv(self) -> str:
         """Means and paired differences as CSV, one row per loss and metric."""
-        from taylored.lab.report.table import tidy_rows
-
-        header, rows = tidy_rows(self.results)
-        text = StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-        return text.getvalue()
+        return csv_text(self.results)
 
     def _repr_html_(self) -> str:
         # The page goes into a frame so that its style cannot leak into the notebook.
