@@ -51,6 +51,7 @@ def test_the_run_folder_is_complete(run):
         "config.json",
         "results.json",
         "results.csv",
+        "rows.json",
         "timings.json",
         "versions.json",
         "report.html",
