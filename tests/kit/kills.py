@@ -2,7 +2,7 @@
 
     python tests/kit/kills.py --kills 30
 
-Each round begins a run of one loss, lets it grow by a loss and two seeds, and has three processes
+Each round begins a run of one loss, lets it grow by a loss and a repeat, and has three processes
 join it; all the while processes are killed with SIGKILL, with whatever they had begun. What comes
 out must be, byte for byte, what a run gives that asks for everything at once and is left alone.
 """
@@ -15,55 +15,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
-import torch
-
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from kit.copied_workers import copied_workers
 from taylored import lab
-from taylored.lab.run.workers import process, worker
 
 FIRST, MORE = ["focal(gamma=2)"], ["poly(epsilon=1)"]
-SEEDS, MORE_SEEDS = 2, 4
+REPEATS, MORE_REPEATS = 1, 2
 SETTINGS = {"data": "table.csv", "target": "y", "model": "linear", "epochs": 40}
 RESULTS = ("results.json", "results.csv", "report.html")
 HERE = {"workers": 1, "progress": "off"}
-
-
-class Copy:
-    """A worker as `subprocess.Popen` shows it, copied from a process that has imported everything.
-
-    Starting Python and importing torch takes seconds, a copy milliseconds.
-    """
-
-    def __init__(self) -> None:
-        requests, send = os.pipe()
-        receive, answers = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.setpgid(0, 0)
-            os.dup2(requests, 0)
-            os.dup2(answers, 1)
-            for number in (requests, send, receive, answers):
-                os.close(number)
-            try:
-                worker.main()
-            finally:
-                os._exit(0)
-        os.close(requests)
-        os.close(answers)
-        self.stdin, self.stdout = open(send, "wb"), open(receive, "rb")  # noqa: PTH123, SIM115
-
-    def kill(self) -> None:
-        """End it."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end."""
-        with suppress(ChildProcessError):
-            return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return 0
 
 
 def begun(action: Callable[[], object]) -> int:
@@ -147,7 +109,7 @@ class Round:
 
     def run(self) -> None:
         """Begin, grow, share."""
-        first = {**SETTINGS, "seeds": SEEDS, "out": self.out, **HERE}
+        first = {**SETTINGS, "repeats": REPEATS, "out": self.out, **HERE}
 
         def begin() -> object:
             if (self.out / "config.json").exists():
@@ -155,7 +117,7 @@ class Round:
             return lab.compare(FIRST, **first)
 
         def grow() -> object:
-            return lab.resume(self.out, seeds=MORE_SEEDS, add_losses=MORE, **HERE)
+            return lab.resume(self.out, repeats=MORE_REPEATS, add_losses=MORE, **HERE)
 
         self.alone(begin, kills=3)
         for name in RESULTS:  # what must come out has to be written anew
@@ -179,10 +141,8 @@ class Round:
 def check(kills: int, seed: int) -> int:
     """How many kills were survived; an error for the first byte that differs."""
     chance = random.Random(seed)  # noqa: S311 - moments, not secrets
-    process._start = Copy
-    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # imports what copies then have
     whole = Path("whole")
-    settings = {**SETTINGS, "seeds": MORE_SEEDS, "out": whole, **HERE}
+    settings = {**SETTINGS, "repeats": MORE_REPEATS, "out": whole, **HERE}
     child = begun(lambda: lab.compare(FIRST + MORE, **settings))
     assert os.waitpid(child, 0)[1] == 0
     done = 0
@@ -210,7 +170,8 @@ def main() -> None:
         os.chdir(folder)
         rows = [f"{i % 13},{i * 7 % 11},{'abc'[i % 3 if i % 5 else 0]}" for i in range(150)]
         Path("table.csv").write_text("\n".join(["u,v,y", *rows]) + "\n")
-        print(f"{check(arguments.kills, arguments.seed)} kills: the same bytes")
+        with copied_workers():
+            print(f"{check(arguments.kills, arguments.seed)} kills: the same bytes")
         os.chdir("/")
 
 

@@ -11,16 +11,19 @@ import numpy as np
 import pytest
 
 from taylored import lab
-from taylored.lab.data import load
+from taylored.lab.data import FOLDS, TEST, load
 from taylored.lab.errors import UsageError
 from taylored.lab.run import guard
+from taylored.lab.run.problem import Problem
+from taylored.lab.run.tune_learning_rate import FEWEST_ROWS
+from taylored.lab.run.workers import process
 from taylored.lab.store.folder import RunFolder
+from taylored.lab.trial_result import LADDER
 
 LOSSES = ["focal(gamma=2)", "class_balanced(cross_entropy, beta=0.999)"]
 SETTINGS = {
     "data": "digits-lt",
     "model": "linear",
-    "seeds": 3,
     "epochs": 3,
     "lr": 0.01,
     "workers": 1,  # every process costs seconds of importing torch
@@ -45,6 +48,10 @@ def bytes_of(folder):
     return (folder / "results.json").read_bytes()
 
 
+def names_of(results, role):
+    return [loss.name for loss in results.losses if loss.role == role]
+
+
 def test_the_run_folder_is_complete(run):
     names = {path.name for path in run.folder.iterdir()}
     assert names == {
@@ -59,43 +66,78 @@ def test_the_run_folder_is_complete(run):
     }
     assert json.loads(bytes_of(run.folder)) == run.to_dict()
     assert lab.Comparison.load(run.folder) == run
-    tuned = run.results.learning_rate.candidates
-    # 3 losses and the control, 3 seeds; the chosen rate's tuning trial is the baseline's first.
-    assert len(list((run.folder / "trials").iterdir())) == 4 * 3 + len(tuned) - 1
+    tried = run.results.learning_rate.candidates
+    # Three losses on five folds; what was trained to try rates is never what is tested.
+    assert len(list((run.folder / "trials").iterdir())) == 3 * FOLDS + len(tried)
     timings = json.loads((run.folder / "timings.json").read_text())
-    assert len(timings["trials"]) == 4 * 3 + len(tuned) - 1
+    assert len(timings["trials"]) == 3 * FOLDS + len(tried)
 
 
 def test_results_hold_what_the_contract_names(run):
     results = run.results
-    assert [(e.name, e.role) for e in results.losses] == [
-        ("cross_entropy", "baseline"),
-        ("focal(gamma=2)", "candidate"),
-        ("class_balanced(cross_entropy, beta=0.999)", "candidate"),
-        ("cross_entropy", "control"),
-    ]
+    assert names_of(results, "baseline") == ["cross_entropy"]
+    assert names_of(results, "candidate") == LOSSES
+    # What cross-entropy reaches without another training, with nothing trained for it.
+    free = names_of(results, "free")
+    assert free[0] == "cross_entropy + tau 1"
+    assert free[1].startswith("cross_entropy, tau-normalised ")
+    assert results.verdict.free in ["cross_entropy", *free]
+    rates = results.learning_rate.chosen
     for entry in results.losses:
-        assert [trial.seed for trial in entry.trials] == [0, 1, 2]
-        assert {trial.learning_rate for trial in entry.trials} == {results.learning_rate.chosen}
-        assert entry.mean["balanced_accuracy"] > 0.3
+        assert entry.metrics["balanced_accuracy"] > 0.3
+        if entry.role == "free":
+            assert entry.trials == ()
+            continue
+        assert [(trial.repeat, trial.fold) for trial in entry.trials] == [
+            (0, fold) for fold in range(FOLDS)
+        ]
+        assert {trial.learning_rate for trial in entry.trials} == {rates[entry.name]}
+        assert {trial.schedule for trial in entry.trials} == {"full"}
+        assert entry.learning_rate == rates[entry.name]
+    assert results.trainings == FOLDS
     assert results.dataset.train_counts[0] > results.dataset.train_counts[-1]
     assert len(results.dataset.groups) == 10
-    assert results.losses[1].gain.g
+    assert results.losses[-1].gain.g
     # Nothing that differs between two runs: no folder, no time, no version.
     text = bytes_of(run.folder).decode()
     assert str(run.folder) not in text
     assert "seconds" not in text
-    control, baseline = results.losses[3], results.losses[0]
-    for mine, other in zip(control.trials, baseline.trials, strict=True):
-        assert mine.curve != other.curve
 
 
-def test_the_rate_is_the_best_on_validation(run):
-    tuning = run.results.learning_rate
-    assert tuning.tuned == "cross_entropy"
-    assert {candidate.loss for candidate in tuning.candidates} == {"cross_entropy"}
-    best = max(tuning.candidates, key=lambda c: (c.validation, -c.learning_rate))
-    assert tuning.chosen == best.learning_rate
+def test_the_numbers_are_those_of_all_rows_tested_once(run):
+    data = load("digits-lt")
+    problem = Problem.draw(data, seed=0, repeats=1)
+    right = np.full(len(data.labels), np.nan)
+    folder = RunFolder.open(run.folder)
+    kept = [kept.content for _, kept in folder._all_trials()]
+    for timed in kept:
+        if timed.trial.role != "baseline" or timed.trial.schedule != "full":
+            assert (timed.outputs is None) == (timed.trial.schedule == "third")
+            continue
+        rows = problem.part(0, timed.trial.fold) == TEST
+        assert np.isnan(right[rows]).all()
+        predicted = timed.outputs.score_array.argmax(1)
+        right[rows] = predicted == data.labels[rows]
+        assert timed.trial.metrics["accuracy"] == pytest.approx(right[rows].mean(), abs=1e-12)
+    baseline = run.results.losses[0]
+    recall = [right[data.labels == label].mean() for label in range(10)]
+    assert baseline.metrics["accuracy"] == pytest.approx(right.mean(), abs=1e-12)
+    assert baseline.metrics["balanced_accuracy"] == pytest.approx(np.mean(recall), abs=1e-12)
+    assert baseline.class_scores == pytest.approx(recall, abs=1e-12)
+
+
+def test_every_loss_has_the_rate_that_is_best_on_validation(run):
+    rates = run.results.learning_rate
+    assert rates.tuned == "each"
+    # 148 validation rows are too few to choose a rate by the classes that were right.
+    assert run.results.dataset.rows["validation"] < FEWEST_ROWS
+    assert rates.judged_by == "nll"
+    assert set(rates.chosen) == {"cross_entropy", *LOSSES}
+    for loss, chosen in rates.chosen.items():
+        tried = [found for found in rates.candidates if found.loss == loss]
+        assert len(tried) >= 3
+        assert all(found.nll is not None for found in tried)
+        assert chosen == min(tried, key=lambda found: found.nll).learning_rate
 
 
 def test_the_number_of_workers_does_not_change_a_byte(run, tmp_path):
@@ -105,12 +147,11 @@ def test_the_number_of_workers_does_not_change_a_byte(run, tmp_path):
 
 
 def test_resume_recomputes_what_is_missing_or_damaged(run, copied):
-    # Candidates and controls first: a tuning trial shows in the results by one number only.
-    trials = sorted((copied / "trials").glob("*.json"), reverse=True)
+    trials = sorted((copied / "trials").glob("candidate-full-*.json"))
     trials[0].unlink()
     trials[1].write_text(trials[1].read_text()[:200])
     record = json.loads(trials[2].read_text())
-    record["content"]["trial"]["seed"] = 77
+    record["content"]["trial"]["fold"] = 4 - record["content"]["trial"]["fold"]
     trials[2].write_text(json.dumps(record))
     untouched = {path: path.stat().st_mtime_ns for path in trials[3:]}
     leftover, fresh = (copied / "trials" / name for name in (".old.tmp", ".new.tmp"))
@@ -132,6 +173,7 @@ def test_resuming_a_finished_run_starts_no_worker(run, copied, monkeypatch):
     def forbidden(*_args, **_settings):
         raise AssertionError("a process was started")
 
+    monkeypatch.setattr(process, "_start", forbidden)
     monkeypatch.setattr(subprocess, "Popen", forbidden)
     lab.resume(copied, progress="off")
     assert {path: path.stat().st_mtime_ns for path in (copied / "trials").iterdir()} == before
@@ -183,8 +225,9 @@ def test_a_changed_own_loss_is_refused_and_a_diverging_one_is_recorded(tmp_path,
     monkeypatch.chdir(tmp_path)
     result = lab.compare(["own_compare_losses:explodes"], out="run", **SETTINGS)
     entry = next(e for e in result.results.losses if e.name.endswith("explodes"))
-    assert [trial.status for trial in entry.trials] == ["diverged"] * 3
-    assert entry.mean["accuracy"] is None
+    assert [trial.status for trial in entry.trials] == ["diverged"] * FOLDS
+    assert entry.metrics["accuracy"] is None
+    assert entry.verdict == "diverged"
     source.write_text(source.read_text() + "# changed\n")
     with pytest.raises(UsageError, match="source of own_compare_losses:explodes"):
         lab.resume("run", progress="off")
@@ -193,7 +236,7 @@ def test_a_changed_own_loss_is_refused_and_a_diverging_one_is_recorded(tmp_path,
 def test_arrays_and_datasets_are_data(tmp_path):
     digits = load("digits-lt")
     pair = (digits.features[:, 0], [digits.class_names[label] for label in digits.labels])
-    settings = SETTINGS | {"seeds": 1, "epochs": 1}
+    settings = SETTINGS | {"epochs": 1}
     names = ["cross_entropy"]
     from_set = lab.compare(names, out=tmp_path / "set", **settings | {"data": digits})
     from_pair = lab.compare(names, out=tmp_path / "pair", **settings | {"data": pair})
@@ -220,7 +263,7 @@ def test_tuning_each_loss_gives_each_its_rate(tmp_path, monkeypatch):
     result = lab.compare(
         ["focal(gamma=2)", "own_infinite_losses:explodes"],
         out=tmp_path / "each",
-        **settings | {"seeds": 1, "epochs": 1, "tune_lr": "each"},
+        **settings | {"epochs": 1},
     )
     chosen = result.results.learning_rate.chosen
     assert set(chosen) == {"cross_entropy", "focal(gamma=2)", "own_infinite_losses:explodes"}
@@ -228,8 +271,11 @@ def test_tuning_each_loss_gives_each_its_rate(tmp_path, monkeypatch):
     candidates = result.results.learning_rate.candidates
     tried = [c for c in candidates if c.loss == "own_infinite_losses:explodes"]
     assert {c.validation for c in tried} == {None}
+    assert {c.nll for c in tried} == {None}
+    assert min(c.learning_rate for c in tried) == LADDER[0]
     for entry in result.results.losses:
-        assert entry.trials[0].learning_rate == chosen[entry.name]
+        if entry.role != "free":
+            assert entry.trials[0].learning_rate == chosen[entry.name]
 
 
 @pytest.mark.parametrize(
@@ -239,11 +285,13 @@ def test_tuning_each_loss_gives_each_its_rate(tmp_path, monkeypatch):
         ({"losses": [3]}, "must be strings"),
         ({"metric": "balanced_acuracy"}, "Did you mean balanced_accuracy"),
         ({"budget": "fast"}, "budget must be one of"),
-        ({"seeds": 0}, "seeds must be an integer >= 1"),
+        ({"repeats": 0}, "repeats must be an integer >= 1"),
+        ({"until": "certain"}, "until must be one of done, decided"),
+        ({"weight_decay": -0.1}, "weight_decay must be a finite number >= 0"),
+        ({"tune_lr": "all"}, "tune_lr must be one of each, cross_entropy"),
         ({"seed": -1}, "seed must be an integer >= 0"),
         ({"epochs": True}, "epochs must be"),
         ({"lr": float("nan")}, "lr must be a finite number"),
-        ({"lr": 0.1, "tune_lr": "each"}, "give one of them"),
         ({"target": "species"}, "target"),
         ({"data": "no-such-data"}, "no-such-data"),
         ({"data": [1, 2]}, "a pair"),

@@ -41,9 +41,8 @@ def test_from_the_raw_file_to_the_same_bytes_after_a_stop(table, capsys):
         target="kind",
         reading=reading,
         model="linear",
-        seeds=2,
-        epochs=3,
-        lr=0.01,
+        epochs=10,
+        lr=0.03,
         workers=1,
         out="run",
     )
@@ -54,7 +53,7 @@ def test_from_the_raw_file_to_the_same_bytes_after_a_stop(table, capsys):
     assert "column 'weight': numbers with the unit 'kg'" in said
     card = run.results.dataset
     assert any("column 'seen': dates" in note for note in card.notes)
-    assert run.results.losses[0].mean["accuracy"] > 0.55
+    assert run.results.losses[0].metrics["accuracy"] > 0.6
     whole = (run.folder / "results.json").read_bytes()
     for trial in list((run.folder / "trials").iterdir())[::2]:
         trial.unlink()

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from taylored import lab
+from taylored.lab.data import draw_folds, load, parts_of
 from taylored.lab.store.folder import RunFolder
 
 SETTINGS = {
-    "data": "digits-lt",
+    "data": "digits.npz",
     "model": "isolated_losses:model",
-    "seeds": 2,
+    "repeats": 1,
     "epochs": 1,
     "lr": 0.01,
     "workers": 1,
@@ -119,6 +120,11 @@ last = 0
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def workers():
+    """Processes of their own, as a user's run has them."""
+
+
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     (tmp_path / "isolated_losses.py").write_text(OWN)
@@ -129,6 +135,12 @@ def own(tmp_path, monkeypatch):
         "    return F.cross_entropy(logits, target)\n"
     )
     monkeypatch.chdir(tmp_path)
+    # With a split of its own a data set has one training in every repeat.
+    digits = load("digits-lt")
+    names = np.array(digits.class_names)
+    split = parts_of(draw_folds(digits, 0), 0)
+    np.savez("digits.npz", features=digits.features[:, 0], labels=digits.labels, class_names=names,
+             split=split)  # fmt: skip
     return tmp_path
 
 
@@ -149,11 +161,12 @@ def test_losses_that_are_cross_entropy_give_its_numbers_whatever_else_they_do(ow
     before = (torch.rand(1).item(), np.random.rand())  # noqa: NPY002
     torch.manual_seed(3), np.random.seed(3)  # noqa: NPY002
     names = [*named("plain", "remembers", "unused"), "clean_losses:plain"]
-    one = lab.compare(names, out="one", **SETTINGS)
+    settings = SETTINGS | {"repeats": 2}
+    one = lab.compare(names, out="one", **settings)
     for name in ("losses:plain", "remembers", "unused"):
         assert numbers(one, name) == numbers(one, "clean_losses:plain"), name
     # Neither the order of the trials nor the process that had one before makes a difference.
-    two = lab.compare(names, out="two", **SETTINGS | {"workers": 2})
+    two = lab.compare(names, out="two", **settings | {"workers": 2})
     assert two.to_json() == one.to_json()
     # This process has never run the user's code.
     assert torch.get_default_dtype() is torch.float32
@@ -174,7 +187,7 @@ FAULTS = {
 
 
 def test_a_loss_that_ends_its_process_is_named_and_the_others_go_on(own, capfd):
-    settings = SETTINGS | {"seeds": 1, "progress": "auto"}
+    settings = SETTINGS | {"progress": "auto"}
     result = lab.compare([*named(*FAULTS, "plain"), "clean_losses:plain"], out="run", **settings)
     noted = capfd.readouterr().err
     for name, why in FAULTS.items():
@@ -183,12 +196,12 @@ def test_a_loss_that_ends_its_process_is_named_and_the_others_go_on(own, capfd):
         assert set(trial.metrics.values()) == {None}
         (found,) = (text for key, text in result.failures.items() if f"losses-{name}-" in key)
         assert why in found, name
-        assert f"isolated_losses:{name} failed at seed 0" in noted
+        assert f"isolated_losses:{name} failed at repeat 1, fold 1" in noted
     assert "\x1b" not in noted
     assert len(result.failures) == len(FAULTS)
     assert numbers(result, "isolated_losses:plain") == numbers(result, "clean_losses:plain")
     assert "failed 1/1" in result.table()
-    assert "failed in 1 of 1 seed" in result.verdict
+    assert "failed in 1 of 1 training" in result.verdict
     assert "failed" in result.to_html()
     # Going on begins the failed trials again, and only those.
     kept = (own / "run" / "trials").glob("*plain*")
@@ -212,7 +225,7 @@ def test_a_record_that_is_not_finite_is_a_failure_and_says_where(own):
 
 
 def test_a_failed_trial_is_marked_on_disk_and_read_back(own):
-    result = lab.compare(named("raises"), out="run", **SETTINGS | {"seeds": 1})
+    result = lab.compare(named("raises"), out="run", **SETTINGS)
     folder = RunFolder.open(own / "run")
     marked = [kept for _, kept in folder._all_trials() if kept.content.trial.status == "failed"]
     assert [kept.content.error for kept in marked] == list(result.failures.values())
