@@ -10,7 +10,9 @@ import pytest
 
 from taylored import lab
 from taylored.core.engine import executors
+from taylored.lab.data import FOLDS
 from taylored.lab.errors import RunError, UsageError
+from taylored.lab.run import execute
 from taylored.lab.store.folder import RunFolder
 from taylored.lab.store.lease import Leases
 
@@ -53,24 +55,37 @@ def bytes_of(folder):
 
 
 def test_a_run_that_grew_is_one_that_asked_for_everything_at_once():
-    lab.compare(["focal(gamma=2)", "poly(epsilon=1)"], seeds=3, out="whole", **SETTINGS)
-    lab.compare(["focal(gamma=2)"], seeds=2, out="grown", **SETTINGS)
+    lab.compare(["focal(gamma=2)", "poly(epsilon=1)"], repeats=2, out="whole", **SETTINGS)
+    lab.compare(["focal(gamma=2)"], out="grown", **SETTINGS)
     before = {path: path.read_bytes() for path in Path("grown/trials").iterdir()}
     Path("table.csv").rename("moved.csv")
     with pytest.raises(ValueError, match=r"table\.csv does not exist"):
         lab.resume("grown", **GO_ON)
     Path("moved.csv").rename("table.csv")
-    lab.resume("grown", seeds=3, add_losses=["poly(epsilon=1)"], **GO_ON)
-    assert bytes_of("grown") == bytes_of("whole")
+    grown = lab.resume("grown", repeats=2, add_losses=["poly(epsilon=1)"], **GO_ON)
     assert {path: path.read_bytes() for path in before} == before
+    # The same numbers, which were looked at once more: the limits are stricter, and nothing else.
+    whole = lab.Comparison.load("whole").results
+    assert (whole.config.looks, grown.results.config.looks) == (1, 2)
+    assert whole.statistics.significance == 0.05
+    assert grown.results.statistics.significance == 0.0294
+    for mine, other in zip(grown.results.losses, whole.losses, strict=True):
+        assert mine.trials == other.trials
+        assert mine.metrics == other.metrics
+        for key, found in (mine.versus_baseline or {}).items():
+            same = other.versus_baseline[key]
+            assert (found.difference, found.low, found.p) == (same.difference, same.low, same.p)
+    expected = bytes_of("grown")
     for changes, message in (
-        ({"seeds": 2}, "has 3 seeds already"),
+        ({"repeats": 1}, "has 2 repeats already"),
         ({"add_losses": ["focall"]}, "no loss is called"),
         ({"add_losses": "focal"}, "must be a list"),
     ):
         with pytest.raises(UsageError, match=message):
             lab.resume("grown", **GO_ON, **changes)
-    assert bytes_of("grown") == bytes_of("whole")
+    # As many repeats as there are is no growth, and no other look.
+    lab.resume("grown", repeats=2, **GO_ON)
+    assert bytes_of("grown") == expected
     # Data that have moved are found again; data that have changed are not taken.
     Path("table.csv").rename("moved.csv")
     lab.resume("grown", data="moved.csv", **GO_ON)
@@ -80,13 +95,58 @@ def test_a_run_that_grew_is_one_that_asked_for_everything_at_once():
         lab.resume("grown", **GO_ON)
 
 
+def test_every_growth_is_one_more_look(project):
+    lab.compare(["focal(gamma=2)"], out="run", **SETTINGS)
+    levels = []
+    for repeats in (1, 2, 3):
+        found = lab.resume("run", repeats=repeats, **GO_ON).results
+        levels.append((found.config.looks, found.statistics.repeats, found.statistics.significance))
+    assert levels == [(1, 1, 0.05), (2, 2, 0.0294), (3, 3, 0.0221)]
+
+
+def test_a_run_until_decided_repeats_only_what_may_be_decided(monkeypatch, capfd):
+    losses = ["focal(gamma=2)", "poly(epsilon=1)"]
+    settings = SETTINGS | {"until": "decided", "progress": "auto"}
+    monkeypatch.setattr(execute, "decidable", lambda results: [])
+    once = lab.compare(losses, out="once", **settings).results
+    assert "another repeat" not in capfd.readouterr().err
+    # The limit is that of two looks before it is known whether there is a second one.
+    assert once.config.looks == 2
+    assert once.statistics.significance == 0.0294
+    assert once.statistics.repeats == 1
+    monkeypatch.setattr(execute, "decidable", lambda results: ["poly(epsilon=1)"])
+    twice = lab.compare(losses, out="twice", **settings).results
+    said = capfd.readouterr().err
+    assert "1 loss undecided after 1 repeat: another repeat for poly(epsilon=1)." in said
+    assert (twice.config.looks, twice.statistics.significance) == (2, 0.0294)
+    assert (twice.config.repeats, twice.statistics.repeats) == (1, 2)
+    before = {loss.name: loss for loss in once.losses}
+    for loss in twice.losses:
+        repeated = loss.name in ("poly(epsilon=1)", "cross_entropy")
+        assert loss.trials[: len(before[loss.name].trials)] == before[loss.name].trials
+        places = [(trial.repeat, trial.fold) for trial in loss.trials]
+        assert loss.role == "free" or places == [
+            (repeat, fold) for repeat in range(1 + repeated) for fold in range(FOLDS)
+        ]
+        # A loss without a second repeat is compared over the one that it shares.
+        same = loss.against_baseline("accuracy") if loss.role == "candidate" else None
+        if same is not None:
+            first = before[loss.name].against_baseline("accuracy")
+            assert (same.difference == first.difference) == (not repeated)
+    expected = bytes_of("twice")
+    for trial in list(Path("twice/trials").iterdir())[::3]:
+        trial.unlink()
+    lab.resume("twice", **GO_ON)
+    assert bytes_of("twice") == expected
+
+
 def test_a_trial_of_another_run_is_trained_again(capfd):
-    lab.compare(["focal(gamma=2)"], seeds=1, out="one", **SETTINGS)
-    lab.compare(["focal(gamma=2)"], seeds=1, out="two", **SETTINGS | {"epochs": 3})
+    lab.compare(["focal(gamma=2)"], out="one", **SETTINGS)
+    lab.compare(["focal(gamma=2)"], out="two", **SETTINGS | {"epochs": 3})
     expected = bytes_of("one")
     name = next(Path("one/trials").glob("candidate-*")).name
     foreign = Path("two/trials", name).read_bytes()
-    Path("one/trials", name).write_bytes(foreign)  # same name, loss, seed and rate
+    Path("one/trials", name).write_bytes(foreign)  # same name, loss, fold and rate
     for path in RESULTS:
         Path("one", path).unlink()
     lab.resume("one", workers=1)
@@ -98,7 +158,7 @@ def test_a_trial_of_another_run_is_trained_again(capfd):
 
 
 def test_a_changed_helper_is_refused_and_one_of_a_failed_loss_is_taken(project):
-    lab.compare(["growing_losses:scaled"], seeds=1, out="run", **SETTINGS)
+    lab.compare(["growing_losses:scaled"], out="run", **SETTINGS)
     record = RunFolder.open(Path("run")).read_record()
     assert set(record.sources["growing_losses:scaled"]) == {"growing_losses", "growing_helper"}
     expected = bytes_of("run")
@@ -111,23 +171,23 @@ def test_a_changed_helper_is_refused_and_one_of_a_failed_loss_is_taken(project):
     lab.resume("run", **GO_ON)
     assert bytes_of("run") == expected  # nothing is trained: nothing is mixed
     with pytest.raises(RunError, match="source of growing_lazy, which growing_losses:scaled uses"):
-        lab.resume("run", seeds=2, **GO_ON)
+        lab.resume("run", repeats=2, **GO_ON)
 
 
 def test_a_loss_that_failed_may_be_mended(project):
     source = (project / "growing_losses.py").read_text()
     (project / "growing_losses.py").write_text(source.replace("from growing_lazy", "from nowhere"))
-    failed = lab.compare(["growing_losses:scaled"], seeds=1, out="run", **SETTINGS)
+    failed = lab.compare(["growing_losses:scaled"], out="run", **SETTINGS)
     assert "No module named 'nowhere'" in next(iter(failed.failures.values()))
     (project / "growing_losses.py").write_text(source)
     mended = lab.resume("run", **GO_ON)
     assert mended.failures == {}
-    lab.compare(["growing_losses:scaled"], seeds=1, out="whole", **SETTINGS)
+    lab.compare(["growing_losses:scaled"], out="whole", **SETTINGS)
     assert bytes_of("run") == bytes_of("whole")
 
 
 def test_other_executors_and_a_run_that_is_worked_on_are_refused(monkeypatch):
-    lab.compare(["focal(gamma=2)"], seeds=1, out="run", **SETTINGS)
+    lab.compare(["focal(gamma=2)"], out="run", **SETTINGS)
     with executors.only("blocked"), pytest.raises(UsageError, match="has changed since: executors"):
         lab.resume("run", **GO_ON)
     with Leases(Path("run")) as other:
@@ -142,13 +202,13 @@ def test_other_executors_and_a_run_that_is_worked_on_are_refused(monkeypatch):
 
 
 def test_the_command_line_grows_and_joins(project):
-    lab.compare(["focal(gamma=2)"], seeds=1, out="run", **SETTINGS)
+    lab.compare(["focal(gamma=2)"], out="run", **SETTINGS)
     command = [sys.executable, "-m", "taylored.cli", "compare", "--workers", "1", "--json"]
-    grow = [*command, "--resume", "run", "--seeds", "2", "--add-loss", "poly(epsilon=1)"]
+    grow = [*command, "--resume", "run", "--repeats", "2", "--add-loss", "poly(epsilon=1)"]
     for arguments in (grow, [*command, "--join", "run"]):
         done = subprocess.run(arguments, capture_output=True, text=True, check=True)
         content = json.loads(done.stdout)
-        assert content["config"]["seeds"] == 2
+        assert content["config"]["repeats"] == 2
         assert content["config"]["losses"][-1] == "poly(epsilon=1)"
 
 
