@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from taylored.lab.data import Reading
+from taylored.lab.judgement.summarise import LossTrials, summarise
 from taylored.lab.results import (
     DatasetSummary,
     GainCurve,
@@ -18,7 +19,6 @@ from taylored.lab.results import (
     TrialResult,
 )
 from taylored.lab.tasks import TASKS
-from taylored.lab.judgement.summarise import LossTrials, summarise
 
 LOSSES = (
     ("focal(gamma=2)", 0.4, -1.0, 2.0),

@@ -19,8 +19,8 @@ from kit.lab_results import (
     results,
     with_metrics,
 )
-from taylored.lab.results import LearningRateChoice, TrialResult
 from taylored.lab.judgement.summarise import LossTrials, summarise
+from taylored.lab.results import LearningRateChoice, TrialResult
 
 EACH = LearningRateChoice(chosen={}, tuned="each", candidates=())
 

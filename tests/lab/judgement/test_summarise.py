@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from taylored.lab.judgement.statistics import compare_paired
 
 from kit.lab_results import (
     LOSSES,
@@ -18,7 +19,6 @@ from kit.lab_results import (
     with_metrics,
 )
 from taylored.lab.records import to_json
-from taylored.lab.judgement.statistics import compare_paired
 
 
 def test_numbers_are_those_of_the_paired_test():
