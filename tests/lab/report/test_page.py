@@ -26,8 +26,8 @@ from kit.lab_results import (
     results,
     with_metrics,
 )
-from taylored.lab.report.page import SIZE_LIMIT
 from taylored.lab.outcome import Comparison
+from taylored.lab.report.page import SIZE_LIMIT
 from taylored.lab.results import LearningRateChoice, TriedRate
 
 MANY = [

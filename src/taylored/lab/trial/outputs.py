@@ -3,6 +3,7 @@
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from typing import Any
+from zlib import compress, decompress
 
 import numpy as np
 import torch
@@ -13,7 +14,10 @@ from taylored.lab.data import TaskName
 from taylored.lab.trial.links import LossFunction, link_of
 from taylored.modules.module import Loss
 
+Floats = np.ndarray[Any, np.dtype[np.float32]]
 _ROUNDING = 1e-5  # of log-probabilities in float32
+_HALF, _WIDE = "<f2", "<f4"
+_NEAREST, _FARTHEST = 6e-8, 6e4  # as far as half precision reaches
 
 
 @dataclass(frozen=True)
@@ -32,22 +36,31 @@ class Outputs:
     the largest is predicted. `log_p` are log-probabilities for the distribution of the training
     data, undone what the loss does to them where it knows that in closed form; None where they are
     the log-softmax of the scores, for many labels the log-sigmoid.
+
+    Where one class is true, `largest` is the largest score of each row, and the scores are how far
+    they are below it, in half precision: what is close to the largest keeps its digits. For many
+    labels, which are ranked over all rows, everything is in single precision.
     """
 
     classes: int
     scores: str
+    largest: str | None = None
     log_p: str | None = None
     head: Head | None = None
 
     @property
-    def score_array(self) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def score_array(self) -> Floats:
         """The scores as numbers."""
-        return _unpacked(self.scores, self.classes)
+        scores = self._unpacked(self.scores)
+        return scores if self.largest is None else scores + _unpacked(self.largest, "<f4")[:, None]
 
     @property
-    def log_p_array(self) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+    def log_p_array(self) -> Floats | None:
         """The log-probabilities as numbers."""
-        return None if self.log_p is None else _unpacked(self.log_p, self.classes)
+        return None if self.log_p is None else self._unpacked(self.log_p)
+
+    def _unpacked(self, text: str) -> Floats:
+        return _unpacked(text, _WIDE if self.largest is None else _HALF).reshape(-1, self.classes)
 
 
 def outputs_of(loss: LossFunction, task: TaskName, model: nn.Module, raw: Tensor) -> Outputs:
@@ -56,7 +69,18 @@ def outputs_of(loss: LossFunction, task: TaskName, model: nn.Module, raw: Tensor
     usual = logsigmoid(scores) if task == "multi-label" else torch.log_softmax(scores, dim=1)
     # Rounding on the way to the posterior is no reason to keep twice as much.
     told = torch.allclose(usual, log_p, rtol=_ROUNDING, atol=_ROUNDING)
-    return Outputs(raw.shape[1], _packed(scores), None if told else _packed(log_p), _head(model))
+    head = _head(model)
+    if task == "multi-label":
+        kept = None if told else _packed(log_p, _WIDE)
+        return Outputs(raw.shape[1], _packed(scores, _WIDE), log_p=kept, head=head)
+    largest = scores.amax(dim=1, keepdim=True)
+    return Outputs(
+        raw.shape[1],
+        _packed(scores - largest, _HALF),
+        _packed(largest, _WIDE),
+        None if told else _packed(log_p, _HALF),
+        head,
+    )
 
 
 def scores_of(loss: LossFunction, raw: Tensor) -> Tensor:
@@ -88,10 +112,13 @@ def _head(model: nn.Module) -> Head | None:
     return Head(tuple(norm.tolist()), tuple(last.bias.detach().double().tolist()))
 
 
-def _packed(values: Tensor) -> str:
-    array = values.detach().to(torch.float32).numpy().astype("<f4")
-    return b64encode(array.tobytes()).decode("ascii")
+def _packed(values: Tensor, kind: str) -> str:
+    wide = values.detach().float()
+    if kind == _HALF:  # a difference that is too small for it stays one
+        near = torch.where(wide < 0, wide.clamp(max=-_NEAREST), wide)
+        wide = near.clamp(min=-_FARTHEST)
+    return b64encode(compress(wide.numpy().astype(kind).tobytes(), level=1)).decode()
 
 
-def _unpacked(text: str, classes: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    return np.frombuffer(b64decode(text), dtype="<f4").astype(np.float32).reshape(-1, classes)
+def _unpacked(text: str, kind: str) -> Floats:
+    return np.frombuffer(decompress(b64decode(text)), dtype=kind).astype(np.float32)
