@@ -9,15 +9,19 @@ if TYPE_CHECKING:
     from taylored.lab.continuation import resume as resume
     from taylored.lab.data.reading import Reading as Reading
     from taylored.lab.outcome import Comparison as Comparison
+    from taylored.lab.scores.judge_scores import verdict as verdict
+    from taylored.lab.scores.result import Judgement as Judgement
 
-__all__ = ["Comparison", "Reading", "compare", "join", "resume"]
+__all__ = ["Comparison", "Judgement", "Reading", "compare", "join", "resume", "verdict"]
 
 # Loaded on first use: the lab needs packages that the losses do not.
 _HOME = {
     "compare": "taylored.lab.comparison",
     "join": "taylored.lab.continuation",
     "resume": "taylored.lab.continuation",
+    "verdict": "taylored.lab.scores.judge_scores",
     "Comparison": "taylored.lab.outcome",
+    "Judgement": "taylored.lab.scores.result",
     "Reading": "taylored.lab.data.reading",
 }
 

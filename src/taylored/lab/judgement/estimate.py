@@ -80,7 +80,8 @@ class Estimate:
     @property
     def identical(self) -> bool:
         """Whether the two losses give the same on every row that counts."""
-        return self.example_variance == 0 and self.difference == 0
+        same_rows = self.example_variance == 0 and self.difference == 0
+        return same_rows and not self.training_variance
 
     @property
     def standard_error(self) -> float | None:

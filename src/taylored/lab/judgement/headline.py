@@ -7,7 +7,6 @@ from taylored.lab.judgement.sentences import interval, name_of, price
 from taylored.lab.metrics import Metric
 from taylored.lab.results import LossResult
 from taylored.lab.tasks import Task
-from taylored.lab.wording import plural
 
 
 def headline(
@@ -50,7 +49,7 @@ def headline(
         are = "it is" if len(candidates) == 1 else f"all {len(candidates)} are"
         return f"No loss beats {task.reference} in {primary.label}; {are} worse"
     if words["no interval"] and not words["undecided"] and not words["practically equal"]:
-        return f"No verdict: {plural(len(baseline.trials), 'training')} cannot show a difference"
+        return "No verdict: these trainings are too few, or too much alike, to show a difference"
     if words["practically equal"] == len(candidates):
         who = name_of(candidates[0]) if len(candidates) == 1 else f"all {len(candidates)} losses"
         return f"In {primary.label}, {who} and {task.reference} are practically equal"

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from taylored.lab.judgement.headline import headline
 from taylored.lab.judgement.sentences import (
-    caveats,
     on_changes,
     on_divergence,
     on_equal,
@@ -27,6 +26,7 @@ def judge(
     task: Task,
     primary: Metric,
     repeats: int,
+    closing: Sequence[str],
 ) -> Verdict:
     """Headline, sentences and the order of the losses that are better.
 
@@ -38,6 +38,7 @@ def judge(
         task: names the baseline and the metrics.
         primary: the metric that the verdict is about.
         repeats: of the cross-validation, so far.
+        closing: what holds for all differences, at the end.
     """
     baseline = next(loss for loss in losses if loss.role == "baseline")
     candidates = [loss for loss in losses if loss.role == "candidate"]
@@ -56,7 +57,7 @@ def judge(
         *on_others("No interval, which needs at least 2 trainings", judged("no interval"), primary),
         *on_changes(candidates, primary, task),
         *on_divergence(losses),
-        *caveats(candidates, primary, task.examples),
+        *closing,
     ]
     return Verdict(
         headline=headline(losses, winners, reference, task, primary),

@@ -11,6 +11,7 @@ from taylored.lab.judgement.describe import Described, describe
 from taylored.lab.judgement.differences import Comparing, level_with_best
 from taylored.lab.judgement.free import UNMOVED, best_move, free_references
 from taylored.lab.judgement.judge import by_gain, judge
+from taylored.lab.judgement.sentences import caveats
 from taylored.lab.judgement.trained import Trained
 from taylored.lab.judgement.warnings import warnings
 from taylored.lab.judgement.words import word_for
@@ -66,7 +67,7 @@ def summarise(
         described = [*threads.map(lambda loss: describe(loss, priors, task, groups), ordered)]
     candidates = sum(loss.role == "candidate" for loss in losses)
     comparing = Comparing(task, primary, config.looks, candidates)
-    reference = _best(described, primary)
+    reference = best_reference(described, primary)
     compared = comparing.against(described[0], reference, described)
     results = [
         _judged(_adjusted(each, row, reference, comparing, priors, groups), primary, comparing)
@@ -100,11 +101,12 @@ def summarise(
             task,
             primary,
             repeats,
+            caveats([loss for loss in results if loss.role == "candidate"], primary, task.examples),
         ),
     )
 
 
-def _best(described: Sequence[Described], primary: Metric) -> Described:
+def best_reference(described: Sequence[Described], primary: Metric) -> Described:
     """The baseline, or its adjustment, whichever is best; the choice works against the losses."""
     free = [each for each in described if each.trained.role != "candidate"]
 

@@ -26,7 +26,7 @@ def to_markdown(
     losses: Sequence[LossResult], metrics: Mapping[str, Metric], primary: Metric
 ) -> str:
     """A table in GitHub's Markdown."""
-    header, rows = _texts(losses, metrics, primary)
+    header, rows = cells_of(losses, metrics, primary)
     aligned = ["---", *["---:"] * (len(header) - 2), "---"]
     escaped = [[_MARKDOWN.sub(r"\\\1", cell) for cell in row] for row in (header, *rows)]
     lines = [escaped[0], aligned, *escaped[1:]]
@@ -35,7 +35,7 @@ def to_markdown(
 
 def to_latex(losses: Sequence[LossResult], metrics: Mapping[str, Metric], primary: Metric) -> str:
     """A tabular with the rules of the package booktabs; names are escaped."""
-    header, rows = _texts(losses, metrics, primary)
+    header, rows = cells_of(losses, metrics, primary)
     body = [f"{' & '.join(map(_in_latex, row))} \\\\" for row in (header, *rows)]
     lines = [
         f"\\begin{{tabular}}{{l{'r' * (len(header) - 2)}l}}",
@@ -49,7 +49,7 @@ def to_latex(losses: Sequence[LossResult], metrics: Mapping[str, Metric], primar
     return "\n".join(lines) + "\n"
 
 
-def _texts(
+def cells_of(
     losses: Sequence[LossResult], metrics: Mapping[str, Metric], primary: Metric
 ) -> tuple[list[str], list[list[str]]]:
     """Header and cells; metrics that no loss has are left out, the primary one comes first."""

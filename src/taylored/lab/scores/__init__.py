@@ -1,0 +1,1 @@
+"""The statistics of a comparison for scores of any trainer."""
