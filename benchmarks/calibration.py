@@ -1,14 +1,14 @@
 """What the outputs mean: NLL and ECE of every loss, read plainly and by `posterior`.
 
     python benchmarks/calibration.py                       # the table, as Markdown
-    python benchmarks/calibration.py --seeds 3 --epochs 8 --only focal
+    python benchmarks/calibration.py --folds 3 --epochs 8 --only focal
 
 On the stroke types of kanji (`taylored.lab`), for the losses that `taylored compare` runs by
-default and a few more: an MLP, AdamW, cosine decay, the splits of the lab. "Plain" is the softmax
+default and a few more: an MLP, AdamW, cosine decay, the folds of the lab. "Plain" is the softmax
 of the outputs, or their sigmoids scaled to sum 1, as everybody reads them; "posterior" is that of
 the loss for the class distribution of the training data. Numbers are those of the test part at the
-last epoch, as means over the seeds. Each seed has its own split, weights and batches, the same for
-all losses.
+last epoch, as means over the folds. Each fold has its own weights and batches, the same for all
+losses.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from __future__ import annotations
 import argparse
 import statistics
 
+import numpy as np
 import torch
 from tables import table
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from taylored import Loss, catalog
 from taylored.lab.data import Dataset, load
+from taylored.lab.measures import Tested, calibration
 from taylored.lab.run.problem import Problem
 from taylored.lab.tasks import TASKS
-from taylored.lab.trial.accuracy import calibration
 from taylored.lab.trial.models import build_model, predict_share
 from taylored.lab.trial.train import Parts, make_parts
 
@@ -69,17 +71,21 @@ def measured(loss: Loss, outputs: Tensor, labels: Tensor) -> tuple[float, float,
     """NLL and ECE in points of the plain reading, and of the posterior."""
     found: list[float] = []
     for prior in (None, "train"):
-        scores = calibration(loss.logits(outputs, prior=prior), labels, loss.link)
-        found += [float(scores["nll"] or 0.0), 100 * float(scores["ece"] or 0.0)]
+        logits = loss.logits(outputs, prior=prior)
+        scores = logits if loss.link == "softmax" else logsigmoid(logits)
+        log_p = torch.log_softmax(scores.double(), dim=1)[None]
+        tested = Tested(log_p, labels.numpy(), np.zeros((1, len(labels)), np.int64), log_p)
+        nll = float(-log_p[0].gather(1, labels[:, None]).mean())
+        found += [nll, 100 * calibration(tested).observed]
     nll, ece, posterior_nll, posterior_ece = found
     return nll, ece, posterior_nll, posterior_ece
 
 
-def row(text: str, data: Dataset, problem: Problem, seeds: int, epochs: int) -> list[str]:
-    """One line of the table: means over the seeds."""
+def row(text: str, data: Dataset, problem: Problem, folds: int, epochs: int) -> list[str]:
+    """One line of the table: means over the folds."""
     each = []
-    for seed in range(seeds):
-        parts = make_parts(data.features, data.labels, problem.parts[seed])
+    for seed in range(folds):
+        parts = make_parts(data.features, data.labels, problem.part(0, seed))
         loss, outputs = trained(text, parts, len(data.class_names), epochs, seed)
         each.append(measured(loss, outputs, parts.test.labels))
     nll, ece, better_nll, better_ece = (
@@ -90,14 +96,14 @@ def row(text: str, data: Dataset, problem: Problem, seeds: int, epochs: int) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Plain softmax against posterior.")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--folds", type=int, default=3, choices=range(1, 6))
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--only", default="", help="losses whose text contains this")
     given = parser.parse_args()
     data = load("kanjivg-strokes")
-    problem = Problem.draw(data, seed=SEED, seeds=given.seeds)
+    problem = Problem.draw(data, seed=SEED, repeats=1)
     rows = [
-        row(text, data, problem, given.seeds, given.epochs)
+        row(text, data, problem, given.folds, given.epochs)
         for text in (*TASKS["single-label"].losses, *MORE)
         if given.only in text
     ]

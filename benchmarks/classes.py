@@ -103,20 +103,19 @@ def refused(classes: int) -> Job:
 
 def measured(task: str) -> Callable[[int], Job]:
     def prepare(classes: int) -> Job:
+        from taylored.lab.measures import Tested, measure
+        from taylored.lab.measures.class_scores import class_scores
         from taylored.lab.tasks import TASKS
-        from taylored.lab.trial.evaluation import measure, per_class
 
         groups = ["head", "medium", "tail"] * (classes // 3 + 1)
-        groups = groups[:classes]
-        logits, labels = torch.randn(FEW, classes), torch.arange(FEW) % classes
-        link = "softmax"
+        labels = torch.arange(FEW) % classes
         if task == "multi-label":
-            labels, link = torch.nn.functional.one_hot(labels, classes).float(), "sigmoid"
-        wanted = TASKS[task].metrics
+            labels = torch.nn.functional.one_hot(labels, classes).to(torch.int8)
+        folds = np.zeros((1, FEW), np.int64)
 
         def job() -> object:
-            found = measure(task, logits, labels, groups, link, wanted)
-            return found, per_class(task, logits, labels, classes)
+            tested = Tested(torch.randn(1, FEW, classes), labels.numpy(), folds)
+            return measure(tested, groups[:classes], TASKS[task].metrics), class_scores(tested)
 
         return job
 
@@ -134,7 +133,7 @@ def problem(classes: int) -> Job:
     def job() -> object:
         with Reporter("off") as reporter:
             dataset = sources.read((features, labels), None, reporter)
-        return Problem.draw(dataset, seed=0, seeds=1)
+        return Problem.draw(dataset, seed=0, repeats=1)
 
     return job
 
