@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from kit.lab_results import LOSSES, results
+from kit.said import Said, problem
 from taylored.lab.records import from_json, to_json
 from taylored.lab.results import Results
 
@@ -27,6 +27,7 @@ class Outer:
     known: Mapping[str, Inner]
 
 
+SAID = Said(problem((60, 30, 15)))
 OUTER = Outer(3, {"a": 0.1}, (("x", 1), ("y", 2)), Inner("w", None), {"k": Inner("v", 2.5)})
 
 
@@ -36,7 +37,7 @@ def test_what_is_written_is_read(record):
 
 
 def test_results_are_read_as_they_were():
-    found = results(LOSSES[:2], seeds=3)
+    found = SAID.judged(SAID.loss("x", SAID.right(1)))
     assert from_json(Results, json.loads(json.dumps(to_json(found)))) == found
 
 
@@ -61,7 +62,7 @@ def test_other_shapes_are_refused_by_place(change, message):
 
 
 def test_words_come_from_their_list():
-    content = to_json(results(LOSSES[:1], seeds=1))
-    content["losses"][1]["verdict"] = "splendid"
-    with pytest.raises(ValueError, match=r"losses\[1\]\.verdict must be .*splendid"):
+    content = to_json(SAID.judged(SAID.loss("x", SAID.right(1))))
+    content["losses"][2]["verdict"] = "splendid"
+    with pytest.raises(ValueError, match=r"losses\[2\]\.verdict must be .*splendid"):
         from_json(Results, content)
