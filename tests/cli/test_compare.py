@@ -2,21 +2,26 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from typer.testing import CliRunner
 
+from taylored import lab
 from taylored.cli.app import app
+from taylored.lab.errors import UsageError
+from taylored.lab.metrics import MetricName
 
 COMMAND = [sys.executable, "-m", "taylored.cli", "compare"]
 RUN = [
     "focal(gamma=2)",
-    *["--data", "digits-lt", "--model", "linear", "--seeds", "6", "--epochs", "4"],
+    *["--data", "digits-lt", "--model", "linear", "--epochs", "4"],
     *["--workers", "1"],  # every process costs seconds of importing torch
 ]
 
@@ -46,6 +51,8 @@ def reference(tmp_path_factory):
 def test_help_is_short_and_has_an_example(tmp_path):
     text = taylored("--help", cwd=tmp_path).stdout
     assert len(text.splitlines()) < 40
+    for name in get_args(MetricName):
+        assert re.search(rf"\b{name}\b", text), name
     assert 'taylored compare "focal(gamma=2)" --data my.csv' in text
 
 
@@ -81,7 +88,7 @@ def test_json_is_alone_on_standard_output(reference):
     folder, _ = reference
     done = taylored("--resume", "reference", "--json", cwd=folder.parent)
     assert done.stdout == (folder / "results.json").read_text()
-    assert json.loads(done.stdout)["schema"] == 1
+    assert json.loads(done.stdout)["schema"] == 2
 
 
 def test_killed_at_any_moment_it_resumes_to_the_same_bytes(reference, tmp_path):
@@ -112,7 +119,7 @@ def test_killed_at_any_moment_it_resumes_to_the_same_bytes(reference, tmp_path):
 
 def test_interrupting_leaves_a_run_that_can_be_resumed(tmp_path):
     # Minutes of training: the signal must not race with the end of the run.
-    long_run = [*RUN[: RUN.index("--seeds")], "--seeds", "200", "--workers", "1"]
+    long_run = [*RUN, "--repeats", "40"]
     process = subprocess.Popen(
         [*COMMAND, *long_run, "--out", "run"],
         cwd=tmp_path,
@@ -133,15 +140,44 @@ def test_interrupting_leaves_a_run_that_can_be_resumed(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ([], {"repeats": None, "until": "done", "tune_lr": "each", "weight_decay": 0.01}),
+        (["--repeats", "3", "--until-decided"], {"repeats": 3, "until": "decided"}),
+        (["--weight-decay", "0.2"], {"weight_decay": 0.2}),
+        (
+            ["--quick", "--tune-lr", "cross_entropy"],
+            {"budget": "quick", "tune_lr": "cross_entropy"},
+        ),
+    ],
+)
+def test_options_are_the_arguments_of_the_function(monkeypatch, typed, asked):
+    given = {}
+
+    def compare(**settings):
+        given.update(settings)
+        raise UsageError("seen")
+
+    monkeypatch.setattr(lab, "compare", compare)
+    assert "seen" in CliRunner().invoke(app, ["compare", *typed]).stderr
+    assert {name: given[name] for name in asked} == asked
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["focall", "--data", "digits-lt"], "focal"),
         (["--data", "no.csv", "--target", "x"], "no.csv does not exist"),
         (["--metric", "acuracy"], "Did you mean accuracy"),
-        (["--seeds", "none"], "integer"),
+        (["--repeats", "none"], "integer"),
+        (["--seeds", "3"], "o such option"),
+        (["--tune-lr", "all"], "tune_lr must be one of each, cross_entropy"),
+        (["--weight-decay", "-1"], "weight_decay must be a finite number >= 0"),
         (["--resume", "nowhere"], "not the folder of a run"),
         (["--resume", "nowhere", "--epochs", "2"], "leave out epochs"),
-        (["--join", "nowhere", "--seeds", "2"], "leave out seeds"),
+        (["--join", "nowhere", "--repeats", "2"], "leave out repeats"),
+        (["--join", "nowhere", "--until-decided"], "leave out until-decided"),
+        (["--resume", "nowhere", "--until-decided"], "leave out until-decided"),
         (["--add-loss", "poly(epsilon=1)"], "goes with --resume"),
         (["--time-limit", "0"], "time_limit must be a number of seconds > 0"),
     ],

@@ -14,7 +14,7 @@ from taylored.cli import terminal
 MODULE = Path(terminal.__file__)
 COMMAND = [sys.executable, "-m", "taylored.cli"]
 RUN = ["cross_entropy", "--data", "tiny.csv", "--target", "y", "--model", "linear",
-       "--seeds", "1", "--epochs", "2", "--lr", "0.01", "--workers", "1"]  # fmt: skip
+       "--epochs", "2", "--lr", "0.01", "--workers", "1"]  # fmt: skip
 NAME = b"[red]\x1b[31m\xff"
 """A folder that is markup, steers the terminal and is no valid text."""
 
@@ -166,7 +166,7 @@ def test_names_and_folders_are_printed_harmless(tiny):
     ("arguments", "code", "said"),
     [
         (["--resume", b"x" * 300], 2, b"cannot be used: File name too long"),
-        (["--seeds", b"\x1b[31m"], 2, b"valid integer"),
+        (["--repeats", b"\x1b[31m"], 2, b"valid integer"),
         ([b"--\x1b[31m"], 2, b"o such option"),
         ([b"nothing\x1b[31m\xff"], 2, b"nothing"),
         (["--data", b"no\x1b[31m\xff.csv", "--target", "y"], 2, b"does not exist"),
@@ -196,7 +196,7 @@ def test_a_full_or_closed_terminal_does_not_stop_a_run(tiny):
 def test_a_run_that_is_ended_says_how_to_go_on(tiny, name):
     folder, _ = tiny
     process = subprocess.Popen(
-        [*COMMAND, "compare", *RUN, "--seeds", "500", "--out", name],
+        [*COMMAND, "compare", *RUN, "--repeats", "100", "--out", name],
         cwd=folder,
         stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(getattr(signal, name), signal.SIG_DFL),

@@ -62,13 +62,16 @@ def compare(
     skip_damaged: Annotated[bool, _named_above("--skip-damaged")] = False,
     min_per_class: Annotated[int, _named_above()] = 5,
     model: Annotated[
-        str, typer.Option(help="auto, linear, mlp, cnn, grid_cnn or module:function.")
+        str,
+        typer.Option(
+            help="auto, linear, mlp, cnn, grid_cnn or module:function.", show_default=False
+        ),
     ] = "auto",
     metric: Annotated[
         str | None,
         typer.Option(
-            help="balanced_accuracy, accuracy, head, medium, tail, nll, "
-            "mean_average_precision or micro_average_precision.",
+            help="balanced_accuracy, accuracy, head, medium, tail, macro_f1, mcc, auroc, "
+            "average_precision, mean_average_precision, micro_average_precision or nll.",
             show_default=False,
         ),
     ] = None,
@@ -99,8 +102,8 @@ def compare(
     """Which loss is better on my data?
 
     Trains every loss on the same folds, weights and batches, and says what differs from the best
-    that cross-entropy reaches for nothing: overall, and for head, medium and tail classes. Where
-    samples have many labels (multi-hot) all losses need link="sigmoid", and AP is measured.
+    that cross-entropy reaches for nothing. Where samples have many labels (multi-hot) all losses
+    need link="sigmoid", and AP is measured.
     Reading is steered by --drop, --keep, --category, --group, --na, --separator, --decimal,
     --encoding, --no-header, --image-size, --skip-damaged and --min-per-class; --time-limit (300)
     ends trainings that hang, --weight-decay (0.01) is that of AdamW. Example:
