@@ -102,8 +102,8 @@ def compare(
     """Which loss is better on my data?
 
     Trains every loss on the same folds, weights and batches, and says what differs from the best
-    that cross-entropy reaches for nothing. Where samples have many labels (multi-hot) all losses
-    need link="sigmoid", and AP is measured.
+    that cross-entropy reaches for nothing. With many labels per sample (multi-hot) losses need
+    link="sigmoid".
     Reading is steered by --drop, --keep, --category, --group, --na, --separator, --decimal,
     --encoding, --no-header, --image-size, --skip-damaged and --min-per-class; --time-limit (300)
     ends trainings that hang, --weight-decay (0.01) is that of AdamW. Example:
