@@ -9,8 +9,8 @@ from rich import box
 from rich.table import Table
 from torch import Tensor
 
-from taylored.lab.data.groups import class_groups
-from taylored.lab.judgement.statistics import SIGNIFICANCE, compare_paired, holm
+from taylored import lab
+from taylored.lab.data import class_groups
 
 GROUPS = ("head", "medium", "tail")
 
@@ -71,34 +71,17 @@ def table(
     return grid
 
 
-def verdicts(scores: Mapping[str, Sequence[Scores]], test_fraction_ratio: float) -> list[str]:
-    """One sentence for each loss after the first: does its mean IoU differ from the first's?
+def verdicts(scores: Mapping[str, Sequence[Scores]]) -> list[str]:
+    """What the mean IoU over the seeds shows about each loss, compared with the first.
 
-    The corrected resampled t-test of `taylored compare`, over seeds, with Holm's correction.
-    `test_fraction_ratio` is the size of the test part relative to the training part.
+    One number per training tells how other trainings would come out on the same test part.
     """
-    baseline, *others = scores
-    base = [s.mean_iou for s in scores[baseline]]
-    paired = [
-        compare_paired(
-            [s.mean_iou for s in scores[loss]], base, test_fraction_ratio=test_fraction_ratio
-        )
-        for loss in others
-    ]
-    corrected = iter(holm([result.p for result in paired if result.p is not None]))
-    sentences = []
-    for loss, result in zip(others, paired, strict=True):
-        said = f"{loss}: mean IoU {_points(result.difference)} points against {baseline}"
-        if result.p is None or result.low is None or result.high is None:
-            sentences.append(f"{said} with {result.n} seed(s): no spread to judge it by, no claim.")
-            continue
-        p = next(corrected)
-        known = "a difference" if p < SIGNIFICANCE else "no difference"
-        sentences.append(
-            f"{said} (95 % interval {_points(result.low)} to {_points(result.high)}, "
-            f"corrected p = {p:.3f}): {known} beyond the spread of {result.n} seeds."
-        )
-    return sentences
+    baseline, *_ = scores
+    if len(scores[baseline]) < 2:
+        return ["One seed: no spread to judge the differences by, no claim."]
+    numbers = {loss: [100 * s.mean_iou for s in seeds] for loss, seeds in scores.items()}
+    found = lab.verdict(numbers, baseline=baseline, metric="mean IoU", better="higher").verdict
+    return [f"{found.headline}.", *found.warnings, *found.sentences]
 
 
 def _cell(values: Sequence[float]) -> str:
@@ -108,7 +91,3 @@ def _cell(values: Sequence[float]) -> str:
         return "-"
     mean = f"{100 * known.mean().item():.1f}"
     return mean if len(known) < 2 else f"{mean} ± {100 * known.std().item():.1f}"
-
-
-def _points(value: float | None) -> str:
-    return "?" if value is None else f"{100 * value:+.1f}"

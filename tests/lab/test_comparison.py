@@ -1,5 +1,6 @@
 """A whole comparison through the Python interface: fair, reproducible, resumable."""
 
+import ast
 import json
 import os
 import shutil
@@ -203,11 +204,47 @@ def test_resume_refuses_a_folder_that_is_no_run(tmp_path):
             lab.resume(tmp_path, progress="off")
 
 
+PACKAGE = Path(guard.taylored.__file__).parent
+NUMBERLESS = {
+    "lab/errors.py",
+    "lab/records.py",
+    "lab/results.py",
+    "lab/run_config.py",
+    "lab/trial_result.py",
+    "lab/wording.py",
+}
+"""What a training imports and takes no numbers from: messages, names, and the shapes of records."""
+
+
+def imported(file):
+    """The files of the package that a file imports, and those that they import."""
+    found, waiting = set(), [file]
+    while waiting:
+        file = waiting.pop()
+        if file in found or not file.is_file():
+            continue
+        found.add(file)
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("taylored"):
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+                for name in names:
+                    path = PACKAGE.joinpath(*name.split(".")[1:])
+                    waiting += [path.with_suffix(".py"), path / "__init__.py"]
+    return found
+
+
 def test_resume_watches_the_code_that_the_numbers_come_from():
-    package = Path(guard.taylored.__file__).parent
+    watched = set()
     for pattern in guard.NUMERIC:
+        files = set(PACKAGE.glob(pattern))
         optional = pattern.endswith(".so")  # only where a compiler was found
-        assert optional or list(package.glob(pattern)), f"{pattern} names no file"
+        assert optional or files, f"{pattern} names no file"
+        watched |= files
+    needed = imported(PACKAGE / "lab" / "trial" / "train.py")
+    assert len(needed) > 100
+    missing = {str(file.relative_to(PACKAGE)) for file in needed - watched} - NUMBERLESS
+    rooms = ("certificates/", "deploy/")  # proofs, and what is done after training
+    assert not [name for name in missing if not name.startswith(rooms) and name != "__init__.py"]
 
 
 def test_a_changed_own_loss_is_refused_and_a_diverging_one_is_recorded(tmp_path, monkeypatch):

@@ -70,8 +70,8 @@ def compare(
     metric: Annotated[
         str | None,
         typer.Option(
-            help="balanced_accuracy, accuracy, head, medium, tail, macro_f1, mcc, auroc, "
-            "average_precision, mean_average_precision, micro_average_precision or nll.",
+            help="balanced_accuracy, accuracy, head, medium, tail, macro_f1, mcc, auroc, nll, "
+            "average_precision (labels: mean_, micro_).",
             show_default=False,
         ),
     ] = None,

@@ -38,6 +38,7 @@ NUMERIC = (
     "lab/own/*.py",
     "lab/trial/*.py",
     "lab/data/**/*.py",
+    "lab/measures/*.py",
     "lab/metrics.py",
     "lab/tasks.py",
 )
