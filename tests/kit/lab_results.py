@@ -1,33 +1,32 @@
-"""Trials and results as a run of `taylored.lab` writes them, drawn from a fixed generator."""
+"""Results as a run of `taylored.lab` writes them, from scores that a fixed generator draws."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import torch
 
 from taylored.lab.data import Reading
-from taylored.lab.judgement.summarise import LossTrials, summarise
-from taylored.lab.results import (
-    DatasetSummary,
-    GainCurve,
-    LearningRateChoice,
-    Results,
-    Role,
-    RunConfig,
-    TrialResult,
-)
-from taylored.lab.tasks import TASKS
+from taylored.lab.measures import Tested
+from taylored.lab.results import GainCurve, Results
+from taylored.lab.run_config import DatasetSummary, RunConfig
+from taylored.lab.tasks import TASKS, Task
+from taylored.lab.trial_result import LearningRates, Role, TrialResult, TriedRate
+from taylored.lab.judgement.summarise import summarise
+from taylored.lab.judgement.trained import Heads, Trained
 
 LOSSES = (
-    ("focal(gamma=2)", 0.4, -1.0, 2.0),
-    ("poly1(epsilon=1)", 0.1, 0.2, 0.0),
-    ("class_balanced(cross_entropy, beta=0.999)", 5.0, -2.5, 14.0),
-    ("class_balanced(focal(gamma=2), beta=0.999)", 4.2, -3.0, 13.0),
-    ("balanced_softmax", 6.5, -4.0, 17.0),
-    ("drop_n(terms=2)", -5.0, -3.0, -9.0),
+    ("focal(gamma=2)", 0.0, -0.05),
+    ("poly1(epsilon=1)", 0.0, 0.02),
+    ("class_balanced(cross_entropy, beta=0.999)", 0.4, 0.0),
+    ("class_balanced(focal(gamma=2), beta=0.999)", 1.0, 0.0),
+    ("balanced_softmax", 1.0, 0.8),
+    ("drop_n(terms=2)", -0.3, -1.5),
 )
+"""Name, how far the loss leans to rare classes (1 undoes the prior), how much more it knows."""
 HOSTILE = (
     "</script><script>alert(1)</script>",
     "<!--",
@@ -42,12 +41,21 @@ HOSTILE = (
     "横画",
     "\udcff",
 )
-METRICS = ("accuracy", "balanced_accuracy", "head", "medium", "tail", "nll", "ece")
-RATE = LearningRateChoice(chosen=0.003, tuned="cross_entropy", candidates=())
-Specs = Sequence[tuple[str, float, float, float]]
+RATES = LearningRates(
+    chosen={"cross_entropy": 0.003},
+    tuned="each",
+    judged_by="balanced_accuracy",
+    tied=(),
+    candidates=(
+        TriedRate("cross_entropy", 0.003, 0.61, 0.7),
+        TriedRate("cross_entropy", 0.01, 0.6, 0.8),
+    ),
+)
+FOLDS = 5
+Specs = Sequence[tuple[str, float, float]]
 
 
-def config(**changes: object) -> RunConfig:
+def config(**changes: Any) -> RunConfig:
     settings = RunConfig(
         losses=("cross_entropy",),
         data=None,
@@ -55,12 +63,14 @@ def config(**changes: object) -> RunConfig:
         reading=Reading(),
         model="mlp",
         budget="default",
-        seeds=5,
+        repeats=1,
+        until="done",
+        looks=1,
         seed=0,
         epochs=8,
         batch_size=64,
         primary_metric="balanced_accuracy",
-        tune_lr="cross_entropy",
+        tune_lr="each",
         learning_rate=None,
         optimizer="AdamW",
         weight_decay=0.01,
@@ -68,8 +78,10 @@ def config(**changes: object) -> RunConfig:
     return replace(settings, **changes)
 
 
-def dataset(classes: int = 71, names: Iterable[str] = (), **changes: object) -> DatasetSummary:
-    counts = np.round(np.geomspace(8000, 3, classes)).astype(int).tolist()
+def dataset(classes: int = 12, names: Iterable[str] = (), **changes: Any) -> DatasetSummary:
+    """A long-tailed data set; its training counts say how many rows of each class are tested."""
+    largest = min(300, max(30, 10_000 // classes))
+    counts = np.round(np.geomspace(largest, 3, classes)).astype(int).tolist()
     data = DatasetSummary(
         name="kanjivg-strokes",
         kind="vector",
@@ -91,94 +103,118 @@ def dataset(classes: int = 71, names: Iterable[str] = (), **changes: object) -> 
         groups=tuple("head" if c >= 100 else "tail" if c < 20 else "medium" for c in counts),
         group_rule="head: at least 100 training samples, medium: 20 to 99, tail: fewer than 20",
         rows={"train": sum(counts), "validation": sum(counts) // 3, "test": sum(counts) // 3},
-        split="60/20/20 by class, drawn for each seed",
+        split="five folds by class, drawn anew for each repeat",
     )
     return replace(data, **changes)
 
 
+def binary_dataset(**changes: Any) -> DatasetSummary:
+    """Two classes, 1 : 20."""
+    return dataset(
+        2,
+        ("no", "yes"),
+        name="fraud",
+        train_counts=(1200, 60),
+        groups=("head", "tail"),
+        **changes,
+    )
+
+
+def labels_of(data: DatasetSummary) -> np.ndarray:
+    """The labels of all rows: 5 / 3 of the training counts, at least one row of each class."""
+    counts = np.ceil(np.array(data.train_counts) / 0.6).astype(int)
+    if data.task == "single-label":
+        return np.repeat(np.arange(len(counts)), np.maximum(counts, 1))
+    rows = 2 * int(counts.max())
+    rng = np.random.default_rng(3)
+    labels = np.zeros((rows, len(counts)), np.int64)
+    for column, count in enumerate(counts.tolist()):
+        labels[rng.permutation(rows)[:count], column] = 1
+    return labels
+
+
+def log_priors(data: DatasetSummary, repeats: int = 1) -> torch.Tensor:
+    """Log of the share of each class in the training rows of every model, (R, K, C)."""
+    counts = torch.tensor(data.train_counts, dtype=torch.float64)
+    total = counts.sum() if data.task == "single-label" else 2 * counts.max()
+    return (counts / total).log().expand(repeats, FOLDS, -1)
+
+
+def folds_of(data: DatasetSummary, repeats: int = 1) -> np.ndarray:
+    """The fold of each row in each repeat, (R, N)."""
+    rows = len(labels_of(data))
+    place = np.arange(rows)
+    return np.stack([(place + repeat * (place // FOLDS)) % FOLDS for repeat in range(repeats)])
+
+
+def tested(data: DatasetSummary, tilt: float, skill: float, seed: int, repeats: int = 1) -> Tested:
+    """What a loss said about every row: evidence that all losses share, prior, noise of its own."""
+    labels = labels_of(data)
+    rows, classes = len(labels), len(data.train_counts)
+    truth = labels if labels.ndim == 2 else np.eye(classes)[labels]
+    shared = np.random.default_rng(7).normal(size=(rows, classes))
+    own = np.random.default_rng(100 + seed).normal(size=(repeats, rows, classes))
+    prior = log_priors(data)[0, 0].numpy()
+    lean = np.clip(1 - tilt, 0, None) if labels.ndim == 1 else 0.5
+    scores = shared + 0.4 * own + (2.5 + skill) * truth + lean * prior
+    return Tested(torch.tensor(scores, dtype=torch.float32), labels, folds_of(data, repeats))
+
+
 def trial(
-    rng: np.random.Generator,
-    name: str,
-    role: Role,
-    seed: int,
-    shift: Sequence[float],
-    data: DatasetSummary,
-    epochs: int = 8,
+    name: str, role: Role, repeat: int, fold: int, task: Task, epochs: int = 8, level: float = 0.6
 ) -> TrialResult:
-    """One trial whose recall falls with rarity; ``shift`` = (balanced, head, tail) in points."""
-    counts = np.array(data.train_counts, float)
-    groups = np.array(data.groups)
-    base = 0.35 + 0.15 * np.log10(counts)
-    slope = np.interp(np.log10(counts), [0.4, 4], [shift[2], shift[1]]) / 100
-    wobble = rng.normal(0, 0.05, len(counts))
-    recall = np.clip(base + slope + rng.normal(0, 0.008) + wobble, 0.0, 1.0)
-    balanced = float(recall.mean())
-
-    def group(key: str) -> float | None:
-        members = recall[groups == key]
-        return float(members.mean()) if len(members) else None
-
-    accuracy = float((recall * counts).sum() / counts.sum())
+    """One training that worked."""
     return TrialResult(
         loss=name,
         role=role,
-        seed=seed,
+        repeat=repeat,
+        fold=fold,
         learning_rate=0.003,
+        schedule="full",
         status="ok",
-        metrics={
-            "accuracy": accuracy,
-            "balanced_accuracy": balanced,
-            "head": group("head"),
-            "medium": group("medium"),
-            "tail": group("tail"),
-            "nll": float(1.4 - balanced + rng.normal(0, 0.01)),
-            "ece": float(abs(0.05 + rng.normal(0, 0.005))),
-        },
+        metrics=dict.fromkeys(task.followed, level),
         curve=tuple(
             {
                 "epoch": epoch,
                 "train_loss": float(3 * 0.6**epoch),
-                "validation_accuracy": float(accuracy * (1 - 0.5**epoch)),
-                "validation_balanced_accuracy": float(balanced * (1 - 0.6**epoch)),
+                **{
+                    f"validation_{key}": level * (1 - 0.5 ** (epoch + 0.1 * fold))
+                    for key in (*task.followed, "nll")
+                },
             }
             for epoch in range(1, epochs + 1)
         ),
-        best_epoch=epochs,
-        recall=tuple(recall.tolist()),
     )
 
 
-def diverge(worked: TrialResult) -> TrialResult:
+def diverged(worked: TrialResult) -> TrialResult:
     """The same trial, as it is recorded when the loss became NaN."""
-    empty = dict.fromkeys(METRICS)
-    return replace(
-        worked,
-        status="diverged",
-        metrics=empty,
-        best_epoch=None,
-        recall=None,
-        average_precision=None,
-        gradient_ratio=None,
-    )
+    return replace(worked, status="diverged", metrics={}, gradient_ratio=None)
 
 
-def each_trial(loss: LossTrials, change: Callable[[TrialResult], TrialResult]) -> LossTrials:
+def failed(worked: TrialResult) -> TrialResult:
+    """The same trial, as it is recorded when the user's code raised an error."""
+    return replace(worked, status="failed", metrics={}, curve=(), gradient_ratio=None)
+
+
+def each_trial(loss: Trained, change: Callable[[TrialResult], TrialResult]) -> Trained:
     """The loss with every trial changed."""
-    return replace(loss, trials=tuple(map(change, loss.trials)))
+    return without_rows(replace(loss, trials=tuple(map(change, loss.trials))))
 
 
 def change_trial(
-    loss: LossTrials, index: int, change: Callable[[TrialResult], TrialResult]
-) -> LossTrials:
+    loss: Trained, index: int, change: Callable[[TrialResult], TrialResult]
+) -> Trained:
     """The loss with one trial changed."""
     trials = list(loss.trials)
     trials[index] = change(trials[index])
-    return replace(loss, trials=tuple(trials))
+    return without_rows(replace(loss, trials=tuple(trials)))
 
 
-def with_metrics(worked: TrialResult, **metrics: float | None) -> TrialResult:
-    """The trial with some of its metrics changed."""
-    return replace(worked, metrics={**worked.metrics, **metrics})
+def without_rows(loss: Trained) -> Trained:
+    """The loss without what its models said, if one of them said nothing."""
+    worked = all(trial.status == "ok" for trial in loss.trials)
+    return loss if worked else replace(loss, tested=None, heads=None)
 
 
 def gain(seed: int) -> GainCurve:
@@ -188,55 +224,63 @@ def gain(seed: int) -> GainCurve:
     )
 
 
+def heads(data: DatasetSummary, repeats: int = 1) -> Heads:
+    """Last layers whose frequent classes have the longer weights."""
+    norm = log_priors(data, repeats) * 0.1 + 2
+    return Heads(norm.float(), torch.zeros_like(norm).float())
+
+
 def losses(
-    specs: Specs = LOSSES,
-    seeds: int = 5,
-    data: DatasetSummary | None = None,
-    *,
-    control: bool = True,
-) -> list[LossTrials]:
-    """Baseline, candidates and control with ``seeds`` trials each."""
+    specs: Specs = LOSSES, repeats: int = 1, data: DatasetSummary | None = None
+) -> list[Trained]:
+    """Baseline and candidates after `repeats` times five trainings each."""
     data = data or dataset()
-    rng = np.random.default_rng(20)
-    rows: list[tuple[str, Role, Sequence[float]]] = [("cross_entropy", "baseline", (0, 0, 0))]
-    rows += [(name, "candidate", shift) for name, *shift in specs]
-    if control:
-        rows.append(("cross_entropy", "control", (0, 0, 0)))
+    task = TASKS[data.task]
+    rows: list[tuple[str, Role, float, float]] = [(task.baseline, "baseline", 0.0, 0.0)]
+    rows += [(name, "candidate", tilt, skill) for name, tilt, skill in specs]
     return [
-        LossTrials(
+        Trained(
             name,
             role,
             gain(index),
             "-(1 - p)^2 log p",
-            tuple(trial(rng, name, role, seed, shift, data) for seed in range(seeds)),
+            0.003,
+            tuple(
+                trial(name, role, repeat, fold, task)
+                for repeat in range(repeats)
+                for fold in range(FOLDS)
+            ),
+            tested(data, tilt, skill, index, repeats),
+            heads(data, repeats) if role == "baseline" and data.task == "single-label" else None,
         )
-        for index, (name, role, shift) in enumerate(rows)
+        for index, (name, role, tilt, skill) in enumerate(rows)
     ]
 
 
 def results(
     specs: Specs = LOSSES,
-    seeds: int = 5,
+    repeats: int = 1,
     data: DatasetSummary | None = None,
     *,
-    control: bool = True,
-    entries: Sequence[LossTrials] | None = None,
-    **changes: object,
+    entries: Sequence[Trained] | None = None,
+    rates: LearningRates = RATES,
+    **changes: Any,
 ) -> Results:
-    """What a run of these losses found; ``entries`` in place of the drawn trials."""
+    """What a run of these losses found; ``entries`` in place of the drawn ones."""
     data = data or dataset()
     if entries is None:
-        entries = losses(specs, seeds, data, control=control)
+        entries = losses(specs, repeats, data)
     settings = {
-        "losses": tuple(name for name, *_ in specs),
-        "seeds": seeds,
+        "losses": tuple(loss.name for loss in entries),
+        "repeats": repeats,
         "primary_metric": TASKS[data.task].default_metric,
     }
-    return summarise(config(**settings | changes), data, RATE, entries)
+    priors = log_priors(data, repeats)
+    return summarise(config(**settings | changes), data, rates, entries, priors)
 
 
 def hostile(count: int = 12) -> Results:
     """Results in which the losses, the classes and the data set have names that try to escape."""
     data = dataset(12, HOSTILE, name=HOSTILE[0], description=HOSTILE[2], dropped=((HOSTILE[0], 2),))
-    found = results([(name, 1.0, 0.0, 3.0) for name in HOSTILE[-count:]], data=data)
+    found = results([(name, 0.5, 0.1) for name in HOSTILE[-count:]], data=data)
     return replace(found, config=replace(found.config, data="'; $(touch x) \n#"))

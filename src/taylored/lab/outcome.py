@@ -100,7 +100,7 @@ class Comparison:
         Returns:
             The figure and the axes, in both cases.
         """
-        from taylored.lab.report.intervals import plot_differences
+        from taylored.lab.report.figures.intervals import plot_differences
 
         return plot_differences(self.results, ax)
 

@@ -11,8 +11,8 @@ import pytest
 
 from kit.lab_results import LOSSES, dataset, diverge, each_trial, losses, results
 from taylored.lab.metrics import MULTI_LABEL_METRICS
-from taylored.lab.report.gradient_ratio import LIMIT, by_class, by_epoch, limited
-from taylored.lab.report.lines import LARGE
+from taylored.lab.report.figures.gradient_ratio import LIMIT, by_class, by_epoch, limited
+from taylored.lab.report.figures.lines import LARGE
 from taylored.lab.report.page import SIZE_LIMIT, render
 from taylored.lab.results import ratio_key
 

@@ -15,8 +15,8 @@ from taylored.lab.judgement.sentences import name_of
 from taylored.lab.records import to_json
 from taylored.lab.report import class_scores, curves, gradient_ratio, intervals
 from taylored.lab.report.command import python_call, shell_command
-from taylored.lab.report.lines import Line, Panel
-from taylored.lab.report.palette import COLOURS
+from taylored.lab.report.figures.lines import Line, Panel
+from taylored.lab.report.figures.palette import COLOURS
 from taylored.lab.report.rows import class_table, loss_rows
 from taylored.lab.report.settings import dataset_card, recorded_versions, settings
 from taylored.lab.results import LossResult, Results

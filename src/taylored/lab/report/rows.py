@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from taylored.lab.judgement.words import gains as improves
 from taylored.lab.metrics import Metric
-from taylored.lab.report.palette import strokes
+from taylored.lab.report.figures.palette import strokes
 from taylored.lab.report.table import interval_text
 from taylored.lab.results import LossResult, Results
 from taylored.lab.tasks import primary_of, task_of

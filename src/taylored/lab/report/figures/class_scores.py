@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from taylored.lab.data import Group
-from taylored.lab.report.lines import Line, Panel, panels
-from taylored.lab.report.palette import BAND, INK, MUTED, strokes
-from taylored.lab.report.svg import blank, house_style, inline
+from taylored.lab.report.figures.lines import Line, Panel, panels
+from taylored.lab.report.figures.palette import BAND, INK, MUTED, strokes
+from taylored.lab.report.figures.svg import blank, house_style, inline
 from taylored.lab.results import Results
 from taylored.lab.run_config import DatasetSummary
 from taylored.lab.tasks import task_of

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from taylored.lab.report.lines import Line, Panel, panels
-from taylored.lab.report.palette import strokes
+from taylored.lab.report.figures.lines import Line, Panel, panels
+from taylored.lab.report.figures.palette import strokes
 from taylored.lab.results import LossResult, Results
 from taylored.lab.tasks import primary_of, task_of
 from taylored.lab.trial_result import validation_key

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taylored.lab.metrics import Metric
-from taylored.lab.report.palette import BAND, INK, MUTED, PAGE, Colour, strokes
-from taylored.lab.report.svg import blank, house_style, inline
+from taylored.lab.report.figures.palette import BAND, INK, MUTED, PAGE, Colour, strokes
+from taylored.lab.report.figures.svg import blank, house_style, inline
 from taylored.lab.results import Difference, LossResult, Results
 from taylored.lab.tasks import Task, primary_of, task_of
 from taylored.lab.wording import printable, shorten, typeset
