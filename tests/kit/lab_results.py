@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from taylored.lab.data import Reading
+from taylored.lab.judgement.summarise import summarise
+from taylored.lab.judgement.trained import Heads, Trained
 from taylored.lab.measures import Tested
 from taylored.lab.results import GainCurve, Results
 from taylored.lab.run_config import DatasetSummary, RunConfig
 from taylored.lab.tasks import TASKS, Task
 from taylored.lab.trial_result import LearningRates, Role, TrialResult, TriedRate
-from taylored.lab.judgement.summarise import summarise
-from taylored.lab.judgement.trained import Heads, Trained
 
 LOSSES = (
     ("focal(gamma=2)", 0.0, -0.05),
@@ -100,6 +100,7 @@ def dataset(classes: int = 12, names: Iterable[str] = (), **changes: Any) -> Dat
         fingerprint="9f2c" * 16,
         class_names=tuple(names) or tuple(f"㇐{i}" for i in range(classes)),
         train_counts=tuple(counts),
+        tested_counts=tested_counts(counts),
         groups=tuple("head" if c >= 100 else "tail" if c < 20 else "medium" for c in counts),
         group_rule="head: at least 100 training samples, medium: 20 to 99, tail: fewer than 20",
         rows={"train": sum(counts), "validation": sum(counts) // 3, "test": sum(counts) // 3},
@@ -115,16 +116,22 @@ def binary_dataset(**changes: Any) -> DatasetSummary:
         ("no", "yes"),
         name="fraud",
         train_counts=(1200, 60),
+        tested_counts=tested_counts((1200, 60)),
         groups=("head", "tail"),
         **changes,
     )
 
 
+def tested_counts(train_counts: Sequence[int]) -> tuple[int, ...]:
+    """Rows of each class: five thirds of those that train a model."""
+    return tuple(np.ceil(np.array(train_counts) / 0.6).astype(int).tolist())
+
+
 def labels_of(data: DatasetSummary) -> np.ndarray:
-    """The labels of all rows: 5 / 3 of the training counts, at least one row of each class."""
-    counts = np.ceil(np.array(data.train_counts) / 0.6).astype(int)
+    """The labels of all rows."""
+    counts = np.array(data.tested_counts)
     if data.task == "single-label":
-        return np.repeat(np.arange(len(counts)), np.maximum(counts, 1))
+        return np.repeat(np.arange(len(counts)), counts)
     rows = 2 * int(counts.max())
     rng = np.random.default_rng(3)
     labels = np.zeros((rows, len(counts)), np.int64)
@@ -147,7 +154,9 @@ def folds_of(data: DatasetSummary, repeats: int = 1) -> np.ndarray:
     return np.stack([(place + repeat * (place // FOLDS)) % FOLDS for repeat in range(repeats)])
 
 
-def tested(data: DatasetSummary, tilt: float, skill: float, seed: int, repeats: int = 1) -> Tested:
+def outputs_of(
+    data: DatasetSummary, tilt: float, skill: float, seed: int, repeats: int = 1
+) -> Tested:
     """What a loss said about every row: evidence that all losses share, prior, noise of its own."""
     labels = labels_of(data)
     rows, classes = len(labels), len(data.train_counts)
@@ -250,7 +259,7 @@ def losses(
                 for repeat in range(repeats)
                 for fold in range(FOLDS)
             ),
-            tested(data, tilt, skill, index, repeats),
+            outputs_of(data, tilt, skill, index, repeats),
             heads(data, repeats) if role == "baseline" and data.task == "single-label" else None,
         )
         for index, (name, role, tilt, skill) in enumerate(rows)

@@ -8,7 +8,7 @@ import pytest
 
 from taylored import lab
 from taylored.lab.errors import UsageError
-from taylored.lab.report.command import python_call, shell_command
+from taylored.lab.report.sections.command import python_call, shell_command
 
 ROWS = 80
 RNG = np.random.default_rng(0)
@@ -70,7 +70,7 @@ def test_every_option_is_on_the_command_line(table):
     from typer.main import get_command
 
     from taylored.cli.app import app
-    from taylored.lab.report.command import OPTION_NAMES, SWITCHES
+    from taylored.lab.report.sections.command import OPTION_NAMES, SWITCHES
 
     known = {o for p in get_command(app).commands["compare"].params for o in p.opts}  # type: ignore[attr-defined]
     for field in fields(lab.Reading):

@@ -48,6 +48,7 @@ class DatasetSummary:
 
     ``train_counts`` are training samples of each class, for multi-label data positives of each
     label, when the first fold is tested. ``rows`` are the samples in each part then.
+    ``tested_counts`` are the samples of each class that are tested in every repeat.
     """
 
     name: str
@@ -67,6 +68,7 @@ class DatasetSummary:
     fingerprint: str
     class_names: tuple[str, ...]
     train_counts: tuple[int, ...]
+    tested_counts: tuple[int, ...]
     groups: tuple[Group, ...]
     group_rule: str
     rows: Mapping[str, int]

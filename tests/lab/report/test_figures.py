@@ -11,9 +11,9 @@ from kit.lab_results import (
     dataset,
     results,
 )
+from taylored.lab.outcome import Comparison
 from taylored.lab.report.figures.class_scores import score_panels, smooth
 from taylored.lab.report.figures.palette import COLOURS, NOISE, PAGE, SERIES, strokes
-from taylored.lab.outcome import Comparison
 
 
 @pytest.fixture(scope="module")

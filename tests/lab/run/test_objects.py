@@ -9,7 +9,7 @@ from torch import nn
 
 from taylored import FocalLoss, lab
 from taylored.lab.errors import UsageError
-from taylored.lab.report.command import python_call, shell_command
+from taylored.lab.report.sections.command import python_call, shell_command
 
 
 class Remembers(nn.Module):

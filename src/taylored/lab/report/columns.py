@@ -43,8 +43,7 @@ def other_columns(results: Results) -> list[Metric]:
     return [
         task.metrics[key]
         for key in wanted
-        if key != primary.key
-        and any(loss.metrics.get(key) is not None for loss in results.losses)
+        if key != primary.key and any(loss.metrics.get(key) is not None for loss in results.losses)
     ]
 
 

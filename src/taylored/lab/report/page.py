@@ -1,30 +1,46 @@
 """The page: a template lays out figures, rows and texts that are finished before."""
 
 import json
-import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from taylored.lab.data import GROUPS
 from taylored.lab.judgement.sentences import name_of
 from taylored.lab.records import to_json
-from taylored.lab.report import class_scores, curves, gradient_ratio, intervals
-from taylored.lab.report.command import python_call, shell_command
+from taylored.lab.report.columns import has_groups, other_columns
+from taylored.lab.report.figures import (
+    class_scores,
+    curves,
+    gradient_ratio,
+    intervals,
+    reliability,
+    trade_off,
+)
 from taylored.lab.report.figures.lines import Line, Panel
-from taylored.lab.report.figures.palette import COLOURS
-from taylored.lab.report.rows import class_table, loss_rows
-from taylored.lab.report.settings import dataset_card, recorded_versions, settings
+from taylored.lab.report.figures.palette import strokes
+from taylored.lab.report.markup import environment, script, script_hash, source, style, svg
+from taylored.lab.report.rows import has_free_reference, loss_rows
+from taylored.lab.report.sections.adjusted import adjusted_metrics, adjusted_rows
+from taylored.lab.report.sections.binary import binary_rows, positive_class
+from taylored.lab.report.sections.classes import class_table
+from taylored.lab.report.sections.command import python_call, shell_command
+from taylored.lab.report.sections.learning_rates import how_rates_were_found, rate_rows
+from taylored.lab.report.sections.likelihood import likelihood_rows, resolution_text
+from taylored.lab.report.sections.settings import dataset_card, recorded_versions, settings
+from taylored.lab.report.sections.use_this import use_this
 from taylored.lab.results import LossResult, Results
 from taylored.lab.tasks import primary_of, task_of
-from taylored.lab.wording import plural, plural_of, printable
+from taylored.lab.wording import plural_of
 
-SIZE_LIMIT = 2_000_000
+SIZE_LIMIT: Final = 2_000_000
 """Most bytes a report may have; past that, details of the embedded results are left out."""
+SAID_FIRST: Final = 2
+"""Sentences of the verdict beside the first figure; the others follow the table."""
 
 
 def render(results: Results, folder: Path | None = None) -> str:
@@ -37,19 +53,8 @@ def render(results: Results, folder: Path | None = None) -> str:
         results: the content of ``results.json``.
         folder: the run folder; its ``versions.json`` is shown if it exists.
     """
-    environment = Environment(
-        loader=PackageLoader("taylored.lab.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_made_printable,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    names = sorted({name_of(loss) for loss in results.losses}, key=len, reverse=True)
-    environment.filters["sentence"] = lambda text: _mark_names(text, names)
-    environment.filters["breakable"] = _breakable
-    environment.globals["plural"] = plural
-    template = environment.get_template("page.html.j2")
+    templates = environment([name_of(loss) for loss in results.losses])
+    template = templates.get_template("page.html.j2")
     content = _content(results, folder)
     page = ""
     for without, kept in _shortened(results):
@@ -87,10 +92,20 @@ def _without_lists(loss: LossResult) -> LossResult:
 
 
 def _content(results: Results, folder: Path | None) -> dict[str, object]:
-    """Everything that the template names."""
+    """Everything that the templates name."""
+    content = {
+        **_frame(results),
+        **_first_screen(results),
+        **_sections(results),
+        **_origin(results, folder),
+    }
+    return {**content, "contents": _contents(content, results)}
+
+
+def _frame(results: Results) -> dict[str, object]:
+    """What several parts of the page name."""
     task = task_of(results)
     counts = Counter(results.dataset.groups)
-    candidates = [loss for loss in results.losses if loss.role == "candidate"]
     return {
         "results": results,
         "verdict": results.verdict,
@@ -99,29 +114,111 @@ def _content(results: Results, folder: Path | None) -> dict[str, object]:
         "overall": task.metrics[task.overall],
         "metric": primary_of(results),
         "dataset": results.dataset,
+        "grouped": has_groups(results),
         "groups": {group: counts[group] for group in GROUPS},
-        "compared": len(candidates),
+        "compared": len(_candidates(results)),
+        "free_name": results.verdict.free,
+        "free_rows": any(loss.role == "free" for loss in results.losses),
+        "script": script(),
+        "script_hash": script_hash(),
+        "style": style(),
+    }
+
+
+def _first_screen(results: Results) -> dict[str, object]:
+    others = other_columns(results)
+    shown = {metric.key for metric in (*others, primary_of(results))}
+    sentences = results.verdict.sentences
+    return {
+        "said_first": sentences[:SAID_FIRST],
+        "said_next": sentences[SAID_FIRST:],
         "rows": loss_rows(results),
-        "differences": _svg(intervals.differences_svg(results, intervals.WIDE)),
-        "differences_narrow": _svg(intervals.differences_svg(results, intervals.NARROW)),
-        "parts": [(loss.name, _svg(text)) for loss, text in intervals.parts_svg(results)],
+        "others": others,
+        "has_plain": any(loss.versus_baseline is not None for loss in results.losses),
+        "has_free": has_free_reference(results),
+        "shows_ece": "ece" in shown,
+        "shows_likelihood": bool(shown & {"nll", "ece"}),
+        "resolution": resolution_text(results),
+        "trade_off": svg(trade_off.trade_off_svg(results, trade_off.WIDE)),
+        "trade_off_narrow": svg(trade_off.trade_off_svg(results, trade_off.NARROW)),
+        "tail": svg(trade_off.trade_off_svg(results, trade_off.TAIL)),
+        "keys": [
+            _Key.of(Line(loss, stroke, (), ()))
+            for loss, stroke in strokes(results.losses)
+            if loss.role != "free"
+        ],
+    }
+
+
+def _sections(results: Results) -> dict[str, object]:
+    parts = intervals.parts_svg(results) if has_groups(results) else []
+    table = class_table(results)
+    use, rates = use_this(results), rate_rows(results)
+    return {
+        "use": use,
+        "use_source": source(use.source),
+        "differences": svg(intervals.differences_svg(results, intervals.WIDE)),
+        "differences_narrow": svg(intervals.differences_svg(results, intervals.NARROW)),
+        "differences_free": svg(intervals.differences_svg(results, intervals.WIDE_FREE)),
+        "differences_free_narrow": svg(intervals.differences_svg(results, intervals.NARROW_FREE)),
+        "parts": [(loss.name, svg(text)) for loss, text in parts],
+        "adjusted": adjusted_rows(results),
+        "adjusted_metrics": adjusted_metrics(results),
+        "binary": binary_rows(results),
+        "positive": positive_class(results),
+        "scores": _figures(class_scores.score_panels(results)) if has_groups(results) else [],
+        "classes": table,
+        "has_intervals": any(score.interval for row in table.rows for score in row.scores),
+        "likelihood": likelihood_rows(results),
+        "reliability": [(name, svg(text)) for name, text in reliability.reliability_svg(results)],
         "training": _figures(curves.training(results)),
-        "ratio_epochs": _figures(gradient_ratio.by_epoch(results)),
-        "ratio_classes": _figures(gradient_ratio.by_class(results)),
+        "ratio_epochs": _figures(gradient_ratio.by_epoch(results)) if has_groups(results) else [],
+        "ratio_classes": _figures(gradient_ratio.by_class(results)) if has_groups(results) else [],
         "ratio_when": gradient_ratio.WHEN,
         "ratio_limit": gradient_ratio.LIMIT if gradient_ratio.limited(results) else None,
         "gains": _figures(curves.gains(results)),
-        "without_gain": [loss.name for loss in candidates if loss.gain is None],
-        "scores": _figures(class_scores.score_panels(results)),
-        "frequencies": _svg(class_scores.frequencies_svg(results)),
-        "classes": class_table(results),
+        "without_gain": [loss.name for loss in _candidates(results) if loss.gain is None],
+        "rates": rates,
+        "tried": any(row.tried for row in rates),
+        "how_rates_were_found": how_rates_were_found(results),
+    }
+
+
+def _origin(results: Results, folder: Path | None) -> dict[str, object]:
+    """The data, and how to repeat the run."""
+    return {
         "card": dataset_card(results),
+        "frequencies": svg(class_scores.frequencies_svg(results)),
         "settings": settings(results),
         "versions": recorded_versions(folder),
-        "command": _source(shell_command(results.config)),
-        "python": _source(python_call(results.config)),
-        "style": Markup(_style()),  # noqa: S704 - a file of this package
+        "command": source(shell_command(results.config)),
+        "python": source(python_call(results.config)),
     }
+
+
+def _contents(content: Mapping[str, object], results: Results) -> list[tuple[str, str]]:
+    """Anchors and titles of the sections that this page has."""
+    task = task_of(results)
+    titles = (
+        ("use", "Use this", True),
+        ("differences", "Differences", content["differences"]),
+        ("where", "Where it changes", content["parts"]),
+        ("adjusted", "After each loss's own adjustment", content["adjusted"]),
+        ("binary", "Confusion, precision, recall", content["binary"]),
+        ("classes", f"{task.noun.capitalize()} by {task.noun}", content["classes"]),
+        ("probabilities", "Probabilities", content["likelihood"]),
+        ("training", "Training", content["training"]),
+        ("gradients", "Gradient ratio", content["ratio_epochs"] or content["ratio_classes"]),
+        ("gains", "Gain of the losses", content["gains"]),
+        ("data", "Data set", True),
+        ("rates", "Learning rates", True),
+        ("reproduce", "Reproduce, settings", True),
+    )
+    return [(anchor, title) for anchor, title, there in titles if there]
+
+
+def _candidates(results: Results) -> list[LossResult]:
+    return [loss for loss in results.losses if loss.role == "candidate"]
 
 
 @dataclass(frozen=True)
@@ -148,50 +245,4 @@ class _Figure:
 
 
 def _figures(panels: Sequence[Panel]) -> list[_Figure]:
-    return [_Figure(_svg(panel.svg), list(map(_Key.of, panel.shown))) for panel in panels]
-
-
-def _svg(text: str) -> Markup:
-    return Markup(text)  # noqa: S704 - serialised by ElementTree, which escapes text and attributes
-
-
-def _source(text: str | None) -> Markup | None:
-    """Source text, whose line breaks stay."""
-    if text is None:
-        return None
-    return Markup("\n").join(escape(printable(line)) for line in text.split("\n"))
-
-
-def _style() -> str:
-    light = "".join(f"--{c.variable}:{c.light};" for c in COLOURS)
-    dark = "".join(f"--{c.variable}:{c.dark};" for c in COLOURS)
-    css = (Path(__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
-    return css.replace("/* light colours */", light).replace("/* dark colours */", dark)
-
-
-def _made_printable(value: object) -> object:
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _mark_names(text: str, names: Sequence[str]) -> Markup:
-    """A sentence with the names of losses set as code."""
-    known = [str(escape(name)) for name in names]
-    pattern = "|".join(re.escape(name) for name in known) or "(?!)"
-    pieces = re.split(rf"(?<![\w-])({pattern})(?![\w-])", str(escape(printable(text))))
-    # Odd pieces are the names, which stay as they are: a hyphen in them is no minus sign.
-    marked = (
-        f"<code>{piece}</code>" if index % 2 else _typographic(piece)
-        for index, piece in enumerate(pieces)
-    )
-    return Markup("".join(marked))  # noqa: S704 - escaped above; only the code tags are ours
-
-
-def _typographic(text: str) -> str:
-    text = re.sub(r"(?<!\w)-(?=\d)", "\N{MINUS SIGN}", text)
-    return re.sub(r"(?<=\d) (?=%)", "\N{NO-BREAK SPACE}", text)
-
-
-def _breakable(name: str) -> Markup:
-    """A name that may be broken after its first bracket and its commas, where it reads well."""
-    safe = str(escape(printable(name))).replace("(", "(<wbr>", 1).replace(",", ",<wbr>")
-    return Markup(safe)  # noqa: S704 - escaped above
+    return [_Figure(svg(panel.svg), list(map(_Key.of, panel.shown))) for panel in panels]

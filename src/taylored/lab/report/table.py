@@ -1,7 +1,6 @@
-"""The results as terminal tables: means first, then differences, then the verdict in words."""
+"""The results as terminal tables: headline and warnings, differences, other metrics, words."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 from textwrap import wrap
@@ -12,40 +11,43 @@ from rich.table import Table
 from rich.text import Text
 
 from taylored.lab.data import GROUPS
-from taylored.lab.judgement.multiplicity import SIGNIFICANCE
 from taylored.lab.metrics import Metric
+from taylored.lab.report.columns import has_groups, other_columns
+from taylored.lab.report.rows import (
+    half_width_text,
+    has_free_reference,
+    probability_text,
+    word_in,
+)
+from taylored.lab.report.sections.likelihood import resolution_text
 from taylored.lab.results import Difference, LossResult, Results
-from taylored.lab.tasks import Task, primary_of, task_of
-from taylored.lab.wording import MISSING, p_text, plural, printable
+from taylored.lab.tasks import primary_of, task_of
+from taylored.lab.wording import plural, printable
 
-NUMBERS = 60
-"""Columns that the numbers of the first table take; the names get the rest."""
-STYLES = {
-    "better": "bold green",
-    "worse": "red",
-    "diverged": "bold red",
-    "differs": "bold red",
-    "untrusted": "yellow",
-}
+ROOM_FOR_PROBABILITIES = 96
+"""Width from which on the first table has P(better)."""
+STYLES = {"better": "bold green", "free gain": "yellow", "worse": "red", "diverged": "bold red"}
 
 
 @dataclass(frozen=True)
 class ResultTables:
-    """Headline, table of means, table of differences and sentences, as wide as the console."""
+    """Headline, warnings, two tables and sentences, as wide as the console."""
 
     results: Results
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         results = self.results
         yield Text(printable(results.verdict.headline), style="bold")
+        for warning in results.verdict.warnings:
+            yield _bullet(printable(warning), "!", "yellow")
         yield Text()
-        yield _mean_table(results, options.max_width)
-        yield Text(printable(_means_note(results)), style="dim")
-        yield Text()
-        if any(loss.versus_baseline is not None for loss in results.losses):
-            yield _difference_table(results, options.max_width)
-            yield Text(printable(_differences_note(results)), style="dim")
+        yield _verdict_table(results, options.max_width)
+        yield Text(printable(_verdict_note(results)), style="dim")
+        if other_columns(results):
             yield Text()
+            yield _other_table(results, options.max_width)
+            yield Text(printable(_other_note(results)), style="dim")
+        yield Text()
         for sentence in results.verdict.sentences:
             yield _bullet(printable(sentence))
 
@@ -64,101 +66,113 @@ def plain(results: Results, width: int) -> str:
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
-def _mean_table(results: Results, width: int) -> Table:
-    task, primary = task_of(results), primary_of(results)
-    counts = Counter[str](results.dataset.groups)
-    table = _table("loss", 1)  # every cell ends in a star or a blank
-    ordered = _metrics(task, primary)
-    for metric in ordered:
-        size = f"\n({counts[metric.key]})" if metric.key in GROUPS else "\n"
-        table.add_column(metric.short + size, justify="right", no_wrap=True)
-    for loss in results.losses:
-        cells = [_mean_cell(loss, metric, primary) for metric in ordered]
-        table.add_row(_broken_name(loss, width), *cells, style=_row_style(loss))
-    return table
-
-
-def _metrics(task: Task, primary: Metric) -> list[Metric]:
-    """The metrics with the primary one first."""
-    return [primary, *(metric for metric in task.metrics.values() if metric is not primary)]
-
-
-def _mean_cell(loss: LossResult, metric: Metric, primary: Metric) -> str:
-    text = metric.value(loss.metrics[metric.key])
-    deviation = loss.spread[metric.key]
-    if metric is primary and deviation is not None:
-        text += f" ± {metric.value(deviation)}"
-    versus = loss.versus_baseline
-    return text + ("*" if versus is not None and versus[metric.key].beyond_noise else " ")
-
-
-def _means_note(results: Results) -> str:
-    task = task_of(results)
-    counts = Counter[str](results.dataset.groups)
-    sizes = ", ".join(plural(counts[group], f"{group} {task.noun}") for group in GROUPS)
-    return (
-        f"Test set, mean over {plural(results.trainings, 'training')} (± standard deviation); "
-        f"{task.scores} and ECE in %. {sizes}. * differs from {task.reference} beyond noise "
-        f"(corrected p < {SIGNIFICANCE})."
-    )
-
-
-def _difference_table(results: Results, width: int) -> Table:
-    task, primary = task_of(results), primary_of(results)
-    table = _table(f"difference to {task.reference}", 2)
-    # Three lines of heading, so that the names of the losses keep their room.
-    for heading in ("\n".join(wrap(primary.label, 10)), "95 % interval", "corrected p"):
-        table.add_column(heading, justify="right", no_wrap=True)
+def _verdict_table(results: Results, width: int) -> Table:
+    """The metric of the verdict, and the differences in it to both references."""
+    primary = primary_of(results)
+    headings = [f"over {task_of(results).reference}"]
+    if has_free_reference(results):
+        headings.append("over the free reference")
+    wide = width >= ROOM_FOR_PROBABILITIES
+    table = _table("loss")
+    table.add_column("\n".join(wrap(primary.short, 10)), justify="right", no_wrap=True)
+    for heading in headings if any(loss.versus_baseline for loss in results.losses) else ():
+        table.add_column(_heading(heading), justify="right", no_wrap=True)
+        if wide:
+            table.add_column("P(better)", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
+    numbers = 31 + len(headings) * (27 if wide else 16)
     for loss in results.losses:
-        if loss.versus_baseline is None:
-            continue
-        found = loss.versus_baseline[primary.key]
+        cells = []
+        for found in (loss.versus_baseline, loss.versus_free)[: len(headings)]:
+            difference = None if found is None else found[primary.key]
+            cells.append(_difference(difference, primary))
+            if wide:
+                cells.append(probability_text(difference) if difference else "")
+        word = Text(printable(word_in(loss, results)), style=STYLES.get(loss.verdict or "", ""))
         table.add_row(
-            _broken_name(loss, width),
-            primary.difference(found.difference),
-            interval_text(found, primary),
-            p_text(found.p_corrected),
-            Text(printable(_verdict_text(loss)), style=STYLES.get(loss.verdict or "", "")),
+            _broken_name(loss, width - numbers),
+            primary.value(loss.metrics[primary.key]),
+            *cells[: len(table.columns) - 3],
+            word,
             style=_row_style(loss),
         )
     return table
 
 
-def interval_text(found: Difference, metric: Metric) -> str:
-    """The interval as ``-0.4 to +1.2``, or a dash where there is none."""
-    if found.low is None:
-        return MISSING
-    return f"{metric.difference(found.low)} to {metric.difference(found.high)}"
+def _heading(text: str) -> str:
+    return "\n".join([*wrap(text, 13), "± 95 %"])
 
 
-def _verdict_text(loss: LossResult) -> str:
-    if loss.diverged:
-        way = "failed" if loss.failed else "diverged"
-        return f"{way} {loss.diverged}/{len(loss.trials)}"
-    return str(loss.verdict)
+def _difference(found: Difference | None, metric: Metric) -> str:
+    """The difference with half its interval; every text ends in a star or a blank."""
+    if found is None:
+        return ""
+    if found.identical:
+        return "identical "
+    text = f"{metric.difference(found.difference)} {half_width_text(found, metric)}".rstrip()
+    return text + ("*" if found.beyond_noise else " ")
 
 
-def _differences_note(results: Results) -> str:
-    primary = primary_of(results)
-    unit = "percentage points" if primary.scale == 100 else "units of the metric"
+def _verdict_note(results: Results) -> str:
+    primary, task = primary_of(results), task_of(results)
+    unit = " in points" if primary.scale == 100 else ""
+    free = results.verdict.free
+    said = f" The free reference is {free}: no training." if has_free_reference(results) else ""
     return (
-        f"In {unit}, paired over seeds: {results.statistics.test}, "
-        "p corrected for the number of losses (Holm)."
+        f"{primary.label.capitalize()}; differences{unit} with half their 95 % intervals, for new "
+        f"{task.examples} from this source. * beyond noise, corrected for the number of losses "
+        f"(Holm).{said}"
     )
 
 
-def _table(first: str, gap: int) -> Table:
+def _other_table(results: Results, width: int) -> Table:
+    """The other metrics of the report, as many as fit."""
+    counts = Counter[str](results.dataset.groups)
+    table = _table("loss", 1)  # every cell ends in a star or a blank
+    metrics = other_columns(results)
+    for metric in metrics:
+        size = f"\n({counts[metric.key]})" if metric.key in GROUPS else "\n"
+        table.add_column(metric.short + size, justify="right", no_wrap=True)
+    for loss in results.losses:
+        cells = [_other_cell(loss, metric) for metric in metrics]
+        room = width - 9 * len(metrics)
+        table.add_row(_broken_name(loss, room), *cells, style=_row_style(loss))
+    return table
+
+
+def _other_cell(loss: LossResult, metric: Metric) -> str:
+    found = loss.versus_baseline[metric.key] if loss.versus_baseline else None
+    star = "*" if found is not None and found.beyond_noise else " "
+    return metric.value(loss.metrics[metric.key]) + star
+
+
+def _other_note(results: Results) -> str:
+    task = task_of(results)
+    shown = {metric.key for metric in other_columns(results)}
+    counts = Counter[str](results.dataset.groups)
+    text = f"{task.scores.capitalize()}{' and ECE' if 'ece' in shown else ''} in %."
+    if has_groups(results):
+        sizes = ", ".join(plural(counts[group], f"{group} {task.noun}") for group in GROUPS)
+        text += f" {sizes}."
+    text += f" * differs from {task.reference} as it is beyond noise."
+    if "ece" in shown:
+        text += (
+            " NLL and ECE are taken after recalibration; ECE is not tested. What a perfect model "
+            f"would show here by chance, {resolution_text(results)}, is taken off."
+        )
+    return text
+
+
+def _table(first: str, gap: int = 2) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
     table.add_column(first, overflow="fold")
     return table
 
 
 def _broken_name(loss: LossResult, width: int) -> Text:
-    """The name of a loss, broken where it reads well when the console is narrow."""
-    name = printable(loss.name) + (" (control)" if loss.role == "free" else "")
+    """The name of a loss, broken where it reads well when there are few columns for it."""
     # Text, never markup: a name from the user such as "[red]" must stay what it is.
-    return Text("\n".join(_broken(name, max(12, width - NUMBERS))))
+    return Text("\n".join(_broken(printable(loss.name), max(12, width))))
 
 
 def _broken(name: str, width: int) -> list[str]:
@@ -188,26 +202,7 @@ def _row_style(loss: LossResult) -> str:
     return "dim" if loss.role == "free" else ""
 
 
-def _bullet(text: str) -> Table:
+def _bullet(text: str, mark: str = "-", style: str = "") -> Table:
     grid = Table.grid(padding=(0, 1))
-    grid.add_row("-", Text(text))
+    grid.add_row(Text(mark, style=style), Text(text, style=style))
     return grid
-
-
-def tidy_rows(results: Results) -> tuple[Sequence[str], list[list[object]]]:
-    """Header and rows of a tidy table: one row per loss and metric."""
-    names = ("difference", "low", "high", "p", "p_corrected", "standard_error")
-    header = ["loss", "role", "metric", "value", "spread_over_folds", *names]
-    rows = []
-    for loss in results.losses:
-        for key in task_of(results).metrics:
-            row: list[object] = [loss.name, loss.role, key]
-            row += [loss.metrics[key], loss.spread[key]]
-            if loss.versus_baseline is None:
-                row += [None] * len(names)
-            else:
-                found = loss.versus_baseline[key]
-                row += [found.difference, found.low, found.high]
-                row += [found.p, found.p_corrected, found.standard_error]
-            rows.append(row)
-    return header, rows

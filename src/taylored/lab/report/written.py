@@ -6,7 +6,7 @@ from io import StringIO
 from typing import Final
 
 from taylored.lab.records import to_json
-from taylored.lab.report.table import tidy_rows
+from taylored.lab.report.tidy import tidy_rows
 from taylored.lab.results import Results
 
 RESULTS: Final = "results.json"
@@ -20,7 +20,7 @@ def json_text(results: Results) -> str:
 
 
 def csv_text(results: Results) -> str:
-    """Means and paired differences as CSV, one row per loss and metric."""
+    """Values and differences to both references as CSV, one row per loss and metric."""
     header, rows = tidy_rows(results)
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")

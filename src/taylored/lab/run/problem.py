@@ -151,6 +151,7 @@ class Problem:
     def summary(self) -> DatasetSummary:
         """What the results say about the data."""
         dataset = self.dataset
+        classes = len(dataset.class_names)
         return DatasetSummary(
             **vars(dataset.card),
             name=dataset.name,
@@ -159,6 +160,7 @@ class Problem:
             fingerprint=fingerprint(dataset),
             class_names=dataset.class_names,
             train_counts=self.train_counts,
+            tested_counts=tuple(count_labels(self.tested_labels, classes).tolist()),
             groups=self.groups,
             group_rule=group_rule(self.train_counts, noun=plural_of(self.task.noun)),
             rows=self.rows,

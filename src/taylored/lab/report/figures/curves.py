@@ -20,7 +20,7 @@ GAIN_CEILING = 4.0
 
 
 def training(results: Results) -> list[Panel]:
-    """The metric on the validation part by epoch, mean over the seeds."""
+    """The metric on the validation part by epoch, mean over the folds."""
     metric = primary_of(results)
     lines = []
     for loss, stroke in strokes(results.losses):
@@ -37,7 +37,7 @@ def training(results: Results) -> list[Panel]:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5 if small else 9))
         _share_y(ax, lines)
 
-    label = f"Validation {metric.label} by epoch, mean over seeds"
+    label = f"Validation {metric.label} by epoch, mean over folds"
     return panels(lines, "training", label, decorate)
 
 

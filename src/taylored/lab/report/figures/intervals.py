@@ -1,16 +1,17 @@
-"""Figures of the differences to the baseline: one interval per loss, the control as noise floor."""
+"""Figures of the differences to a reference: one interval per loss."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
+from taylored.lab.data import GROUPS
 from taylored.lab.metrics import Metric
-from taylored.lab.report.figures.palette import BAND, INK, MUTED, PAGE, Colour, strokes
+from taylored.lab.report.figures.palette import INK, MUTED, PAGE, Colour, strokes
 from taylored.lab.report.figures.svg import blank, house_style, inline
 from taylored.lab.results import Difference, LossResult, Results
-from taylored.lab.tasks import Task, primary_of, task_of
+from taylored.lab.tasks import primary_of, task_of
 from taylored.lab.wording import printable, shorten, typeset
 
 if TYPE_CHECKING:
@@ -22,55 +23,67 @@ ROW = 38
 
 @dataclass(frozen=True)
 class Layout:
-    """The id and width of the figure, the characters of a name, and whether numbers have room."""
+    """The id and width of the figure, what to, and whether numbers have room beside the names.
+
+    The reference is the baseline as it is, or the best that it reaches for nothing.
+    """
 
     name: str
     width: int
-    name_width: int
+    reference: Literal["baseline", "free"]
     numbers: bool
 
 
-WIDE = Layout("differences", 480, 46, numbers=True)
-NARROW = Layout("differences-narrow", 340, 44, numbers=False)
+NAME_WIDTH: Final = 46
+WIDE: Final = Layout("differences", 480, "baseline", numbers=True)
+NARROW: Final = Layout("differences-narrow", 340, "baseline", numbers=False)
+WIDE_FREE: Final = Layout("differences-free", 480, "free", numbers=True)
+NARROW_FREE: Final = Layout("differences-free-narrow", 340, "free", numbers=False)
 
 
 def plot_differences(results: Results, ax: Axes | None = None) -> tuple[Figure | SubFigure, Axes]:
     """Draw the differences in the primary metric on ``ax``, or on a new figure."""
+    rows = _rows(results, WIDE)
     with house_style():
         if ax is None:
             from matplotlib import pyplot
 
-            size = (7, 0.55 * max(1, len(_rows(results))) + 0.9)
+            size = (7, 0.55 * max(1, len(rows)) + 0.9)
             _, ax = pyplot.subplots(figsize=size, layout="constrained", facecolor=PAGE.light)
-        _draw_differences(ax, results, WIDE)
+        _draw_differences(ax, results, rows, WIDE)
     return ax.figure, ax
 
 
 def differences_svg(results: Results, layout: Layout) -> str:
     """The same as inline SVG; empty when there is nothing to compare."""
-    rows = _rows(results)
+    rows = _rows(results, layout)
     if not rows:
         return ""
-    task, metric = task_of(results), primary_of(results)
+    metric = primary_of(results)
     with house_style():
         height = ROW * len(rows) + 48
         figure = blank(layout.width, height)
         side = 8 / layout.width
         ax = figure.add_axes((side, 44 / height, 1 - 2 * side, 1 - 48 / height))
-        _draw_differences(ax, results, layout)
+        _draw_differences(ax, results, rows, layout)
         said = ", ".join(
-            f"{_label(loss, task)} {_interval_text(loss.against_baseline(metric.key), metric)}"
-            for loss, _ in rows
+            f"{shorten(printable(row.loss.name), 60)} {_interval_text(row.found, metric)}"
+            for row in rows
         )
-        label = f"Differences to {task.reference} in {metric.label}: {said}"
+        reference = _reference(results, layout)
+        label = f"Differences to {reference} in {metric.label}: {said}"
         return inline(figure, layout.name, label)
 
 
 def parts_svg(results: Results) -> list[tuple[LossResult, str]]:
     """Per candidate a small figure: what changed overall and in head, medium and tail classes."""
-    rows = [(loss, colour) for loss, colour in _rows(results) if loss.role == "candidate"]
+    rows = [(row.loss, row.colour) for row in _rows(results, WIDE) if row.loss.role == "candidate"]
     task = task_of(results)
-    keys = (task.overall, "head", "medium", "tail")
+    keys = [
+        key
+        for key in (task.overall, *GROUPS)
+        if any(loss.against_baseline(key).difference is not None for loss, _ in rows)
+    ]
     metrics = [task.metrics[key] for key in keys]
     reach = _difference_reach(loss.against_baseline(key) for loss, _ in rows for key in keys)
     figures = []
@@ -87,39 +100,49 @@ def parts_svg(results: Results) -> list[tuple[LossResult, str]]:
                 f"{metric.short} {_interval_text(loss.against_baseline(metric.key), metric)}"
                 for metric in metrics
             )
-            label = f"Differences of {_label(loss, task)} to {task.reference}: {said}"
+            name = shorten(printable(loss.name), 60)
+            label = f"Differences of {name} to {task.reference}: {said}"
             figures.append((loss, inline(figure, f"parts{index}", label)))
     return figures
 
 
-def _rows(results: Results) -> list[tuple[LossResult, Colour]]:
-    """Losses with a comparison and their colours, the control last."""
-    rows = [
-        (loss, stroke.colour)
-        for loss, stroke in strokes(results.losses)
-        if loss.versus_baseline is not None
-    ]
-    return sorted(rows, key=lambda row: row[0].role == "free")
+@dataclass(frozen=True)
+class _Row:
+    """A loss with its difference to the reference of the figure."""
+
+    loss: LossResult
+    colour: Colour
+    found: Difference
 
 
-def _draw_differences(ax: Axes, results: Results, layout: Layout) -> None:
-    task, metric = task_of(results), primary_of(results)
-    rows = _rows(results)
-    reach = _difference_reach((loss.against_baseline(metric.key) for loss, _ in rows), metric.scale)
-    for y, (loss, colour) in enumerate(rows):
-        found = loss.against_baseline(metric.key)
-        if loss.role == "free" and found.low is not None and found.high is not None:
-            low, high = found.low * metric.scale, found.high * metric.scale
-            ax.axvspan(low, high, color=BAND.light, linewidth=0, zorder=0)
-        _draw_interval(ax, y, found, metric, colour)
-        quiet = MUTED.light if loss.role == "free" else INK.light
+def _rows(results: Results, layout: Layout) -> list[_Row]:
+    """Losses with a difference to the reference, those that are free first."""
+    key = results.primary_metric
+    rows = []
+    for loss, stroke in strokes(results.losses):
+        found = loss.versus_baseline if layout.reference == "baseline" else loss.versus_free
+        if found is not None:
+            rows.append(_Row(loss, stroke.colour, found[key]))
+    return sorted(rows, key=lambda row: row.loss.role != "free")
+
+
+def _reference(results: Results, layout: Layout) -> str:
+    if layout.reference == "free":
+        return shorten(printable(results.verdict.free), 60)
+    return task_of(results).reference
+
+
+def _draw_differences(ax: Axes, results: Results, rows: Sequence[_Row], layout: Layout) -> None:
+    metric = primary_of(results)
+    reach = _difference_reach((row.found for row in rows), metric.scale)
+    for y, row in enumerate(rows):
+        _draw_interval(ax, y, row.found, metric, row.colour)
+        quiet = MUTED.light if row.loss.role == "free" else INK.light
         edge = ax.get_yaxis_transform()
-        label = _label(loss, task)
-        if loss.role != "free":
-            label = shorten(label, layout.name_width)
+        label = shorten(printable(row.loss.name), NAME_WIDTH)
         ax.text(0, y - 0.36, label, transform=edge, color=quiet, va="center")
-        if layout.numbers or found.low is None:
-            text = typeset(_interval_text(found, metric))
+        if layout.numbers or row.found.low is None:
+            text = typeset(_interval_text(row.found, metric))
             ax.text(1, y - 0.36, text, transform=edge, color=MUTED.light, va="center", ha="right")
     _frame(ax, len(rows), reach)
     ax.set_ylim(len(rows) - 0.6, -0.65)
@@ -180,15 +203,11 @@ def _difference_reach(differences: Iterable[Difference], scale: int = 100) -> tu
     return low - margin, high + margin
 
 
-def _label(loss: LossResult, task: Task) -> str:
-    if loss.role == "free":
-        return f"noise floor: {task.reference} against itself"
-    return printable(loss.name)
-
-
 def _interval_text(found: Difference, metric: Metric) -> str:
     if found.difference is None:
         return "diverged"
+    if found.identical:
+        return "identical"
     if found.low is None:
         return f"{metric.difference(found.difference)}, no interval"
     low, high = metric.difference(found.low), metric.difference(found.high)

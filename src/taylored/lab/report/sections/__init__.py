@@ -1,0 +1,1 @@
+"""The folded sections of the report: what each of them says, before it is laid out."""
