@@ -100,7 +100,7 @@ def dataset(classes: int = 12, names: Iterable[str] = (), **changes: Any) -> Dat
         fingerprint="9f2c" * 16,
         class_names=tuple(names) or tuple(f"㇐{i}" for i in range(classes)),
         train_counts=tuple(counts),
-        tested_counts=tested_counts(counts),
+        tested_counts=rows_of_classes(counts),
         groups=tuple("head" if c >= 100 else "tail" if c < 20 else "medium" for c in counts),
         group_rule="head: at least 100 training samples, medium: 20 to 99, tail: fewer than 20",
         rows={"train": sum(counts), "validation": sum(counts) // 3, "test": sum(counts) // 3},
@@ -116,13 +116,13 @@ def binary_dataset(**changes: Any) -> DatasetSummary:
         ("no", "yes"),
         name="fraud",
         train_counts=(1200, 60),
-        tested_counts=tested_counts((1200, 60)),
+        tested_counts=rows_of_classes((1200, 60)),
         groups=("head", "tail"),
         **changes,
     )
 
 
-def tested_counts(train_counts: Sequence[int]) -> tuple[int, ...]:
+def rows_of_classes(train_counts: Sequence[int]) -> tuple[int, ...]:
     """Rows of each class: five thirds of those that train a model."""
     return tuple(np.ceil(np.array(train_counts) / 0.6).astype(int).tolist())
 

@@ -32,7 +32,8 @@ addEventListener("load", () => {{
     back: style.backgroundColor,
     ink: style.color,
     fills: [...page.querySelectorAll("#differences text")].map(e => getComputedStyle(e).fill),
-    alerts: page.querySelectorAll("img, script:not([type])").length,
+    alerts: page.querySelectorAll("img, script:not([type])").length - 1,
+    tools: page.querySelectorAll("th button, .tools button, pre button").length,
   }});
 }});
 </script>
@@ -66,7 +67,7 @@ def look(folder, width, *options):
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("report")
     long = "my_package.my_module:a_loss_with_a_very_long_name_" + "x" * 60
-    specs = [("focal(gamma=2)", 1, 0, 3), (long, 6, 0, 14), *[(n, 1, 0, 3) for n in HOSTILE[:4]]]
+    specs = [("focal(gamma=2)", 0, 0.1), (long, 1, 0.5), *[(n, 0, 0.1) for n in HOSTILE[:4]]]
     data = dataset(12, names=HOSTILE)
     Comparison(results(specs, data=data)).to_html(path / "report.html")
     return path
@@ -78,6 +79,7 @@ def test_page_never_scrolls_sideways(folder, width):
     assert seen["scroll"] <= width
     assert seen["wide"] == []
     assert seen["alerts"] == 0
+    assert seen["tools"] > 20, "the script of the page did not run"
 
 
 def test_dark_page_has_dark_figures(folder):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from kit.lab_results import (
@@ -13,7 +15,10 @@ from kit.lab_results import (
 )
 from taylored.lab.outcome import Comparison
 from taylored.lab.report.figures.class_scores import score_panels, smooth
+from taylored.lab.report.figures.labels import spread
 from taylored.lab.report.figures.palette import COLOURS, NOISE, PAGE, SERIES, strokes
+from taylored.lab.report.figures.reliability import reliability_svg
+from taylored.lab.report.figures.trade_off import WIDE, curves_of, front, trade_off_svg
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +59,8 @@ def test_colours_can_be_seen():
 
 
 def test_up_to_21_losses_have_their_own_line():
-    found = results([(str(n), 0, 0, 0) for n in range(21)], seeds=1, data=dataset(3)).losses
+    found = results([(str(n), 0, 0) for n in range(21)], data=dataset(3)).losses
+    # The two free references share theirs: they have no lines.
     assert len({(s.colour.variable, s.dash) for _, s in strokes(found)}) == 23
 
 
@@ -69,8 +75,8 @@ def test_a_loss_has_one_colour_in_all_figures(html):
 
 
 def test_each_class_is_a_point_up_to_a_limit():
-    for classes, drawn in ((71, 71), (1200, 300)):
-        panels = score_panels(results(LOSSES[:1], seeds=1, data=dataset(classes)))
+    for classes, drawn in ((40, 40), (600, 300)):
+        panels = score_panels(results(LOSSES[:1], data=dataset(classes)))
         assert [len(line.points) for line in panels[0].shown] == [drawn, drawn]
         assert panels[0].svg.count("M ") >= 2 * drawn
 
@@ -86,3 +92,57 @@ def test_smoothing_averages_neighbours_in_frequency():
     assert ys == [50.0] * 12
     assert xs == sorted(xs)
     assert min(p for p, _ in many) <= xs[0] <= xs[-1] <= max(p for p, _ in many)
+
+
+def test_front_is_what_nothing_beats_in_both():
+    result = results(LOSSES[:4])
+    curves = curves_of(result, WIDE)
+    points = front(curves)
+    everything = [(x, y) for curve in curves for _, x, y in curve.points]
+    everything += [curve.place for curve in curves]
+    for x, y in points:
+        assert not any(a >= x and b >= y and (a, b) != (x, y) for a, b in everything)
+    for x, y in everything:
+        assert any(a >= x and b >= y for a, b in points)
+    assert points == sorted(points)
+
+
+def test_a_dot_is_the_loss_as_it_comes_and_what_is_free_lies_on_the_curve_of_the_baseline():
+    result = results(LOSSES[:4])
+    by_name = {curve.loss.name: curve for curve in curves_of(result, WIDE)}
+    for curve in by_name.values():
+        for tau, x, y in curve.points:
+            if tau == 0:
+                assert (x, y) == pytest.approx(curve.place)
+    (tau_one,) = [(x, y) for tau, x, y in by_name["cross_entropy"].points if tau == 1]
+    assert by_name["cross_entropy + tau 1"].place == pytest.approx(tau_one)
+    assert by_name["cross_entropy + tau 1"].points == ()
+
+
+def test_trade_off_names_every_loss_once_beside_its_dot():
+    figure = trade_off_svg(results(), WIDE)
+    for name in ("cross_entropy", "balanced_softmax", "cross_entropy + tau 1"):
+        assert figure.count(f">{name}</text>") == 1
+    assert trade_off_svg(results(LOSSES[:1], data=dataset(3, task="multi-label")), WIDE) == ""
+
+
+def test_names_beside_a_figure_never_overlap():
+    rng = np.random.default_rng(2)
+    for count in range(1, 21):
+        wanted = sorted((rng.uniform(0, 300, count) ** 2 / 300).tolist())
+        places = spread(wanted, 14.5, 300.0)
+        assert len(places) == count
+        step = min(14.5, 300 / max(count - 1, 1))
+        assert all(b - a >= step - 1e-6 for a, b in pairwise(places))
+        assert min(places) >= -1e-9
+        assert max(places) <= 300 + 1e-9
+
+
+def test_reliability_is_drawn_after_recalibration_for_each_training():
+    result = results(LOSSES[:2])
+    drawn = reliability_svg(result)
+    assert [name for name, _ in drawn] == ["cross_entropy", *(name for name, *_ in LOSSES[:2])]
+    for (_, figure), loss in zip(drawn, [result.losses[0], *result.losses[3:]], strict=True):
+        bins = loss.likelihood.bins
+        said = ", ".join(f"{100 * each.confidence:.0f} {100 * each.right:.0f}" for each in bins)
+        assert said in figure

@@ -130,10 +130,12 @@ CASES = {
 def test_sections_come_in_order_and_are_folded(six):
     html, page = six
     marks = [
-        "<h1>", 'id="trade-off"', 'id="results-table"', 'id="trade-off-tail"', "<nav", 'id="use"',
-        'id="differences-free"', 'id="where"', 'id="adjusted"', 'id="classes"',
-        'id="probabilities"', 'id="training"', 'id="gains"', 'id="data"', 'id="rates"',
-        'id="reproduce"', '<script type="application/json"',
+        "<h1>", 'id="trade-off"', 'id="results-table"', 'id="trade-off-tail"', "<nav",
+        'id="about-use"',
+        'id="differences-free"', 'id="about-where"', 'id="about-adjusted"', 'id="about-classes"',
+        'id="about-probabilities"', 'id="about-training"', 'id="about-gains"', 'id="about-data"',
+        'id="about-rates"',
+        'id="about-reproduce"', '<script type="application/json"',
     ]  # fmt: skip
     places = [html.find(mark) for mark in marks]
     assert -1 not in places
@@ -272,7 +274,7 @@ def test_command_is_quoted_for_the_shell(bad):
     result, _, _ = bad
     words = shlex.split(shell_command(result.config).replace("\\\n", ""))
     assert words[:2] == ["taylored", "compare"]
-    assert words[2 : 2 + len(HOSTILE)] == list(HOSTILE)
+    assert words[3 : 3 + len(HOSTILE)] == list(HOSTILE)
     assert words[words.index("--data") + 1] == result.config.data
     compile(python_call(result.config), "snippet", "exec")
     assert shell_command(config(data=None)) is None

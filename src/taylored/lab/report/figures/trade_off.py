@@ -66,7 +66,7 @@ def curves_of(results: Results, view: View) -> list[Curve]:
             and (y := point.values.get(view.up)) is not None
         )
         x, y = loss.metrics.get(view.across), loss.metrics.get(view.up)
-        if points and x is not None and y is not None:
+        if (points or loss.role == "free") and x is not None and y is not None:
             kept = () if loss.role == "free" else points
             found.append(Curve(loss, stroke, kept, (100 * x, 100 * y)))
     return found
