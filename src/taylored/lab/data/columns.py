@@ -23,11 +23,15 @@ class Column:
     """One column of the features of a table.
 
     A number is missing where it is NaN. A category is the position of its text in `levels`.
+    `source` is the column of the file that it was made of, and `how` says in which way, so that new
+    rows can be read alike: `taylored.lab.data.tables.new_rows` knows the words.
     """
 
     name: str
     kind: Literal["number", "category"]
     levels: tuple[str, ...] = ()
+    source: str = ""
+    how: str = ""
 
 
 def encode(

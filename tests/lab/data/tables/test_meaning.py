@@ -105,7 +105,7 @@ def test_codes_are_no_quantities(texts: list[str]) -> None:
 def test_dates(texts: list[str], first: str) -> None:
     found = to_dates(pd, texts)
     assert found is not None
-    dates, _ = found
+    dates = found.values
     assert dates[0] == np.datetime64(first)
     assert not np.isnat(dates).any()
 

@@ -103,5 +103,8 @@ def _with_gaps(name: str, features: npt.NDArray[np.float64]) -> ArrayFeatures:
         notes.append(f"columns {left} left out: all their values are missing")
     if empty.all():
         raise DataError(f"{name}: features hold NaN only")
-    columns = tuple(Column(str(place + 1), "number") for place in np.flatnonzero(~empty).tolist())
+    columns = tuple(
+        Column(str(place + 1), "number", (), str(place), "position")
+        for place in np.flatnonzero(~empty).tolist()
+    )
     return ArrayFeatures(features[:, ~empty], "vector", columns, tuple(notes))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import product
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,28 +37,48 @@ _MOST_WRONG: Final = 0.05
 """Share of texts that may be no date (0000-00-00) in a column of dates."""
 
 
-def to_dates(pandas: Any, texts: Sequence[str]) -> tuple[npt.NDArray[Any], str] | None:
-    """Distinct texts as datetime64 (NaT where one is none) and how they were read, or None."""
+class Dates(NamedTuple):
+    """Texts as datetime64 (NaT where one is none), how they were read in words, and the format.
+
+    The format is that of `strptime`; it is empty for ISO 8601.
+    """
+
+    values: npt.NDArray[Any]
+    order: str
+    form: str
+
+
+def to_dates(pandas: Any, texts: Sequence[str]) -> Dates | None:
+    """Distinct texts as dates, or None where they are no such column."""
     allowed = int(_MOST_WRONG * len(texts))
     looks = [text for text in texts if _LOOKS_LIKE_DATE.fullmatch(text)]
     if not looks or len(texts) - len(looks) > allowed:
         return None
     series = pandas.Series(list(texts), dtype=object)
     if sum(_ISO.fullmatch(text) is None for text in texts) <= allowed:
-        found = pandas.to_datetime(series, format="ISO8601", errors="coerce", utc=True)
-        dates = found.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
-        return None if np.isnat(dates).sum() > allowed else (dates, "")
+        dates = parse_dates(pandas, series, "")
+        return None if np.isnat(dates).sum() > allowed else Dates(dates, "", "")
     for (day, order), time in product(_DAYS, _TIMES):
         if not any(_parses(text, day + time) for text in looks[: allowed + 1]):
             continue
-        found = pandas.to_datetime(series, format=day + time, errors="coerce")
-        dates = found.to_numpy().astype("datetime64[us]")
+        dates = parse_dates(pandas, series, day + time)
         if np.isnat(dates).sum() <= allowed:
             other = _other_order(day)
             both = other is not None and all(_parses(text, other + time) for text in looks)
             doubt = f"read {order}; whether the day comes first cannot be seen" if both else order
-            return dates, doubt
+            return Dates(dates, doubt, day + time)
     return None
+
+
+def parse_dates(pandas: Any, series: Any, form: str) -> npt.NDArray[Any]:
+    """Texts as datetime64 by one format, NaT where it does not fit; empty means ISO 8601."""
+    if not form:
+        found = pandas.to_datetime(series, format="ISO8601", errors="coerce", utc=True)
+        found = found.dt.tz_localize(None)
+    else:
+        found = pandas.to_datetime(series, format=form, errors="coerce")
+    dates: npt.NDArray[Any] = found.to_numpy().astype("datetime64[us]")
+    return dates
 
 
 def expand(dates: npt.NDArray[Any]) -> list[tuple[str, npt.NDArray[np.float64]]]:
@@ -66,6 +86,16 @@ def expand(dates: npt.NDArray[Any]) -> list[tuple[str, npt.NDArray[np.float64]]]
 
     Parts that are the same in all rows are left out.
     """
+    kept = []
+    for name, values in calendar(dates).items():
+        present = values[~np.isnan(values)]
+        if len(present) and (name == "time" or present.min() < present.max()):
+            kept.append((name, values))
+    return kept
+
+
+def calendar(dates: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.float64]]:
+    """The same with all parts."""
     missing = np.isnat(dates)
     whole = dates.astype("datetime64[D]")
     months = whole.astype("datetime64[M]")
@@ -78,13 +108,7 @@ def expand(dates: npt.NDArray[Any]) -> list[tuple[str, npt.NDArray[np.float64]]]
         ("weekday", (days + 3) % 7),
         ("hour", (microseconds - days * 86_400_000_000) / 3600e6),
     ]
-    kept = []
-    for name, part in parts:
-        values = np.where(missing, np.nan, part.astype(np.float64))
-        present = values[~missing]
-        if len(present) and (name == "time" or present.min() < present.max()):
-            kept.append((name, values))
-    return kept
+    return {name: np.where(missing, np.nan, part.astype(np.float64)) for name, part in parts}
 
 
 def _parses(text: str, form: str) -> bool:

@@ -85,6 +85,20 @@ def to_numbers(texts: Iterable[str], decimal: Decimal) -> dict[str, float]:
     return found
 
 
+def sign_of(numbers: Mapping[str, float], decimal: Decimal) -> Decimal:
+    """The decimal sign under which texts were read as these numbers: the one asked for, or not.
+
+    >>> sign_of({"1,5": 1.5}, ".")
+    ','
+    """
+    other: Decimal = "," if decimal == "." else "."
+    for text, number in numbers.items():
+        quantity = to_quantity(text, decimal)
+        if quantity is None or quantity.number != number:
+            return other
+    return decimal
+
+
 def to_quantities(texts: Iterable[str], decimal: Decimal) -> Mapping[str, Quantity] | None:
     """All texts as numbers with a unit, or None where they are no such column."""
     distinct = list(texts)
@@ -92,17 +106,27 @@ def to_quantities(texts: Iterable[str], decimal: Decimal) -> Mapping[str, Quanti
     return _quantities(distinct, "," if decimal == "." else ".") if found is None else found
 
 
+def to_quantity(text: str, decimal: Decimal) -> Quantity | None:
+    """One text as a number with at most one unit, or None.
+
+    >>> to_quantity("12,5 kg", ",")
+    Quantity(number=12.5, unit='kg')
+    """
+    match = _WITH_UNIT.fullmatch(text)
+    number = to_number(match.group(2).strip(), decimal) if match else None
+    if match is None or number is None:
+        return None
+    units = [part.strip() for part in (match.group(1), match.group(3)) if part]
+    return None if len(units) > 1 else Quantity(number, units[0] if units else "")
+
+
 def _quantities(texts: Iterable[str], decimal: Decimal) -> Mapping[str, Quantity] | None:
     found: dict[str, Quantity] = {}
     for text in texts:
-        match = _WITH_UNIT.fullmatch(text)
-        number = to_number(match.group(2).strip(), decimal) if match else None
-        if match is None or number is None:
+        quantity = to_quantity(text, decimal)
+        if quantity is None:
             return None
-        units = [part.strip() for part in (match.group(1), match.group(3)) if part]
-        if len(units) > 1:
-            return None
-        found[text] = Quantity(number, units[0] if units else "")
+        found[text] = quantity
     counts = Counter(quantity.unit for quantity in found.values())
     units = [unit for unit in counts if unit]
     if not units:

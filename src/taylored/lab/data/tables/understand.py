@@ -12,8 +12,8 @@ import numpy.typing as npt
 from taylored.lab.data.checks import some
 from taylored.lab.data.columns import MAX_LEVELS, RARE, Column
 from taylored.lab.data.reading import Decimal
-from taylored.lab.data.tables.dates import expand, to_dates
-from taylored.lab.data.tables.numbers import to_numbers, to_quantities
+from taylored.lab.data.tables.dates import Dates, expand, to_dates
+from taylored.lab.data.tables.numbers import sign_of, to_numbers, to_quantities
 from taylored.lab.data.tables.raw import RawColumn
 
 _WORDS: Final = (
@@ -22,10 +22,11 @@ _WORDS: Final = (
 )
 MISSING: Final = frozenset(_WORDS.split())
 """Texts that count as missing in features, where `na` names no others."""
-_TRUE: Final = frozenset(("true", "yes", "t", "y"))
-_FALSE: Final = frozenset(("false", "no", "f", "n"))
+TRUE: Final = frozenset(("true", "yes", "t", "y"))
+FALSE: Final = frozenset(("false", "no", "f", "n"))
 _MOSTLY: Final = 0.9
 """Share of rows with a number from which a column of texts is taken for numbers."""
+RARE_LEVEL: Final = "(rare)"
 _CODE: Final = re.compile(r"0\d+")
 
 
@@ -54,11 +55,12 @@ def understand(pandas: Any, column: RawColumn, decimal: Decimal, *, is_code: boo
         return _left_out(column, column.problem)
     values = column.values
     if values.dtype.kind == "M":
-        return _dates(column.name, values, "")
+        return _dates(column.name, Dates(values, "", ""))
     if values.dtype.kind == "b":
-        return _numbers(column.name, values.astype(np.float64))
+        return _numbers(column.name, values.astype(np.float64), how="truth")
     if values.dtype.kind == "f":
-        return _codes(column, values) if is_code else _numbers(column.name, values)
+        how = f"number {decimal}"
+        return _codes(column, values) if is_code else _numbers(column.name, values, how=how)
     texts = [value for value in values if value is not None]
     if not texts:
         return _left_out(column, "all its values are missing")
@@ -70,39 +72,39 @@ def understand(pandas: Any, column: RawColumn, decimal: Decimal, *, is_code: boo
 def _text(pandas: Any, column: RawColumn, texts: list[str], decimal: Decimal) -> Understood:
     name, values, counts = column.name, column.values, Counter(texts)
     distinct = list(counts)
-    if {text.lower() for text in distinct} <= _TRUE | _FALSE and len(distinct) > 1:
-        truth = {text: float(text.lower() in _TRUE) for text in distinct}
-        return _numbers(name, _mapped(values, truth))
+    if {text.lower() for text in distinct} <= TRUE | FALSE and len(distinct) > 1:
+        truth = {text: float(text.lower() in TRUE) for text in distinct}
+        return _numbers(name, _mapped(values, truth), how="truth")
     numbers = to_numbers(distinct, decimal)
     if numbers and column.typed and len(distinct) <= MAX_LEVELS:
         numbers = {}  # texts by intention, few of them: categories
     if len(numbers) == len(distinct) and _are_codes(distinct):
         note = f"column {name!r}: numbers with leading zeros such as {_shown(distinct)} are codes"
         return _categories(column, (note,))
+    how = f"number {sign_of(numbers, decimal)}"
     if len(numbers) == len(distinct):
-        return _numbers(name, _mapped(values, numbers))
+        return _numbers(name, _mapped(values, numbers), how=how)
     quantities = to_quantities(distinct, decimal)
     if quantities is not None:
-        return _quantities(column, quantities)
+        return _quantities(column, quantities, decimal)
     dates = to_dates(pandas, distinct)
     if dates is not None:
-        found, order = dates
-        known = dict(zip(distinct, found, strict=True))
+        known = dict(zip(distinct, dates.values, strict=True))
         absent = np.datetime64("NaT", "us")
         wrong = [text for text, date in known.items() if np.isnat(date)]
         column_dates = np.array([known.get(value, absent) for value in values], "datetime64[us]")
-        return _dates(name, column_dates, order, wrong)
+        return _dates(name, dates._replace(values=column_dates), wrong)
     if sum(counts[text] for text in numbers) >= _MOSTLY * len(texts):
         others = sorted(text for text in distinct if text not in numbers)
         note = (
             f"column {name!r} holds numbers; its texts {_shown(others)} are read as missing "
             f"({sum(counts[text] for text in others):,} rows)"
         )
-        return _numbers(name, _mapped(values, numbers), note)
+        return _numbers(name, _mapped(values, numbers), note, how=how)
     return _categories(column, ())
 
 
-def _numbers(name: str, values: npt.NDArray[np.float64], *notes: str) -> Understood:
+def _numbers(name: str, values: npt.NDArray[np.float64], *notes: str, how: str) -> Understood:
     infinite = np.isinf(values)
     if infinite.any():
         values = np.where(infinite, np.nan, values)
@@ -114,40 +116,47 @@ def _numbers(name: str, values: npt.NDArray[np.float64], *notes: str) -> Underst
     if not len(present) or (present.min() == present.max() and len(present) == len(values)):
         what = "all its values are missing" if not len(present) else "it has one value only"
         return Understood((), (*notes, f"column {name!r} left out: {what}"))
-    return Understood(((Column(name, "number"), values),), notes)
+    return Understood(((Column(name, "number", (), name, how), values),), notes)
 
 
 def _codes(column: RawColumn, values: npt.NDArray[np.float64]) -> Understood:
     texts = [None if np.isnan(value) else f"{value:g}" for value in values]
-    return _categories(RawColumn(column.name, np.array(texts, dtype=object), True), ())
+    return _categories(RawColumn(column.name, np.array(texts, dtype=object), True), (), how="code")
 
 
-def _quantities(column: RawColumn, quantities: Any) -> Understood:
+def _quantities(column: RawColumn, quantities: Any, decimal: Decimal) -> Understood:
     units = sorted({quantity.unit for quantity in quantities.values()} - {""})
     numbers = {text: quantity.number for text, quantity in quantities.items()}
     note = f"column {column.name!r}: numbers with the unit{'s'[: len(units) > 1]} {_shown(units)}"
-    found = _numbers(column.name, _mapped(column.values, numbers), note)
+    how = f"quantity {sign_of(numbers, decimal)}"
+    found = _numbers(column.name, _mapped(column.values, numbers), note, how=how)
     if len({quantity.unit for quantity in quantities.values()}) < 2 or not found.features:
         return found
     name = f"{column.name} unit"
     texts = [None if value is None else quantities[value].unit or "none" for value in column.values]
-    of_units = _categories(RawColumn(name, np.array(texts, dtype=object), True), ())
+    units_of = RawColumn(name, np.array(texts, dtype=object), True)
+    of_units = _categories(units_of, (), source=column.name, how=how.replace("quantity", "unit"))
     return Understood((*found.features, *of_units.features), (*found.notes, *of_units.notes))
 
 
-def _dates(name: str, dates: npt.NDArray[Any], order: str, wrong: Sequence[str] = ()) -> Understood:
-    parts = expand(dates)
+def _dates(name: str, dates: Dates, wrong: Sequence[str] = ()) -> Understood:
+    parts = expand(dates.values)
     if not parts:
         return Understood((), (f"column {name!r} left out: all its values are missing",))
-    how = f", {order}" if order else ""
-    notes = [f"column {name!r}: dates{how}, as {', '.join(part for part, _ in parts)}"]
+    order = f", {dates.order}" if dates.order else ""
+    notes = [f"column {name!r}: dates{order}, as {', '.join(part for part, _ in parts)}"]
     if wrong:
         notes.append(f"column {name!r}: {_shown(wrong)} is no date and read as missing")
-    features = tuple((Column(f"{name} {part}", "number"), values) for part, values in parts)
-    return Understood(features, tuple(notes))
+    features = (
+        (Column(f"{name} {part}", "number", (), name, f"{part} {dates.form}"), values)
+        for part, values in parts
+    )
+    return Understood(tuple(features), tuple(notes))
 
 
-def _categories(column: RawColumn, notes: tuple[str, ...]) -> Understood:
+def _categories(
+    column: RawColumn, notes: tuple[str, ...], *, source: str = "", how: str = "text"
+) -> Understood:
     """Positions in the sorted texts; those too rare for any training part are one level.
 
     Grouping them here loses nothing: the encoder would group them as well.
@@ -171,12 +180,13 @@ def _categories(column: RawColumn, notes: tuple[str, ...]) -> Understood:
             for value in column.values
         ]
     )
-    levels = (*frequent, *(("(rare)",) if rare else ()))
+    levels = (*frequent, *((RARE_LEVEL,) if rare else ()))
+    known = Column(column.name, "category", levels, source or column.name, how)
     said = f"column {column.name!r}: {len(counts):,} categories"
     if rare or len(frequent) > MAX_LEVELS:
         said += f", those in fewer than {RARE} training rows share a column"
         said += f", as do all after the {MAX_LEVELS} most frequent" * (len(frequent) > MAX_LEVELS)
-    return Understood(((Column(column.name, "category", levels), values),), (*notes, said))
+    return Understood(((known, values),), (*notes, said))
 
 
 def _left_out(column: RawColumn, why: str) -> Understood:
