@@ -7,6 +7,7 @@ from typing import get_args
 from taylored.lab.data import FOLDS, Reading
 from taylored.lab.errors import UsageError
 from taylored.lab.metrics import MetricName
+from taylored.lab.model.train import Given
 from taylored.lab.outcome import Comparison
 from taylored.lab.own.naming import GivenLoss, GivenModel, name_losses, name_model
 from taylored.lab.own.sources import Sources
@@ -134,7 +135,8 @@ def compare(
         Reporter(progress) as reporter,
         WorkerPool(min(most, workers or default_workers()), time_limit) as pool,
     ):
-        pool.hand_over({**named.objects, **named_model.objects})
+        objects = {**named.objects, **named_model.objects}
+        pool.hand_over(objects)
         pool.start()
         dataset = sources.read(data, target, how, reporter)
         task = TASKS[dataset.task]
@@ -182,4 +184,4 @@ def compare(
         reporter.note(f"Run folder: {folder.path}")
         with Leases(folder.path) as leases:
             results = Run(record, problem, folder, leases, pool, reporter).execute()
-            return Comparison(results, folder.path)
+            return Comparison(results, folder.path, Given(dataset, objects))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from taylored.lab.errors import UsageError
+from taylored.lab.model.train import Given
 from taylored.lab.outcome import Comparison
 from taylored.lab.own.naming import GivenLoss, GivenModel, Named, name_losses, name_model
 from taylored.lab.own.objects import Objects, is_object
@@ -127,7 +128,8 @@ def _go_on(
         alone = request.how == "resume"
         if alone and (others := leases.others()):
             raise UsageError(busy(folder.path, others))
-        pool.hand_over(_objects(recorded.config, request, named, path))
+        objects = _objects(recorded.config, request, named, path)
+        pool.hand_over(objects)
         dataset = read_again(request.data, recorded, path, reporter)
         wanted = grown(recorded, request.repeats, request.data if alone else None)
         problem = problem_of(dataset, wanted.config)
@@ -139,7 +141,7 @@ def _go_on(
         elif record != recorded:
             raise UsageError("join: the source of your own losses is not that of the run.")
         results = Run(record, problem, folder, leases, pool, reporter).execute()
-        return Comparison(results, folder.path)
+        return Comparison(results, folder.path, Given(dataset, objects))
 
 
 def _objects(config: RunConfig, request: _Continuation, losses: Named, path: Path) -> Objects:

@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING, Any
 from taylored.lab.errors import UsageError
 from taylored.lab.judgement.judge import best_of
 from taylored.lab.metrics import Metric
+from taylored.lab.model.train import Given, save_model
 from taylored.lab.records import from_json, to_json
 from taylored.lab.report.written import FAILURES, RESULTS, TIMINGS, csv_text, json_text
 from taylored.lab.results import SCHEMA, LossResult, Results
+from taylored.lab.run.grow import read_again
+from taylored.lab.run.progress import Reporter
+from taylored.lab.run.sources import Source
+from taylored.lab.store.folder import RunFolder
 from taylored.lab.tasks import primary_of, task_of
 from taylored.lab.trial.protocol import TrialSpec
 
@@ -34,12 +39,14 @@ class Comparison:
         results: the content of ``results.json``; `taylored.lab.results` documents it.
         folder: the run folder, if the results came from one. The versions that it records then
             appear in the report.
+        given: the data and objects that it was made of, where it was made in this session.
 
     A notebook shows the object as its report; `table` is for a terminal.
     """
 
     results: Results = field(repr=False)
     folder: Path | None = None
+    given: Given | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Comparison:
@@ -177,6 +184,50 @@ class Comparison:
         from taylored.lab.tabular.predictions import predictions_of
 
         return predictions_of(self.results, self._folder)
+
+    def save_model(
+        self,
+        path: str | os.PathLike[str],
+        loss: str | None = None,
+        data: Source | None = None,
+    ) -> Path:
+        """Train the best loss once more, on all rows, and save a model that can be used.
+
+        It is trained with its own learning rate, as in the comparison; of data that came with a
+        split, on the training part. The file has the weights, how rows are read and encoded, the
+        names of the classes, and how outputs are read: the loss, and the adjustment of scores where
+        that is what won. `lab.load_model` reads it; `taylored.lab.model.saved` says what it can do.
+
+        Args:
+            path: the file.
+            loss: the name of a loss in the results, or of the baseline after an adjustment; by
+                default that of `best`.
+            data: where the data are now; by default those that the comparison was made on.
+
+        Returns:
+            The path.
+
+        Raises:
+            UsageError: for a loss that is not in the results, for other data, and where a loss or
+                model was given in Python and is no longer there.
+
+        Example:
+            >>> result.save_model("winner.model")  # doctest: +SKIP
+            >>> model = lab.load_model("winner.model")  # doctest: +SKIP
+            >>> model.predict(new_rows), model.posterior(new_rows)  # doctest: +SKIP
+        """
+        target = Path(path).expanduser()
+        save_model(self.results, self.best() if loss is None else loss, self._given(data), target)
+        return target
+
+    def _given(self, data: Source | None) -> Given:
+        """The data, read again where they are not at hand, and the objects."""
+        objects = {} if self.given is None else self.given.objects
+        if data is None and self.given is not None:
+            return self.given
+        record = RunFolder.open(self._folder).read_record()
+        with Reporter("off") as reporter:
+            return Given(read_again(data, record, self._folder, reporter), objects)
 
     @property
     def _folder(self) -> Path:

@@ -48,6 +48,7 @@ class RawData:
     task: TaskName = "single-label"
     columns: tuple[Column, ...] = ()
     groups: npt.NDArray[np.int64] | None = None
+    offset: npt.NDArray[np.float64] | None = None
 
 
 def assemble(
@@ -115,6 +116,7 @@ def assemble(
         data.task,
         data.columns,
         data.groups,
+        data.offset,
     )
 
 

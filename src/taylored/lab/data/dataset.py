@@ -50,14 +50,14 @@ class Dataset:
     With `columns` the features are those of a table, as they were read: float64, NaN where a value
     is missing, categories as positions. `encode` makes numbers of them, learnt from training rows
     alone. `groups` are numbers of rows that belong together, such as equal rows: `draw_folds` keeps
-    each group in one fold.
+    each group in one fold. `offset` was subtracted from the features when they were read.
 
     Shape:
         features (N, D) for vectors or (N, channels, height, width) for images, float32; with
         `columns` (N, columns), float64;
         labels (N,), int64, 0 .. C-1, for one class per sample, or (N, C), int8, 0 or 1, for any
         number of labels per sample; split (N,), 0 train, 1 validation, 2 test, or None when
-        folds are drawn by `draw_folds`; groups (N,), int64, or None.
+        folds are drawn by `draw_folds`; groups (N,), int64, or None; offset (D,) or None.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Dataset:
     task: TaskName = "single-label"
     columns: tuple[Column, ...] = field(default=(), repr=False)
     groups: npt.NDArray[np.int64] | None = field(default=None, repr=False)
+    offset: npt.NDArray[np.float64] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         rows = len(self.features)

@@ -86,6 +86,7 @@ def _from_arrays(features: npt.ArrayLike, labels: npt.ArrayLike) -> RawData:
         notes=(*found.warnings(numbers), *found.notes, *notes),
         task="single-label" if numbers.ndim == 1 else "multi-label",
         columns=found.columns,
+        offset=found.offset,
     )
 
 

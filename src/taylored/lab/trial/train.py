@@ -24,6 +24,7 @@ from taylored.lab.data import (
     encode,
 )
 from taylored.lab.measures import Tested, measure
+from taylored.lab.measures.tested import Floats
 from taylored.lab.tasks import TASKS
 from taylored.lab.trial.links import LossFunction
 from taylored.lab.trial.outputs import Outputs, log_probabilities, outputs_of, scores_of
@@ -56,7 +57,7 @@ class Parts:
     test: Part
 
 
-class _Diverged(Exception):  # noqa: N818 - a signal inside this file, not an error
+class Diverged(Exception):  # noqa: N818 - a signal inside this file, not an error
     """The loss or the logits are no longer finite."""
 
 
@@ -73,12 +74,7 @@ def make_parts(
     """
     if columns:
         features = encode(columns, features, part == TRAIN)
-    train = features[part == TRAIN]
-    axes = (0, *range(2, features.ndim))  # images: one mean for each channel
-    mean = train.mean(axis=axes, keepdims=True, dtype=np.float64)
-    deviation = train.std(axis=axes, keepdims=True, dtype=np.float64)
-    # A constant feature stays at zero; its mean may be off by a rounding error of its size.
-    deviation[deviation <= 1e-13 * np.abs(mean)] = 1.0
+    mean, deviation = standard_of(features[part == TRAIN])
     target = torch.int64 if labels.ndim == 1 else torch.float32
 
     def build(number: int) -> Part:
@@ -87,6 +83,16 @@ def make_parts(
         return Part(torch.tensor(standard), torch.tensor(labels[rows], dtype=target))
 
     return Parts(build(TRAIN), build(VALIDATION), build(TEST))
+
+
+def standard_of(train: Features) -> tuple[Floats, Floats]:
+    """Mean and deviation of each feature, for images of each channel, over the training rows."""
+    axes = (0, *range(2, train.ndim))
+    mean = train.mean(axis=axes, keepdims=True, dtype=np.float64)
+    deviation = train.std(axis=axes, keepdims=True, dtype=np.float64)
+    # A constant feature stays at zero; its mean may be off by a rounding error of its size.
+    deviation[deviation <= 1e-13 * np.abs(mean)] = 1.0
+    return mean, deviation
 
 
 def train_trial(
@@ -105,7 +111,7 @@ def train_trial(
         spec,
         source,
         input_shape=parts.train.features.shape[1:],
-        counts=_class_counts(parts.train.labels, num_classes),
+        counts=class_counts(parts.train.labels, num_classes),
         num_samples=len(parts.train.labels),
     )
     watched = WatchedLoss(prepared.loss, protocol.groups)
@@ -122,11 +128,11 @@ def train_trial(
         curve=(),
     )
     try:
-        _fit(protocol, parts, spec, prepared, watched, source.batches, curve, beat)
+        fit(protocol, parts, spec, prepared, watched, source.batches, curve, beat)
         if spec.schedule == "third":
             return replace(untested, status="ok", curve=tuple(curve)), None
         raw = _logits(prepared.model, parts.test.features)
-    except _Diverged:
+    except Diverged:
         return replace(untested, curve=tuple(curve)), None
     tested = _tested(prepared.loss, task.name, raw, parts.test.labels)
     found = measure(tested, protocol.groups, protocol.followed)
@@ -140,7 +146,7 @@ def train_trial(
     return trial, outputs_of(prepared.loss, task.name, prepared.model, raw)
 
 
-def _fit(
+def fit(
     protocol: Protocol,
     parts: Parts,
     spec: TrialSpec,
@@ -167,6 +173,7 @@ def _fit(
         parameters, lr=spec.learning_rate, weight_decay=protocol.weight_decay, fused=True
     )
     rate = _cosine(spec.learning_rate, epochs * steps)
+    validated = len(parts.validation.labels) > 0
     generator = torch.Generator().manual_seed(batch_seed)
     for epoch in range(1, epochs + 1):
         model.train()
@@ -180,14 +187,14 @@ def _fit(
             value = watched(model(parts.train.features[batch]), parts.train.labels[batch])
             number = value.item()
             if not math.isfinite(number):
-                raise _Diverged
+                raise Diverged
             optimizer.zero_grad()
             value.backward()
             optimizer.step()
             total += number
             prepared.settings.restore()  # the user's loss or model may have changed them
             beat()
-        entry = _validate(protocol, model, loss, parts.validation)
+        entry = _validate(protocol, model, loss, parts.validation) if validated else {}
         ratios = watched.end_epoch()
         curve.append({"epoch": epoch, "train_loss": total / steps, **entry, **ratios})
 
@@ -220,7 +227,7 @@ def _tested(loss: LossFunction, task: TaskName, raw: Tensor, labels: Tensor) -> 
     return Tested(scores_of(loss, raw)[None], numbers, folds, log_p[None])
 
 
-def _class_counts(labels: Tensor, num_classes: int) -> list[int]:
+def class_counts(labels: Tensor, num_classes: int) -> list[int]:
     """Samples per class; for multi-label data, positives per label."""
     if labels.dim() == 2:
         return [int(count) for count in labels.sum(0).tolist()]
@@ -232,7 +239,7 @@ def _logits(model: nn.Module, features: Tensor) -> Tensor:
     model.eval()
     logits = torch.cat([model(rows) for rows in torch.split(features, _EVALUATION_ROWS)])
     if not bool(torch.isfinite(logits).all()):
-        raise _Diverged
+        raise Diverged
     return logits
 
 

@@ -22,12 +22,16 @@ _SPREAD: Final = 2.0**-13
 
 @dataclass(frozen=True, eq=False)
 class ArrayFeatures:
-    """Features of one kind; with `columns` they are float64 and hold gaps."""
+    """Features of one kind; with `columns` they are float64 and hold gaps.
+
+    `offset` (D,) was subtracted from the columns, where float32 would have lost their digits.
+    """
 
     values: Features
     kind: Kind
     columns: tuple[Column, ...] = ()
     notes: tuple[str, ...] = ()
+    offset: npt.NDArray[np.float64] | None = None
 
     def warnings(self, labels: Labels) -> tuple[str, ...]:
         """Columns of vectors that number the rows, or that hold the labels again."""
@@ -84,7 +88,8 @@ def _vectors(name: str, features: npt.NDArray[Any]) -> ArrayFeatures:
     centre = np.where(lost, mean, 0.0)
     places = some([place + 1 for place in np.flatnonzero(lost).tolist()])
     note = f"columns {places}: the mean is subtracted, as float32 would lose their digits"
-    return ArrayFeatures((wide - centre).astype(np.float32), "vector", notes=(note,))
+    centred = (wide - centre).astype(np.float32)
+    return ArrayFeatures(centred, "vector", notes=(note,), offset=centre)
 
 
 def _with_gaps(name: str, features: npt.NDArray[np.float64]) -> ArrayFeatures:

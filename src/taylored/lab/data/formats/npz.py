@@ -49,6 +49,7 @@ def load_npz(path: Path) -> RawData:
         notes=(*found.warnings(labels), *found.notes, *notes),
         task="single-label" if labels.ndim == 1 else "multi-label",
         columns=found.columns,
+        offset=found.offset,
     )
 
 

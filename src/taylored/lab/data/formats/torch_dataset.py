@@ -73,6 +73,7 @@ def read_torch_dataset(source: Any, reading: Reading, report: Callable[[str], No
         notes=(*found.warnings(numbers), *found.notes, *notes),
         task="single-label" if numbers.ndim == 1 else "multi-label",
         columns=found.columns,
+        offset=found.offset,
     )
 
 

@@ -20,7 +20,7 @@ from taylored.lab.errors import RunError
 from taylored.lab.own.code import is_own
 from taylored.lab.own.objects import Objects
 from taylored.lab.run.workers.isolated import FORKS
-from taylored.lab.run.workers.process import Event, Request, Worker
+from taylored.lab.run.workers.process import NEED_DATA, Event, Request, Worker
 
 TIME_LIMIT = 300.0
 """Seconds without a finished step after which a trial counts as hanging."""
@@ -128,7 +128,11 @@ class WorkerPool:
             if not worker.handed and self._objects is not None:
                 worker.send(self._objects)
                 worker.handed = True
-            if request.content["kind"] == "trial" and not worker.loaded and self._data is not None:
+            if (
+                request.content["kind"] in NEED_DATA
+                and not worker.loaded
+                and self._data is not None
+            ):
                 worker.send(self._data)
                 worker.loaded = True
             worker.busy = request

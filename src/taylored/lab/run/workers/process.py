@@ -20,6 +20,8 @@ import numpy.typing as npt
 Arrays = Sequence[npt.NDArray[Any]]
 UNANSWERED = ("data", "objects")
 """Kinds of requests that a worker keeps for those to come."""
+NEED_DATA = ("trial", "final")
+"""Kinds of requests that a worker needs the data for."""
 
 
 @dataclass(frozen=True, eq=False)

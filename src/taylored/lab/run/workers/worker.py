@@ -30,6 +30,7 @@ from taylored.lab.records import from_json, to_json
 from taylored.lab.run.line_up import examine_loss
 from taylored.lab.run.workers.isolated import FORKS, Answer, Beat, Work, answer_of, forked
 from taylored.lab.store.timed_trial import TimedTrial
+from taylored.lab.trial.final import train_final
 from taylored.lab.trial.models import check_model
 from taylored.lab.trial.protocol import Protocol, TrialSpec
 from taylored.lab.trial.train import Parts, make_parts, train_trial
@@ -67,6 +68,7 @@ class _Worker:
             "trial": self._trial,
             "loss": self._loss,
             "model": self._model,
+            "final": self._final,
         }
 
     def say(self, content: Answer) -> None:
@@ -122,6 +124,16 @@ class _Worker:
             seconds = time.perf_counter() - start
             sources = self._sources(spec.loss, self._protocol.model)
             answer: Answer = to_json(TimedTrial(trial, seconds, None, sources, outputs))
+            return answer
+
+        return work
+
+    def _final(self, request: dict[str, Any]) -> Work:
+        spec = from_json(TrialSpec, request["spec"])
+        parts = self._parts_of(0)
+
+        def work(beat: Beat) -> Answer:
+            answer: Answer = to_json(train_final(self._protocol, parts, spec, beat))
             return answer
 
         return work
