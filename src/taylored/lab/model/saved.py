@@ -15,6 +15,7 @@ from torch import Tensor
 from taylored.lab.errors import UsageError
 from taylored.lab.model.card import ModelCard
 from taylored.lab.model.decision import Deployed
+from taylored.lab.model.onnx_program import write_onnx
 from taylored.lab.model.rows import read_rows
 
 _AT_ONCE = 2048
@@ -86,7 +87,7 @@ class SavedModel:
             if target.suffix == ".pt2":
                 torch.export.save(program, target)
             else:
-                _to_onnx(program, target)
+                write_onnx(program, target)
         except OSError as error:
             raise UsageError(f"path: {target} cannot be written ({error}).") from error
         return target
@@ -100,22 +101,3 @@ class SavedModel:
             return empty, empty
         scores, probabilities = zip(*found, strict=True)
         return torch.cat(scores), torch.cat(probabilities)
-
-
-def _to_onnx(program: torch.export.ExportedProgram, target: Path) -> None:
-    try:
-        import onnx  # noqa: F401 - only to say what is missing
-        import onnxscript  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"exporting to ONNX needs the package {error.name!r}: pip install onnx onnxscript"
-        ) from error
-    torch.onnx.export(
-        program,
-        (),
-        target,
-        input_names=["rows"],
-        output_names=["scores", "probabilities"],
-        dynamo=True,
-        verbose=False,
-    )
