@@ -69,7 +69,7 @@ class Round:
             if any(os.waitid(os.P_PID, c, os.WEXITED | os.WNOHANG | os.WNOWAIT) for c in children):
                 return
             time.sleep(0.005)
-        time.sleep(self.chance.uniform(0, 0.5 if more else 5))
+        time.sleep(self.chance.uniform(0, 0.5 if more else 2))
 
     def _trials(self) -> int:
         return len(list(self.out.glob("trials/*.json")))
