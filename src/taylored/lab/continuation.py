@@ -11,7 +11,13 @@ from taylored.lab.outcome import Comparison
 from taylored.lab.own.naming import GivenLoss, GivenModel, Named, name_losses, name_model
 from taylored.lab.own.objects import Objects, is_object
 from taylored.lab.run import sources
-from taylored.lab.run.checks import check_choice, check_integer, check_losses, check_time_limit
+from taylored.lab.run.checks import (
+    check_choice,
+    check_integer,
+    check_losses,
+    check_model_given,
+    check_time_limit,
+)
 from taylored.lab.run.execute import Run
 from taylored.lab.run.grow import busy, checked, grown, read_again, write_if_changed
 from taylored.lab.run.problem import problem_of
@@ -113,6 +119,9 @@ def _go_on(
     time_limit: float | None,
     progress: ProgressMode,
 ) -> Comparison:
+    check_losses(request.objects)
+    if request.model is not None:
+        check_model_given(request.model)
     check_choice("progress", progress, get_args(ProgressMode))
     check_integer("workers", workers, least=1)
     check_time_limit(time_limit)

@@ -126,6 +126,19 @@ def test_another_state_has_another_digest():
     assert pack("m.l", changed).digest != pack("m.l", Scaled(2)).digest
 
 
+def test_attributes_that_no_repr_shows_make_another_digest():
+    class Plain:
+        def __init__(self, by):
+            self.by = by
+
+        def __call__(self, logits, target):
+            return self.by * plain(logits, target)
+
+    assert pack("m.l", Plain(1)).digest == pack("m.l", Plain(1)).digest
+    assert pack("m.l", Plain(1)).digest != pack("m.l", Plain(2)).digest
+    assert name_losses([Plain(1)]).names[0].endswith("Plain()")
+
+
 def test_two_lambdas_on_one_line_have_digests_of_their_own():
     first, second = (lambda x, y: plain(x, y), lambda x, y: 2 * plain(x, y))
     assert pack("m.l", first).digest != pack("m.l", second).digest

@@ -4,6 +4,7 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -89,6 +90,12 @@ def test_names_of_classes_are_classes():
     found = lab.verdict(by_name, names[LABELS], folds=FOLDS)
     same = lab.verdict(PREDICTED, LABELS.astype(float), folds=FOLDS)
     assert found.to_dict() == same.to_dict()
+
+
+def test_data_frames_are_taken():
+    frame = pd.DataFrame({"truth": LABELS, **PREDICTED})
+    found = lab.verdict(frame[list(PREDICTED)], frame["truth"], folds=FOLDS)
+    assert found.to_dict() == lab.verdict(PREDICTED, LABELS, folds=FOLDS).to_dict()
 
 
 def test_numbers_are_a_paired_t_test():

@@ -125,11 +125,20 @@ def _digest(given: object) -> str:
     digest = sha256(name_of_object(given).encode("utf-8", "backslashreplace"))
     for part in (given, getattr(given, "func", None), type(given)):
         digest.update(_source(part))
+    digest.update(_attributes(given))
     if isinstance(given, nn.Module):
         buffer = io.BytesIO()
         torch.save([(key, value) for key, value in given.state_dict().items()], buffer)
         digest.update(buffer.getvalue())
     return digest.hexdigest()
+
+
+def _attributes(given: object) -> bytes:
+    """The public attributes, which a repr need not show."""
+    if isinstance(given, type) or not hasattr(given, "__dict__"):
+        return b""
+    public = sorted((key, _repr(value)) for key, value in vars(given).items() if key[:1] != "_")
+    return _ADDRESS.sub("", repr(public)).encode("utf-8", "backslashreplace")
 
 
 def _source(part: Any) -> bytes:

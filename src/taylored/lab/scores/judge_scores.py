@@ -40,7 +40,8 @@ def verdict(
     Args:
         scores: for every loss one of these, of the same kind: predicted classes (rows,), whether
             they were right (rows,) as booleans, logits (rows, classes); with a first axis
-            (repeats, ...) for several trainings. Or one number per training, without labels.
+            (repeats, ...) for several trainings. Or one number per training, without labels. A
+            data frame has one column per loss.
         labels: the true class of each row; positions of columns for logits. 0 and 1 of shape
             (rows, labels) for any number of labels per row.
         folds: the fold that tested each row of a cross-validation, (rows,) or (repeats, rows).
@@ -86,9 +87,9 @@ def verdict(
 
     """
     read = read_scores(scores, labels, folds)
-    _check_options(scores, baseline, better, looks)
-    named = baseline or ("cross_entropy" if "cross_entropy" in scores else next(iter(scores)))
-    order = [named, *(name for name in scores if name != named)]
+    _check_options(read.names, baseline, better, looks)
+    named = baseline or ("cross_entropy" if "cross_entropy" in read.names else read.names[0])
+    order = [named, *(name for name in read.names if name != named)]
     if read.numbers:
         setting = of_numbers(read, metric, better)
     else:
@@ -99,10 +100,10 @@ def verdict(
 
 
 def _check_options(
-    scores: Mapping[str, Any], baseline: str | None, better: object, looks: object
+    names: Sequence[str], baseline: str | None, better: object, looks: object
 ) -> None:
-    if baseline is not None and baseline not in scores:
-        raise UsageError(f"baseline must be one of {', '.join(scores)}, got {baseline!r}.")
+    if baseline is not None and baseline not in names:
+        raise UsageError(f"baseline must be one of {', '.join(names)}, got {baseline!r}.")
     if better not in (None, "higher", "lower"):
         raise UsageError(f"better must be 'higher' or 'lower', got {better!r}.")
     if isinstance(looks, bool) or not isinstance(looks, int) or looks < 1:

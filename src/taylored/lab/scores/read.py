@@ -27,6 +27,11 @@ class Read:
     folds_given: bool = False
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The losses, in the order in which they were given."""
+        return tuple(self.numbers or self.tested)
+
+    @property
     def tested_logits(self) -> bool:
         """Whether scores of all classes are there, and not only decisions."""
         return self.form == "logits"
@@ -57,6 +62,8 @@ def read_scores(scores: object, labels: object, folds: object) -> Read:
 
 
 def _arrays(scores: object) -> dict[str, Numbers]:
+    if type(scores).__name__ == "DataFrame":  # of pandas: one column per loss
+        scores = dict(scores.items())  # type: ignore[attr-defined]
     if not isinstance(scores, Mapping) or len(scores) < 2:
         raise UsageError(
             "scores must be a mapping with at least two losses, such as "
