@@ -127,6 +127,25 @@ def test_a_table_is_asked_about_in_every_form(saved, tmp_path):
     assert len(model.predict(rows.iloc[:0])) == 0
 
 
+def test_a_file_is_read_with_the_options_of_the_run(tmp_path):
+    text = "".join(
+        f"{x:.3f};{'?' if n % 8 == 0 else n % 5};{'ab'[int(x > 0.4)]}\n".replace(".", ",")
+        for n, x in enumerate(FEATURES[:, 0])
+    )
+    (tmp_path / "data.csv").write_text(text)
+    reading = lab.Reading(header="none", na="?", separator=";", decimal=",")
+    settings = {**SETTINGS, "model": "linear", "target": "3", "reading": reading}
+    run = lab.compare(["focal"], tmp_path / "data.csv", out=tmp_path / "run", **settings)
+    model = lab.load_model(run.save_model(tmp_path / "m", "focal"))
+    assert model.card.reading == reading
+    by_file = model.predict(tmp_path / "data.csv")
+    wanted = np.where(FEATURES[:, 0] > 0.4, "b", "a")
+    assert (by_file == wanted).mean() > 0.8
+    second = [np.nan if n % 8 == 0 else n % 5 for n in range(ROWS)]
+    same = pd.DataFrame({"1": FEATURES[:, 0].round(3), "2": second})
+    np.testing.assert_array_equal(model.predict(same), by_file)
+
+
 def test_the_whole_run_is_trained_again_alike(table, saved, tmp_path):
     again = lab.load_model(table.save_model(tmp_path / "m", "balanced_softmax"))
     first = lab.load_model(saved)

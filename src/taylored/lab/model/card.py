@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from taylored.lab.data import Column, Kind, TaskName
+from taylored.lab.data import Column, Kind, Reading, TaskName
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,9 @@ class ModelCard:
     """What a saved model is, and how its outputs are read.
 
     `input_shape` is one row after encoding, `read_shape` one row as it is read. `counts` are the
-    training rows of each class. `metrics` are those that the comparison measured for the loss on
-    rows that its models had not seen; the model itself was not tested.
+    training rows of each class, `reading` are the options that the data were read with. `metrics`
+    are those that the comparison measured for the loss on rows that its models had not seen; the
+    model itself was not tested.
     """
 
     taylored: str
@@ -60,6 +61,6 @@ class ModelCard:
     counts: tuple[int, ...]
     rows: int
     columns: tuple[Column, ...]
-    missing: tuple[str, ...]
+    reading: Reading
     encoding: Encoding | None
     metrics: Mapping[str, float | None]

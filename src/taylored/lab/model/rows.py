@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from taylored.lab.data import DataError, Reading
+from taylored.lab.data import DataError
 from taylored.lab.data.formats.pixels import read_picture
 from taylored.lab.data.optional import require
 from taylored.lab.data.tables.new_rows import features_of
 from taylored.lab.data.tables.raw import RawTable, from_frame, read_parquet, read_text_table
+from taylored.lab.data.tables.understand import MISSING
 from taylored.lab.errors import UsageError
 from taylored.lab.model.card import ModelCard
 
@@ -21,7 +22,8 @@ Values = npt.NDArray[np.float64]
 def read_rows(rows: Any, card: ModelCard) -> Values:
     """The rows as numbers, in the shape in which the data of the model were read."""
     if card.columns and card.columns[0].how != "position":
-        return features_of(card.columns, _table(rows), card.missing)
+        na = card.reading.na
+        return features_of(card.columns, _table(rows, card), MISSING if na is None else na)
     pictures = _pictures(rows, card) if card.kind == "image" and isinstance(rows, list) else None
     values = _array(rows) if pictures is None else pictures
     if card.columns:  # vectors with gaps, of which columns without any value were left out
@@ -42,12 +44,12 @@ def read_rows(rows: Any, card: ModelCard) -> Values:
     return values
 
 
-def _table(rows: Any) -> RawTable:
+def _table(rows: Any, card: ModelCard) -> RawTable:
     if isinstance(rows, str | Path):
         path = Path(rows).expanduser()
         if path.suffix.lower() in (".parquet", ".pq"):
             return read_parquet(path, None)
-        return read_text_table(path, Reading(), None)
+        return read_text_table(path, card.reading, None)
     pandas = require("pandas", extra="lab", purpose="Reading rows of a table")
     if isinstance(rows, Mapping) and not any(np.ndim(value) for value in rows.values()):
         rows = [rows]  # one row

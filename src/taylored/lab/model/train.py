@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from taylored.lab.data import TRAIN, Dataset, count_labels, encode, fingerprint
-from taylored.lab.data.tables.understand import MISSING
 from taylored.lab.errors import RunError, UsageError
 from taylored.lab.model.card import ModelCard
 from taylored.lab.model.decision import rule_of
@@ -64,7 +63,6 @@ def save_model(results: Results, name: str, given: Given, path: Path) -> None:
     features = dataset.features
     if dataset.columns:
         features = encode(dataset.columns, features, training)
-    na = config.reading.na
     card = ModelCard(
         taylored=version("taylored"),
         loss=loss_name,
@@ -83,7 +81,7 @@ def save_model(results: Results, name: str, given: Given, path: Path) -> None:
         counts=tuple(count_labels(dataset.labels[training], len(dataset.class_names)).tolist()),
         rows=int(training.sum()),
         columns=dataset.columns,
-        missing=tuple(sorted(MISSING if na is None else na)),
+        reading=config.reading,
         encoding=encoding,
         metrics=_result(results, name).metrics,
     )
