@@ -70,7 +70,7 @@ def _be_child(work: Work, clock: mmap, parent: int, reading: int, writing: int) 
         def beat() -> None:
             struct.pack_into("d", clock, 0, time.monotonic())
 
-        answer = answer_of(work, beat).encode()
+        answer = memoryview(answer_of(work, beat).encode())
         while answer:
             answer = answer[os.write(writing, answer) :]
     finally:
@@ -87,7 +87,7 @@ def _die_with(parent: int) -> None:
 
 def _await(child: int, clock: mmap, reading: int, beat: Beat, requests: IO[bytes]) -> str:
     """Pass heartbeats on until there is an answer or the child has ended."""
-    received, seen = b"", 0.0
+    received, seen = bytearray(), 0.0
     while not received.endswith(b"\n"):
         asked = requests.fileno()
         ready, _, _ = select.select([reading, asked], [], [], _LOOK_EVERY)
