@@ -19,6 +19,7 @@ SCHEMA: Final = 2
 
 Word = Literal[
     "better",
+    "better trade-off",
     "worse",
     "free gain",
     "practically equal",
@@ -26,8 +27,9 @@ Word = Literal[
     "no interval",
     "diverged",
 ]
-"""The verdict on a loss in one word. ``free gain``: better than the baseline, but not shown to be
-better than what the baseline reaches for nothing."""
+"""The verdict on a loss in one word. ``better``: than the best that the baseline reaches for
+nothing. ``better trade-off``: than the baseline that was moved to the same price. ``free gain``:
+than the baseline as it is, and not shown to be better than what it reaches for nothing."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,15 @@ class Adjusted:
 
 
 @dataclass(frozen=True)
+class Matched:
+    """The baseline with its scores moved by ``tau`` until it pays the same ``price`` as a loss."""
+
+    tau: float
+    price: str
+    versus: Difference
+
+
+@dataclass(frozen=True)
 class BinaryResult:
     """How the rarer of two classes is found; ``confusion`` has the true class first."""
 
@@ -130,6 +141,7 @@ class LossResult:
     binary: BinaryResult | None = None
     trade_off: tuple[TauPoint, ...] = ()
     adjusted: Adjusted | None = None
+    matched: Matched | None = None
     versus_baseline: Mapping[str, Difference] | None = None
     versus_free: Mapping[str, Difference] | None = None
     verdict: Word | None = None

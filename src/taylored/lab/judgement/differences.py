@@ -60,10 +60,13 @@ class Comparing:
         """The difference in one metric, not corrected yet."""
         if key not in mine or key not in other:
             return Difference(None)
-        metric = self.task.metrics[key]
-        found = _paired(mine[key], other[key], metric.direction)
+        return self.between(mine[key], other[key], self.task.metrics[key].direction)
+
+    def between(self, mine: Measured, other: Measured, direction: int) -> Difference:
+        """The difference of two measured metrics, not corrected yet."""
+        found = _paired(mine, other, direction)
         if found is None:
-            return Difference(_plain(mine[key], other[key]))
+            return Difference(_plain(mine, other))
         alpha = self.level / max(self.candidates, 1)
         visible = found.smallest_visible(alpha, found.repeats)
         next_one = found.smallest_visible(alpha, found.repeats + 1)
@@ -106,14 +109,21 @@ class Comparing:
         self._correct(found, [(name, key) for name in candidates for key in rest])
         return found
 
+    def corrected(self, family: Sequence[Difference]) -> list[Difference]:
+        """The differences with p-values that hold for all of them at once."""
+        known = [index for index, found in enumerate(family) if found.p is not None]
+        values = holm([p for found in family if (p := found.p) is not None])
+        told = list(family)
+        for index, p in zip(known, values, strict=True):
+            told[index] = replace(told[index], p_corrected=p, beyond_noise=p < self.level)
+        return told
+
     def _correct(
         self, found: dict[str, dict[str, Difference]], family: Sequence[tuple[str, str]]
     ) -> None:
-        """Fill in the p-values that hold for a family at once."""
-        known = {(name, key): p for name, key in family if (p := found[name][key].p) is not None}
-        corrected = holm(list(known.values()))
-        for (name, key), p in zip(known, corrected, strict=True):
-            found[name][key] = replace(found[name][key], p_corrected=p, beyond_noise=p < self.level)
+        told = self.corrected([found[name][key] for name, key in family])
+        for (name, key), difference in zip(family, told, strict=True):
+            found[name][key] = difference
 
 
 def level_with_best(

@@ -38,6 +38,8 @@ def headline(
     if words["diverged"] == len(candidates):
         what = "diverged or failed" if any(loss.failed for loss in candidates) else "diverged"
         return f"No verdict: every compared loss {what} in at least one training"
+    if words["better trade-off"]:
+        return _trading(candidates, task, primary)
     if words["free gain"]:
         gained = reference.against_baseline(primary.key)
         return (
@@ -57,6 +59,22 @@ def headline(
     return (
         f"Undecided: no loss is shown to beat {task.reference} in {primary.label} "
         f"({words['undecided']} undecided, {words['practically equal']} practically equal{rest})"
+    )
+
+
+def _trading(candidates: Sequence[LossResult], task: Task, primary: Metric) -> str:
+    """No loss beats what is free outright, but some do at their own price."""
+    best = max(
+        (loss for loss in candidates if loss.verdict == "better trade-off" and loss.matched),
+        key=lambda loss: (
+            primary.direction * (loss.matched.versus.difference or 0.0) if loss.matched else 0.0
+        ),
+    )
+    assert best.matched is not None  # noqa: S101 - the word says so
+    return (
+        f"{name_of(best)} trades better than {task.reference} does for nothing: "
+        f"{primary.points(best.matched.versus.difference)} of {primary.label} at the same "
+        f"{task.metrics[best.matched.price].label}"
     )
 
 

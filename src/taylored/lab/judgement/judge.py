@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from taylored.lab.judgement.headline import headline
+from taylored.lab.judgement.remarks import on_changes, on_divergence
 from taylored.lab.judgement.sentences import (
-    on_changes,
-    on_divergence,
     on_equal,
     on_free_gains,
     on_others,
     on_reference,
+    on_trade_offs,
     on_undecided,
     on_winners,
 )
@@ -50,6 +50,7 @@ def judge(
     sentences = [
         *on_reference(baseline, reference, primary, task),
         *on_winners(winners, primary, tied, reference, task),
+        *on_trade_offs(judged("better trade-off"), primary, task),
         *on_free_gains(judged("free gain"), primary, reference, task),
         *on_undecided(judged("undecided"), primary, repeats),
         *on_equal(judged("practically equal"), primary),

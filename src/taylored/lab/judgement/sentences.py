@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from math import ceil
-from statistics import median
 
-from taylored.lab.judgement.words import EQUAL
+from taylored.lab.judgement.words import EQUAL, gains
 from taylored.lab.metrics import Metric
 from taylored.lab.results import Difference, LossResult
 from taylored.lab.tasks import Task
@@ -110,6 +109,30 @@ def price(loss: LossResult, reference: LossResult | None, metric: Metric, task: 
     return f"; {other.label} {other.points(found.difference)}"
 
 
+def on_trade_offs(losses: Sequence[LossResult], metric: Metric, task: Task) -> list[str]:
+    """Losses that gain more than the baseline does at the same price."""
+    sentences = []
+    for loss in losses[:LISTED]:
+        plain = loss.against_baseline(metric.key)
+        sentences.append(
+            f"{name_of(loss)} has the better trade-off: {metric.points(plain.difference)} over "
+            f"{task.reference} as it is{price(loss, None, metric, task)}. "
+            f"{_at_price(loss, metric, task)}"
+        )
+    return sentences + on_others("The same holds for", losses[LISTED:], metric)
+
+
+def _at_price(loss: LossResult, metric: Metric, task: Task) -> str:
+    """How the loss compares with the baseline that pays as much; empty where that is not known."""
+    matched = loss.matched
+    if matched is None or matched.versus.difference is None:
+        return ""
+    return (
+        f"At the same {task.metrics[matched.price].label}, {task.reference} + tau "
+        f"{matched.tau:.2g} is the free one: {evidence(matched.versus, metric)}."
+    )
+
+
 def on_free_gains(
     losses: Sequence[LossResult], metric: Metric, reference: LossResult, task: Task
 ) -> list[str]:
@@ -118,11 +141,13 @@ def on_free_gains(
     for loss in losses[:LISTED]:
         plain, free = loss.against_baseline(metric.key), loss.against_free(metric.key)
         half = ((free.high or 0.0) - (free.low or 0.0)) / 2
+        less = free.beyond_noise and not gains(free, metric)
+        how = "Less than" if less else "Not distinguishable from"
         sentences.append(
             f"{name_of(loss)}: {metric.points(plain.difference)} over {task.reference} as it is "
-            f"({interval(plain, metric)}, {probability(plain)}). Not distinguishable from "
+            f"({interval(plain, metric)}, {probability(plain)}). {how} "
             f"{name_of(reference)}, which is free ({metric.difference(free.difference)} ± "
-            f"{metric.value(half)}{_overall(loss, task, metric)})."
+            f"{metric.value(half)}{_overall(loss, task, metric)}). {_at_price(loss, metric, task)}"
         )
     return sentences + on_others("The same holds for", losses[LISTED:], metric)
 
@@ -184,69 +209,3 @@ def _level_names(names: Sequence[str]) -> str:
 
 def _other_names(names: Sequence[str]) -> str:
     return join(names) if len(names) <= NAMED else f"the {len(names)} others"
-
-
-def on_changes(losses: Sequence[LossResult], metric: Metric, task: Task) -> list[str]:
-    """What losses changed apart from the metric of the verdict, largest change first."""
-    changed = [
-        (size, f"{name_of(loss)}: {text}")
-        for loss in losses
-        for size, text in [_changes(loss, metric, task)]
-        if text
-    ]
-    if not changed:
-        return []
-    changed.sort(key=lambda change: -change[0])
-    listed = "; ".join(text for _, text in changed[:NAMED])
-    more = f"; and {len(changed) - NAMED} more losses" if len(changed) > NAMED else ""
-    return [
-        f"Other {task.scores} that differ from {task.reference} as it is beyond noise, in points: "
-        f"{listed}{more}."
-    ]
-
-
-def _changes(loss: LossResult, primary: Metric, task: Task) -> tuple[float, str]:
-    """The largest other change beyond noise and all of them as text."""
-    changed = [
-        (task.metrics[key], found.difference)
-        for key in task.described
-        if key != primary.key
-        and (found := loss.against_baseline(key)).beyond_noise
-        and found.difference is not None
-    ]
-    largest = max((abs(difference) for _, difference in changed), default=0.0)
-    texts = [f"{metric.short} {metric.difference(difference)}" for metric, difference in changed]
-    return largest, ", ".join(texts)
-
-
-def on_divergence(losses: Sequence[LossResult]) -> list[str]:
-    """Which losses failed to train, and what that does to their numbers."""
-    sentences = []
-    for loss in losses:
-        if not loss.diverged:
-            continue
-        counts = {"failed": loss.failed, "diverged": loss.diverged - loss.failed}
-        ways = " and ".join(f"{way} in {count}" for way, count in counts.items() if count)
-        sentences.append(
-            f"{name_of(loss)} {ways} of {plural(len(loss.trials), 'training')} and is not judged: "
-            "the rows that it was tested on are a selection."
-        )
-    return sentences
-
-
-def caveats(losses: Sequence[LossResult], metric: Metric, data: str) -> list[str]:
-    """How small a difference the run can see, and what its two kinds of noise are."""
-    found = [loss.against_baseline(metric.key) for loss in losses if not loss.diverged]
-    visible = [each.smallest for each in found if each.smallest is not None]
-    again = [each.trainings for each in found if each.trainings is not None]
-    total = [each.standard_error for each in found if each.standard_error is not None]
-    if not visible or not again or not total:
-        return []
-    return [
-        f"This run shows a difference of {metric.value(median(visible))}{metric.unit} with a "
-        f"chance of 80 %; smaller ones may exist. The standard error of a difference is "
-        f"{metric.value(median(again))}{metric.unit} if the same {data} are trained on again, and "
-        f"{metric.value(median(total))}{metric.unit} for new data from this source.",
-        "Hyper-parameters of the losses are their published defaults, untuned; the learning rate "
-        "is the only one that was tuned.",
-    ]

@@ -11,13 +11,14 @@ from taylored.lab.judgement.describe import Described, describe
 from taylored.lab.judgement.differences import Comparing, level_with_best
 from taylored.lab.judgement.free import UNMOVED, best_move, free_references
 from taylored.lab.judgement.judge import by_gain, judge
-from taylored.lab.judgement.sentences import caveats
+from taylored.lab.judgement.matched import at_price
+from taylored.lab.judgement.remarks import caveats
 from taylored.lab.judgement.trained import Trained
 from taylored.lab.judgement.warnings import warnings
 from taylored.lab.judgement.words import word_for
 from taylored.lab.measures import measure
 from taylored.lab.metrics import Metric
-from taylored.lab.results import Adjusted, LossResult, Results, StatisticalTest
+from taylored.lab.results import Adjusted, LossResult, Matched, Results, StatisticalTest
 from taylored.lab.run_config import DatasetSummary, RunConfig
 from taylored.lab.tasks import TASKS
 from taylored.lab.trial_result import LearningRates
@@ -69,10 +70,12 @@ def summarise(
     comparing = Comparing(task, primary, config.looks, candidates)
     reference = best_reference(described, primary)
     compared = comparing.against(described[0], reference, described)
-    results = [
-        _judged(_adjusted(each, row, reference, comparing, priors, groups), primary, comparing)
+    completed = [
+        _adjusted(each, row, reference, comparing, priors, groups)
         for each, row in zip(described, compared, strict=True)
     ]
+    completed = _matched(described, completed, comparing, priors, groups)
+    results = [_judged(loss, primary, comparing) for loss in completed]
     winners = by_gain([loss for loss in results if loss.verdict == "better"], primary)
     tied = level_with_best(winners, described, comparing)
     folds = max((d.trained.tested.fold_count for d in described if d.trained.tested), default=1)
@@ -136,6 +139,34 @@ def _adjusted(
     found = comparing.difference(measures, reference.measures, primary.key)
     values = {key: measured.value for key, measured in measures.items()}
     return replace(row, adjusted=Adjusted(moved.tau, values, found))
+
+
+def _matched(
+    described: Sequence[Described],
+    rows: Sequence[LossResult],
+    comparing: Comparing,
+    priors: Tensor,
+    groups: Sequence[Group],
+) -> list[LossResult]:
+    """The losses with their differences to the baseline at the same price."""
+    task, primary = comparing.task, comparing.primary
+    price = task.default_metric if primary.key == task.overall else task.overall
+    baseline = described[0]
+    found: dict[int, Matched] = {}
+    for index, each in enumerate(described):
+        if each.trained.role != "candidate":
+            continue
+        curve = baseline.result.trade_off
+        at = at_price(each.trained, baseline.trained, curve, priors, groups, primary.key, price)
+        if at is not None:
+            versus = comparing.between(at.loss, at.baseline, primary.direction)
+            found[index] = Matched(at.tau, price, versus)
+    told = comparing.corrected([matched.versus for matched in found.values()])
+    matched = {
+        index: replace(each, versus=versus)
+        for (index, each), versus in zip(found.items(), told, strict=True)
+    }
+    return [replace(row, matched=matched.get(index)) for index, row in enumerate(rows)]
 
 
 def _judged(loss: LossResult, primary: Metric, comparing: Comparing) -> LossResult:

@@ -21,11 +21,21 @@ def word_for(loss: LossResult, primary: Metric, level: float) -> Word:
         return "no interval"
     if gains(free, primary) and significant(free, level):
         return "better"
+    if _trades_better(loss, primary, level):
+        return "better trade-off"
     if significant(plain, level):
         return "free gain" if gains(plain, primary) else "worse"
     if plain.within is not None and plain.within <= EQUAL:
         return "practically equal"
     return "undecided"
+
+
+def _trades_better(loss: LossResult, primary: Metric, level: float) -> bool:
+    """Whether the loss gains, and more than the baseline does at the same price."""
+    if loss.matched is None:
+        return False
+    shown = (loss.matched.versus, loss.against_baseline(primary.key))
+    return all(gains(found, primary) and significant(found, level) for found in shown)
 
 
 def significant(found: Difference, level: float) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from taylored.lab.judgement.free import UNMOVED
-from taylored.lab.judgement.sentences import caveats
+from taylored.lab.judgement.remarks import caveats
 from taylored.lab.results import LossResult
 from taylored.lab.scores.described import Setting
 from taylored.lab.scores.read import Read
