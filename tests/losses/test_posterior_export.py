@@ -108,8 +108,10 @@ def through_onnx(model: nn.Module, x: Tensor) -> list[np.ndarray[Any, Any]]:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("text", SOME[:6])
 def test_onnx(text: str) -> None:
+    """ONNX has no log1p and no expm1: what is close to 0 or 1 loses digits there."""
     model = deployed(text, as_list=text != SOME[0])[1]
-    same(through_onnx(model, features()), model(features()))
+    for got, want in zip(through_onnx(model, features()), model(features()), strict=True):
+        torch.testing.assert_close(torch.as_tensor(got), want, rtol=2e-2, atol=5e-5)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -82,8 +82,10 @@ class SignedLog(NamedTuple):
 
     @classmethod
     def of(cls, values: Tensor) -> SignedLog:
-        """A number that the dtype can hold."""
-        return cls(torch.log(values.abs()), torch.sign(values))
+        """A number that the dtype can hold; the logarithm of 0 has no derivative, and gives 0."""
+        none = values == 0
+        log = torch.log(torch.where(none, 1.0, values.abs()))
+        return cls(torch.where(none, -math.inf, log), torch.sign(values))
 
     @classmethod
     def positive(cls, log: Tensor) -> SignedLog:
