@@ -11,6 +11,7 @@ from typing import Final, get_args
 from taylored.lab.data import TaskName
 from taylored.lab.metrics import MULTI_LABEL_METRICS, SINGLE_LABEL_METRICS, Metric, MetricName
 from taylored.lab.results import Results
+from taylored.lab.run_config import Budget
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Task:
         baseline: catalogue name of the loss that all others are compared with.
         reference: the baseline in words.
         losses: the losses that run when the user names none; the baseline first.
+        quick_losses: those of them that run with the quick budget.
         metrics: the reported metrics by key, in the order of the tables.
         default_metric: the metric of the verdict unless the user chooses another.
         fallback_metrics: the metrics to suggest where a group has no samples.
@@ -40,6 +42,7 @@ class Task:
     baseline: str
     reference: str
     losses: tuple[str, ...]
+    quick_losses: tuple[str, ...]
     metrics: Mapping[str, Metric]
     default_metric: MetricName
     fallback_metrics: str
@@ -52,6 +55,10 @@ class Task:
     examples: str
     scores: str
     split: str
+
+    def usual_losses(self, budget: Budget) -> tuple[str, ...]:
+        """The losses that run when the user names none."""
+        return self.losses if budget == "default" else self.quick_losses
 
     @property
     def primary_metrics(self) -> tuple[str, ...]:
@@ -74,6 +81,14 @@ SINGLE_LABEL: Final = Task(
         "deferred(ldam)",
         "sigmoid_eql",
         "equalized_focal",
+    ),
+    quick_losses=(
+        "cross_entropy",
+        "focal(gamma=2)",
+        "class_balanced(cross_entropy, beta=0.999)",
+        "balanced_softmax",
+        "logit_adjusted(tau=0.5)",
+        "softmax_eql",
     ),
     metrics=SINGLE_LABEL_METRICS,
     default_metric="balanced_accuracy",
@@ -101,6 +116,13 @@ MULTI_LABEL: Final = Task(
         "distribution_balanced",
         "sigmoid_eql",
         "equalized_focal",
+    ),
+    quick_losses=(
+        "binary_cross_entropy",
+        'focal(gamma=2, link="sigmoid")',
+        "asymmetric",
+        "distribution_balanced",
+        "sigmoid_eql",
     ),
     metrics=MULTI_LABEL_METRICS,
     default_metric="mean_average_precision",
