@@ -75,9 +75,7 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Six losses, three in ten of the steps.")
-    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Six losses, fewer steps.")] = False,
     repeats: Annotated[int | None, typer.Option(help="Of the cross-validation (1).")] = None,
     until_decided: Annotated[
         bool, typer.Option("--until-decided", help="One more repeat for undecided losses.")

@@ -88,7 +88,7 @@ def compare(
             -> nn.Module, or its name "module:function".
         metric: what the learning rates and the verdict are chosen by; by default
             "balanced_accuracy", for multi-label data "mean_average_precision".
-        budget: "quick" takes three in ten of the steps and, where none are named, six losses.
+        budget: "quick" takes a third of the steps and, where none are named, six losses.
         repeats: how often the cross-validation is repeated with other folds, by default once; more
             make smaller differences visible. Data that came with a split are not divided again:
             there it is the number of trainings, 5 by default.
