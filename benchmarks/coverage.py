@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -137,13 +137,7 @@ def by_repeats(candidate: Measured, baseline: Measured, key: str) -> dict[str, l
             plain = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
             found[str(count)].append(
                 {
-                    "difference": one.difference,
-                    "error": one.standard_error,
-                    "df": one.df,
-                    "better": one.probability_better,
-                    "projected": one.projected_error(4),
-                    "examples": one.se_examples,
-                    "trainings": math.sqrt(one.training_variance or 0),
+                    "estimate": asdict(one),
                     "plain": float(plain),
                     "plain_difference": float(values.mean()),
                 }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from taylored.lab.judgement.estimate import Estimate
 from taylored.lab.judgement.multiplicity import LOOKS
 
 Found = dict[str, Any]
@@ -16,6 +18,28 @@ FAMILY = 9  # losses that Holm's first step corrects for
 ENOUGH = 100  # data sets from which on the thresholds hold
 REPEATS = ("1", "2", "4")
 SAME = "A/A"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What was said about one difference, from the data of one set: by compare and by a t-test."""
+
+    estimate: Estimate
+    error: float | None
+    df: float
+    plain: float
+    plain_difference: float
+
+    @classmethod
+    def of(cls, line: Found) -> Said:
+        """From a line of the file, which holds what the estimate follows from."""
+        one = Estimate(**line["estimate"])
+        return cls(one, one.standard_error, one.df or 1.0, line["plain"], line["plain_difference"])
+
+    @property
+    def difference(self) -> float:
+        """Candidate minus baseline."""
+        return self.estimate.difference
 
 
 class Checks:
@@ -57,27 +81,26 @@ def report(found: list[Found]) -> int:
     return int(checks.failed > 0 and not checks.few)
 
 
-def each(found: list[Found], loss: str, key: str, repeats: str) -> Iterator[Found]:
+def each(found: list[Found], loss: str, key: str, repeats: str) -> Iterator[Said]:
     for one in found:
-        yield from one["found"][loss][key][repeats]
+        yield from map(Said.of, one["found"][loss][key][repeats])
 
 
-def covered(one: Found, truth: float) -> bool:
-    if one["error"] is None:
-        return one["difference"] == truth
-    half = stats.t.ppf(0.975, one["df"]) * one["error"]
-    return abs(one["difference"] - truth) <= half
+def covered(one: Said, truth: float) -> bool:
+    if one.error is None:
+        return one.difference == truth
+    return bool(abs(one.difference - truth) <= stats.t.ppf(0.975, one.df) * one.error)
 
 
-def plainly_covered(one: Found, truth: float) -> bool:
-    return abs(one["plain_difference"] - truth) <= one["plain"]
+def plainly_covered(one: Said, truth: float) -> bool:
+    return abs(one.plain_difference - truth) <= one.plain
 
 
 def coverage_table(
     found: list[Found],
     truth: dict[tuple[str, str], float],
     title: str,
-    test: Callable[[Found, float], bool],
+    test: Callable[[Said, float], bool],
 ) -> dict[tuple[str, str, str], float]:
     """Coverage by metric, loss and repeats; printed as mean over losses and smallest cell."""
     cells = {
@@ -105,11 +128,11 @@ def sizes(found: list[Found], truth: dict[tuple[str, str], float], metrics: list
     print("| --- | --- |" + " ---: |" * 5)
     for (loss, key), true in sorted(truth.items(), key=lambda item: metrics.index(item[0][1])):
         rows = [*each(found, loss, key, "1")]
-        spread = np.sqrt(np.mean([(one["difference"] - true) ** 2 for one in rows]))
-        shown = [true, spread] + [
-            np.sqrt(np.mean([(one[name] or 0) ** 2 for one in rows]))
-            for name in ("error", "examples", "trainings")
-        ]
+        spread = np.sqrt(np.mean([(one.difference - true) ** 2 for one in rows]))
+        error = np.sqrt(np.mean([(one.error or 0) ** 2 for one in rows]))
+        examples = np.sqrt(np.mean([one.estimate.example_variance for one in rows]))
+        folds = np.sqrt(np.mean([one.estimate.training_variance or 0 for one in rows]))
+        shown = [true, spread, error, examples, folds]
         print(f"| {key} | {loss} | " + " | ".join(f"{100 * v:.2f}" for v in shown) + " |")
     print()
 
@@ -133,10 +156,8 @@ def judge_coverage(
 
 
 def false_alarms(checks: Checks, found: list[Found], metrics: list[str]) -> None:
-    def p_of(one: Found) -> float:
-        if one["error"] is None:
-            return 1.0
-        return 2 * float(stats.t.sf(abs(one["difference"]) / one["error"], one["df"]))
+    def p_of(one: Said) -> float:
+        return 1.0 if one.estimate.p is None else one.estimate.p
 
     for repeats in REPEATS:
         p = np.array([[p_of(one) for one in each(found, SAME, k, repeats)] for k in metrics])
@@ -145,7 +166,7 @@ def false_alarms(checks: Checks, found: list[Found], metrics: list[str]) -> None
         checks.say(f"A/A, R = {repeats}", text, rates[0] <= 0.05 and rates[1] <= 0.01)
     looks = np.array(
         [
-            [[p_of(one["found"][SAME][k][r][0]) for r in ("1", "2")] for one in found]
+            [[p_of(Said.of(one["found"][SAME][k][r][0])) for r in ("1", "2")] for one in found]
             for k in metrics
         ]
     )
@@ -162,9 +183,9 @@ def power(
         for loss in dict.fromkeys(name for name, _ in truth):
             missing = []
             for one in each(found, loss, key, repeats):
-                if one["error"] is not None:
-                    half = stats.t.isf(0.025 / FAMILY, one["df"]) * one["error"]
-                    missing.append(half - (one["difference"] - truth[loss, key]))
+                if one.error is not None:
+                    half = stats.t.isf(0.025 / FAMILY, one.df) * one.error
+                    missing.append(half - (one.difference - truth[loss, key]))
             needed[loss] = 100 * float(np.quantile(missing, 0.8))
         text = ", ".join(f"{loss} {value:.1f}" for loss, value in needed.items())
         checks.say(
@@ -178,10 +199,10 @@ def probabilities(checks: Checks, found: list[Found], truth: dict[tuple[str, str
     shifts = np.linspace(-4, 4, 81)
     for (loss, key), true in truth.items():
         for one in each(found, loss, key, "1"):
-            if one["error"] is not None:
+            if one.error is not None:
                 # The same data set around another truth, `shifts` standard errors from zero.
-                score = (one["difference"] - true) / one["error"] + shifts
-                said.append(stats.t.cdf(score, one["df"]))
+                score = (one.difference - true) / one.error + shifts
+                said.append(stats.t.cdf(score, one.df))
                 better.append(shifts > 0)
     p, right = np.concatenate(said), np.concatenate(better)
     edges = np.linspace(0.5, 1, 6)
@@ -199,13 +220,11 @@ def probabilities(checks: Checks, found: list[Found], truth: dict[tuple[str, str
 
 def projection(checks: Checks, found: list[Found]) -> None:
     """The standard error of four repeats, foretold from two."""
-    ratios = [
-        two["projected"] / result["4"][0]["error"]
-        for one in found
-        for loss in one["found"].values()
-        for result in loss.values()
-        for two in result["2"]
-        if two["error"] is not None and result["4"][0]["error"]
-    ]
+    ratios = []
+    for one in found:
+        for result in (cell for loss in one["found"].values() for cell in loss.values()):
+            four = Said.of(result["4"][0]).error
+            foretold = [Said.of(two).estimate.projected_error(4) for two in result["2"]]
+            ratios += [error / four for error in foretold if error and four]
     middle = float(np.median(ratios))
     checks.say("SE foretold from R = 2 to 4", f"median ratio {middle:.3f}", 0.95 <= middle <= 1.05)

@@ -128,6 +128,18 @@ def test_projections(repeats):
     assert found.projected_error(repeats) == found.standard_error
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_the_noise_of_trainings_is_at_most_all_of_the_variance(seed):
+    """Rows that differ by chance alone: the estimate of the noise may come out as too large."""
+    pseudo = np.random.default_rng(seed).normal(size=(2, sum(COUNTS)))
+    folds = drawn(2)[1]
+    found = estimate(pseudo, folds, design_of(), WEIGHTS)
+    expected = spelled(pseudo, folds)
+    assert found.standard_error == pytest.approx(expected.error, rel=1e-12)
+    assert found.projected_error(2) == found.standard_error
+    assert found.projected_error(4) < found.standard_error
+
+
 def test_less_is_better_turns_only_the_probability():
     pseudo, folds = drawn(2)
     more = estimate(pseudo, folds, design_of(), WEIGHTS)

@@ -267,6 +267,7 @@ def estimate(
     if repeats > 1:
         within = counted.var(axis=0, ddof=1)
         noise = float((share**2 * _sums(within, design.strata, len(weights))).sum())
+        noise = min(noise, repeats * example_variance)  # no part is larger than the whole
     else:
         noise = _B_OF_ONE_REPEAT * example_variance
     training_variance, training_df = _between_trainings(fold_differences)
