@@ -123,6 +123,7 @@ def measured(task: str) -> Callable[[int], Job]:
 
 
 def problem(classes: int) -> Job:
+    from taylored.lab.data import Reading
     from taylored.lab.run import sources
     from taylored.lab.run.problem import Problem
     from taylored.lab.run.progress import Reporter
@@ -132,7 +133,7 @@ def problem(classes: int) -> Job:
 
     def job() -> object:
         with Reporter("off") as reporter:
-            dataset = sources.read((features, labels), None, reporter)
+            dataset = sources.read((features, labels), None, Reading(), reporter)
         return Problem.draw(dataset, seed=0, repeats=1)
 
     return job

@@ -36,13 +36,20 @@ def check_compiled(case: Case, backend: str) -> None:
     value, gradient = value_and_gradient(compiled, case.logits(), case.targets(), "whole")
     close(value, expected)
     close(gradient, expected_gradient)
+
+
+def check_compiled_without_gradient(case: Case, backend: str) -> None:
+    """This is another program: it is traced anew."""
+    loss = build(case.call)
+    compiled = torch.compile(loss, fullgraph=True, backend=backend)
     with torch.no_grad():
-        close(compiled(case.logits(), case.targets()), expected)
+        close(compiled(case.logits(), case.targets()), loss(case.logits(), case.targets()))
 
 
 @pytest.mark.parametrize("case", COMPILED, ids=[case.id for case in COMPILED])
 def test_generated_code(case: Case) -> None:
     check_compiled(case, "inductor")
+    check_compiled_without_gradient(case, "inductor")
 
 
 # One example of each loss and link, and every example that wraps another loss differently.
@@ -57,6 +64,15 @@ TRACED = [
 @pytest.mark.parametrize("case", TRACED, ids=[case.id for case in TRACED])
 def test_traced_forward_and_backward(case: Case) -> None:
     check_compiled(case, "aot_eager")
+
+
+# Without a gradient the link and the arguments decide less: one example of each loss.
+ALONE = {case.call.name: case for case in TRACED}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_traced_forward_alone(name: str) -> None:
+    check_compiled_without_gradient(ALONE[name], "aot_eager")
 
 
 def test_traced_cases_cover_every_loss_and_link() -> None:

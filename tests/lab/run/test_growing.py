@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from taylored import lab
+from taylored.cli.app import app
 from taylored.core.engine import executors
 from taylored.lab.data import FOLDS
 from taylored.lab.errors import RunError, UsageError
@@ -201,12 +203,13 @@ def test_other_executors_and_a_run_that_is_worked_on_are_refused(monkeypatch):
     assert replace(record, started_in="x") != record
 
 
-def test_the_command_line_grows_and_joins(project):
+def test_the_command_line_grows_and_joins():
     lab.compare(["focal(gamma=2)"], out="run", **SETTINGS)
-    command = [sys.executable, "-m", "taylored.cli", "compare", "--workers", "1", "--json"]
+    command = ["compare", "--workers", "1", "--json"]
     grow = [*command, "--resume", "run", "--repeats", "2", "--add-loss", "poly(epsilon=1)"]
     for arguments in (grow, [*command, "--join", "run"]):
-        done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == 0, done.stderr
         content = json.loads(done.stdout)
         assert content["config"]["repeats"] == 2
         assert content["config"]["losses"][-1] == "poly(epsilon=1)"
