@@ -101,10 +101,11 @@ def weak_at_the_tail(margin):
     return SAID.told("cross_entropy", scores, "baseline")
 
 
-def test_what_cross_entropy_reaches_for_nothing_is_no_win_of_a_loss():
+@pytest.mark.parametrize(("wrong", "how"), [(2, "Not distinguishable from"), (20, "Less than")])
+def test_what_cross_entropy_reaches_for_nothing_is_no_win_of_a_loss(wrong, how):
     base = weak_at_the_tail(margin=0.5)  # less than log(900 / 150): moved away by tau = 1
     right = np.ones((1, len(SAID.problem.tested_labels)), bool)
-    right[0, np.random.default_rng(0).permutation(right.shape[1])[:20]] = False
+    right[0, np.random.default_rng(0).permutation(right.shape[1])[:wrong]] = False
     result = SAID.judged(SAID.loss("moved", right), base=base)
     moved = entry(result, "moved")
     plain, free = (
@@ -122,7 +123,7 @@ def test_what_cross_entropy_reaches_for_nothing_is_no_win_of_a_loss():
         "gains 16.7 points of balanced accuracy; overall accuracy +5.0 points"
     )
     assert "moved: +" in words(result)
-    assert "Not distinguishable from cross_entropy + tau 1, which is free" in words(result)
+    assert f"{how} cross_entropy + tau 1, which is free" in words(result)
 
 
 def test_a_loss_that_beats_the_free_reference_is_better_and_its_free_part_is_said():
@@ -140,6 +141,43 @@ def test_a_loss_that_beats_the_free_reference_is_better_and_its_free_part_is_sai
     assert entry(result, "best").verdict == "better"
     assert result.verdict.headline.startswith("best beats cross_entropy + tau 1 by ")
     assert "come for nothing" in words(result)
+
+
+def moved_curve(base):
+    return entry(SAID.judged(base=base), "cross_entropy").trade_off
+
+
+def test_a_loss_that_gains_more_at_its_price_trades_better():
+    """It beats neither end of cross-entropy's curve, and what lies on it at the same accuracy."""
+    labels, rng = SAID.problem.tested_labels, np.random.default_rng(3)
+    rows = np.arange(len(labels))
+    scores = torch.from_numpy(rng.normal(size=(1, len(labels), 3)).astype(np.float32))
+    scores[0, rows, labels] += 1.5
+    prior = torch.tensor(np.log(np.bincount(labels) / len(labels)), dtype=torch.float32)
+    base = SAID.told("cross_entropy", scores + prior, "baseline")
+    knows_more = scores.clone()
+    knows_more[0, rows, labels] += 0.5
+
+    def of(name, told, tau):
+        found = entry(SAID.judged(SAID.told(name, told + tau * prior), base=base), name)
+        assert found.matched.price == "accuracy"
+        return found, found.matched.versus
+
+    halfway, versus = of("halfway", knows_more, 0.1)
+    assert 0.02 < versus.difference < 0.3
+    assert versus.beyond_noise
+    assert halfway.verdict in ("better", "better trade-off")
+    # Cross-entropy itself, moved, lies on its own curve.
+    moved, versus = of("moved", scores, 0.1)
+    assert moved.matched.tau == pytest.approx(0.9, abs=0.1)
+    assert abs(versus.difference) < 0.01
+    assert not versus.beyond_noise
+    assert moved.verdict == "free gain"
+    # A loss that pays nothing at all gains what it gains, and is not moved anywhere.
+    best, versus = of("best", knows_more, 0.6)
+    accuracy = best.metrics["accuracy"]
+    assert accuracy > max(point.values["accuracy"] for point in moved_curve(base))
+    assert 0 < versus.difference < 0.2
 
 
 def test_a_trap_for_the_free_reference_is_the_plain_baseline():
@@ -206,7 +244,7 @@ def test_a_given_split_needs_two_trainings(repeats, verdict):
     assert entry(result, "x").verdict == verdict
     assert "for the split that came with the data" in result.statistics.test
     if repeats == 1:
-        assert result.verdict.headline == "No verdict: 1 training cannot show a difference"
+        assert result.verdict.headline.startswith("No verdict: these trainings are too few")
         assert "No interval, which needs at least 2 trainings: x" in words(result)
 
 

@@ -66,7 +66,9 @@ def at_price(
         scores = adjusted(tested.scores, rows, by)
         return measure(replace(tested, scores=scores), groups, keys)
 
-    slope = _slope(moved(tau - _STEP), moved(tau + _STEP), primary, price)
+    slope = 0.0  # a loss that pays nothing has no price to be made equal
+    if (mine[price].value or 0.0) < max(point.values[price] or 0.0 for point in curve):
+        slope = _slope(moved(tau - _STEP), moved(tau + _STEP), primary, price)
     return AtPrice(
         tau,
         _along(mine[primary], mine[price], slope),
@@ -92,12 +94,12 @@ def _where(curve: Sequence[TauPoint], price: str, wanted: float, *, up: bool) ->
 def _slope(
     below: dict[str, Measured], above: dict[str, Measured], primary: str, price: str
 ) -> float:
-    """What the primary metric gains for each unit of the price."""
+    """What the primary metric gains for each unit of the price; at least nothing is paid for it."""
     gained = (above[primary].value or 0.0) - (below[primary].value or 0.0)
     paid = (above[price].value or 0.0) - (below[price].value or 0.0)
     if abs(paid) < _FLAT:
         return 0.0
-    return float(np.clip(gained / paid, -_STEEPEST, _STEEPEST))
+    return float(np.clip(gained / paid, -_STEEPEST, 0.0))
 
 
 def _along(primary: Measured, price: Measured, slope: float) -> Measured:
