@@ -110,6 +110,8 @@ def test_the_best_is_saved_by_default(table, tmp_path):
     best = next(loss for loss in table.results.losses if loss.name == table.best())
     assert best.name.startswith(model.card.loss)
     assert dict(model.card.metrics) == dict(best.metrics)
+    assert repr(model).startswith("SavedModel(linear trained with ")
+    assert "240 rows, 3 classes" in repr(model)
 
 
 def test_a_table_is_asked_about_in_every_form(saved, tmp_path):

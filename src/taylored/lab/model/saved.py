@@ -33,6 +33,14 @@ class SavedModel:
     card: ModelCard
     module: Deployed = field(repr=False)
 
+    def __repr__(self) -> str:
+        card, rule = self.card, self.card.rule
+        how = "" if rule.kind == "as it is" else f", {rule.kind} by tau {rule.tau:g}"
+        return (
+            f"SavedModel({card.model} trained with {card.loss}{how} on {card.data}: "
+            f"{card.rows:,} rows, {len(card.class_names):,} classes)"
+        )
+
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes, or labels, in the order of the columns."""

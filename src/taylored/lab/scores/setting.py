@@ -80,7 +80,7 @@ def of_rows(
     if one_class:  # no labels: every row counts alike
         keys = ("accuracy",)
     shares = _training_shares(tested, counts, folds_given=read.folds_given)
-    groups = class_groups(tested.class_counts if counts is None else counts)
+    groups = class_groups(_trained_on(tested) if counts is None else counts)
     if shares is None:
         keys = tuple(key for key in keys if key not in _GROUPS)
     metrics = {key: task.metrics[key] for key in keys}
@@ -107,6 +107,12 @@ def of_rows(
     )
     priors = None if shares is None else torch.from_numpy(shares).log()
     return Setting(read, task, metrics[chosen], groups, priors)
+
+
+def _trained_on(tested: Tested) -> Counts:
+    """Rows of each class outside of the first fold; of one test set, its own rows."""
+    outside = tested.folds[0] != 0 if tested.fold_count > 1 else np.ones(tested.rows, np.bool_)
+    return count_labels(tested.labels[outside], tested.classes)
 
 
 def _training_shares(
