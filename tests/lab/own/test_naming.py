@@ -179,7 +179,9 @@ def test_arguments_in_a_name_are_literals(text, positional, named):
 
 @pytest.mark.parametrize("text", ["m:L(open('x'))", "m:L(**{'a': 1})", "m:L(a)", "m:L(1)(2)"])
 def test_arguments_are_never_evaluated(text):
-    with pytest.raises(UsageError, match=r"the arguments must be literals"):
+    with pytest.raises(
+        UsageError, match=r"the arguments must be literals.*(is none|no call|no literal)"
+    ):
         arguments_of(text)
 
 

@@ -34,6 +34,15 @@ def test_logits_are_judged_against_what_costs_nothing():
     assert not found.verdict.warnings
 
 
+def test_a_loss_is_also_judged_at_the_same_price():
+    better = EVIDENCE + 0.6 * np.eye(CLASSES)[LABELS]
+    found = lab.verdict({"cross_entropy": PLAIN, "x": better}, LABELS, folds=FOLDS)
+    matched = found.losses[-1].matched
+    assert matched.versus.difference > 0.03
+    assert matched.tau > 0
+    assert lab.verdict(PREDICTED, LABELS, folds=FOLDS).losses[-1].matched is None
+
+
 def test_predictions_cannot_show_that_and_say_so():
     found = lab.verdict(PREDICTED, LABELS, folds=FOLDS)
     assert found.losses[-1].verdict == "better"

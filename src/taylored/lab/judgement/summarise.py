@@ -74,7 +74,7 @@ def summarise(
         _adjusted(each, row, reference, comparing, priors, groups)
         for each, row in zip(described, compared, strict=True)
     ]
-    completed = _matched(described, completed, comparing, priors, groups)
+    completed = matched_prices(described, completed, comparing, priors, groups)
     results = [_judged(loss, primary, comparing) for loss in completed]
     winners = by_gain([loss for loss in results if loss.verdict == "better"], primary)
     tied = level_with_best(winners, described, comparing)
@@ -141,7 +141,7 @@ def _adjusted(
     return replace(row, adjusted=Adjusted(moved.tau, values, found))
 
 
-def _matched(
+def matched_prices(
     described: Sequence[Described],
     rows: Sequence[LossResult],
     comparing: Comparing,

@@ -62,19 +62,25 @@ def arguments_of(text: str) -> Arguments | None:
         parsed = ast.parse(f"f{call}", mode="eval").body
         if not isinstance(parsed, ast.Call) or not isinstance(parsed.func, ast.Name):
             raise ValueError("it is no call")
-        positional = tuple(ast.literal_eval(each) for each in parsed.args)
-        named = {
-            str(each.arg): ast.literal_eval(each.value) for each in parsed.keywords if each.arg
-        }
+        positional = tuple(map(_literal, parsed.args))
+        named = {str(each.arg): _literal(each.value) for each in parsed.keywords if each.arg}
         if len(named) < len(parsed.keywords):
             raise ValueError("** is no literal")
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
         raise UsageError(
             f"{text}: the arguments must be literals, as in "
-            f'\'my_losses:MyLoss(gamma=1, classes=["a", "b"])\' ({described(error)}). '
+            f"my_losses:MyLoss(gamma=1, names=['a', 'b']): {error}. "
             "In Python, give the object itself."
         ) from error
     return Arguments(positional, named)
+
+
+def _literal(node: ast.expr) -> object:
+    try:
+        found: object = ast.literal_eval(node)
+    except ValueError as error:
+        raise ValueError(f"{ast.unparse(node)} is none") from error
+    return found
 
 
 def _parts(text: str) -> tuple[str, str, str | None]:

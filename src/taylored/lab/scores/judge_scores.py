@@ -8,7 +8,7 @@ from taylored.lab.errors import UsageError
 from taylored.lab.judgement.describe import Described
 from taylored.lab.judgement.differences import Comparing, level_with_best
 from taylored.lab.judgement.judge import by_gain, judge
-from taylored.lab.judgement.summarise import CONFIDENCE, best_reference
+from taylored.lab.judgement.summarise import CONFIDENCE, best_reference, matched_prices
 from taylored.lab.judgement.words import word_for
 from taylored.lab.results import StatisticalTest
 from taylored.lab.scores.described import Setting
@@ -116,6 +116,8 @@ def _judged(described: Sequence[Described], setting: Setting, looks: int) -> Jud
     comparing = Comparing(task, primary, looks, candidates)
     reference = best_reference(described, primary)
     compared = comparing.against(described[0], reference, described)
+    if setting.priors is not None:
+        compared = matched_prices(described, compared, comparing, setting.priors, setting.groups)
     results = [
         replace(loss, verdict=word_for(loss, primary, comparing.level))
         if loss.role == "candidate"
