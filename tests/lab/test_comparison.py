@@ -319,7 +319,7 @@ def test_tuning_each_loss_gives_each_its_rate(tmp_path, monkeypatch):
     ("changes", "message"),
     [
         ({"losses": "focal(gamma=2)"}, "must be a list"),
-        ({"losses": [3]}, "must be strings"),
+        ({"losses": [3]}, "must be names such as"),
         ({"metric": "balanced_acuracy"}, "Did you mean balanced_accuracy"),
         ({"budget": "fast"}, "budget must be one of"),
         ({"repeats": 0}, "repeats must be an integer >= 1"),
