@@ -11,7 +11,7 @@ import torch
 
 from kit.said import RATES, Said, config, entry, problem, with_heads
 from taylored.lab.judgement.estimate import compare_measured
-from taylored.lab.judgement.free import best_move, free_references
+from taylored.lab.judgement.free import best_move, best_own_move, free_references
 from taylored.lab.judgement.summarise import summarise
 from taylored.lab.measures import measure
 from taylored.lab.records import to_json
@@ -169,6 +169,23 @@ def test_recalls_move_by_tau_one_and_never_by_choice():
         rows = torch.from_numpy(tested.folds[0])
         expected = tested.scores[0] - priors[0][rows].float()
         torch.testing.assert_close(moved.tested.scores[0], expected)
+
+
+def test_a_loss_that_has_moved_its_scores_is_not_moved_again():
+    """Scores for equal priors are best as they are; tau = 1 would favour the rare twice."""
+    priors, metric = log_priors(SAID.problem), SINGLE_LABEL.metrics["balanced_accuracy"]
+    tested, groups = drawn().tested, SAID.problem.groups
+    evidence = torch.randn(tested.scores.shape, generator=torch.Generator().manual_seed(0))
+    truth = torch.from_numpy(np.eye(3, dtype=np.float32)[tested.labels])
+    moved_already = replace(tested, scores=evidence + 2 * truth)
+
+    def reached(found):
+        return measure(found, groups, [metric.key])[metric.key].value
+
+    own = best_own_move(moved_already, priors, metric, groups)
+    assert abs(own.tau) <= 0.4
+    assert reached(own.tested) > reached(moved_already) - 0.02
+    assert reached(best_move(moved_already, priors, metric, groups).tested) < reached(own.tested)
 
 
 @pytest.mark.parametrize("count", [0, 2])

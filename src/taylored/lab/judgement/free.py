@@ -18,6 +18,7 @@ from taylored.lab.measures.tested import Integers
 from taylored.lab.metrics import Metric
 
 NORMALISED = tuple(step / 10 for step in range(1, 21))
+OWN_TAUS = tuple(step / 5 for step in range(-5, 11))
 RECALLS = ("balanced_accuracy", "head", "medium", "tail")
 """Metrics in which classes count alike, so that tau = 1 is the best move there is."""
 UNMOVED = ("accuracy", "nll", "auroc", "average_precision")
@@ -68,6 +69,19 @@ def best_move(tested: Tested, priors: Tensor, metric: Metric, groups: Sequence[G
         return adjusted(tested.scores, rows, tau)
 
     return _cross_fitted(tested, TAUS, move, metric, groups)
+
+
+def best_own_move(tested: Tested, priors: Tensor, metric: Metric, groups: Sequence[Group]) -> Moved:
+    """The rows after the move that is best on other folds.
+
+    For losses that have moved their scores themselves while training, so that tau = 1 goes too far.
+    """
+    rows = by_row(priors[: tested.repeats].to(tested.scores.dtype), tested.folds)
+
+    def move(tau: float) -> Tensor:
+        return adjusted(tested.scores, rows, tau)
+
+    return _cross_fitted(tested, OWN_TAUS, move, metric, groups)
 
 
 def _free(baseline: Trained, tested: Tested, name: str) -> Trained:

@@ -9,7 +9,7 @@ from torch import Tensor
 from taylored.lab.data import Group
 from taylored.lab.judgement.describe import Described, describe
 from taylored.lab.judgement.differences import Comparing, level_with_best
-from taylored.lab.judgement.free import UNMOVED, best_move, free_references
+from taylored.lab.judgement.free import UNMOVED, best_own_move, free_references
 from taylored.lab.judgement.judge import by_gain, judge
 from taylored.lab.judgement.matched import at_price
 from taylored.lab.judgement.remarks import caveats
@@ -132,7 +132,7 @@ def _adjusted(
     tested, primary = each.trained.tested, comparing.primary
     if row.role != "candidate" or tested is None or tested.multi_label or primary.key in UNMOVED:
         return row
-    moved = best_move(tested, priors, primary, groups)
+    moved = best_own_move(tested, priors, primary, groups)
     measures = measure(
         moved.tested, groups, tuple(dict.fromkeys((primary.key, *comparing.task.described)))
     )
