@@ -149,7 +149,8 @@ def on_free_gains(
             f"{name_of(reference)}, which is free ({metric.difference(free.difference)} ± "
             f"{metric.value(half)}{_overall(loss, task, metric)}). {_at_price(loss, metric, task)}"
         )
-    return sentences + on_others("The same holds for", losses[LISTED:], metric)
+    opening = f"Also not shown to be better than {name_of(reference)}"
+    return sentences + on_others(opening, losses[LISTED:], metric)
 
 
 def _overall(loss: LossResult, task: Task, metric: Metric) -> str:

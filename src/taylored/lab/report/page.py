@@ -1,9 +1,8 @@
 """The page: a template lays out figures, rows and texts that are finished before."""
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,8 +10,8 @@ from markupsafe import Markup
 
 from taylored.lab.data import GROUPS
 from taylored.lab.judgement.sentences import name_of
-from taylored.lab.records import to_json
 from taylored.lab.report.columns import has_groups, other_columns
+from taylored.lab.report.embedded import embedded, shortened
 from taylored.lab.report.figures import (
     class_scores,
     curves,
@@ -31,6 +30,7 @@ from taylored.lab.report.sections.classes import class_table
 from taylored.lab.report.sections.command import python_call, shell_command
 from taylored.lab.report.sections.learning_rates import how_rates_were_found, rate_rows
 from taylored.lab.report.sections.likelihood import likelihood_rows, resolution_text
+from taylored.lab.report.sections.matched import matched_rows, price_label
 from taylored.lab.report.sections.settings import dataset_card, recorded_versions, settings
 from taylored.lab.report.sections.use_this import use_this
 from taylored.lab.results import LossResult, Results
@@ -57,38 +57,11 @@ def render(results: Results, folder: Path | None = None) -> str:
     template = templates.get_template("page.html.j2")
     content = _content(results, folder)
     page = ""
-    for without, kept in _shortened(results):
+    for without, kept in shortened(results):
         page = template.render(**content, data=embedded(kept), without=without)
         if len(page.encode()) <= SIZE_LIMIT:
             break
     return page
-
-
-def embedded(results: Results) -> Markup:
-    """Results as JSON that no HTML parser can leave: ``<``, ``>``, ``&`` are written as escapes."""
-    text = json.dumps(to_json(results), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # noqa: S704 - escaped for a script element just above
-
-
-def _shortened(results: Results) -> Iterator[tuple[str, Results]]:
-    """The results, then with less and less detail; first what is missing, in words."""
-    yield "", results
-    task = task_of(results)
-    small = replace(results, losses=tuple(map(_without_lists, results.losses)))
-    scores = f"per-{task.noun} {task.class_score} and gradient ratio"
-    what = f"the curves and the {scores} of single trials"
-    yield what, small
-    what += f" and the list of {plural_of(task.noun)}"
-    dataset = replace(results.dataset, class_names=(), train_counts=(), groups=())
-    yield what, replace(small, dataset=dataset)
-
-
-def _without_lists(loss: LossResult) -> LossResult:
-    """The loss without what its trials hold for each class and each epoch."""
-    trials = tuple(replace(trial, curve=(), gradient_ratio=None) for trial in loss.trials)
-    return replace(loss, trials=trials)
 
 
 def _content(results: Results, folder: Path | None) -> dict[str, object]:
@@ -162,6 +135,8 @@ def _sections(results: Results) -> dict[str, object]:
         "differences_free": svg(intervals.differences_svg(results, intervals.WIDE_FREE)),
         "differences_free_narrow": svg(intervals.differences_svg(results, intervals.NARROW_FREE)),
         "parts": [(loss.name, svg(text)) for loss, text in parts],
+        "matched": matched_rows(results),
+        "price": price_label(results),
         "adjusted": adjusted_rows(results),
         "adjusted_metrics": adjusted_metrics(results),
         "binary": binary_rows(results),
@@ -203,6 +178,7 @@ def _contents(content: Mapping[str, object], results: Results) -> list[tuple[str
         ("use", "Use this", True),
         ("differences", "Differences", content["differences"]),
         ("where", "Where it changes", content["parts"]),
+        ("price", "At the same price", content["matched"]),
         ("adjusted", "After each loss's own adjustment", content["adjusted"]),
         ("binary", "Confusion, precision, recall", content["binary"]),
         ("classes", f"{task.noun.capitalize()} by {task.noun}", content["classes"]),

@@ -26,7 +26,13 @@ from taylored.lab.wording import plural, printable
 
 ROOM_FOR_PROBABILITIES = 96
 """Width from which on the first table has P(better)."""
-STYLES = {"better": "bold green", "free gain": "yellow", "worse": "red", "diverged": "bold red"}
+STYLES = {
+    "better": "bold green",
+    "better trade-off": "green",
+    "free gain": "yellow",
+    "worse": "red",
+    "diverged": "bold red",
+}
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,13 @@ def use_this(results: Results) -> UseThis:
         level = f" ({others} others cannot be told apart from it)" if others > 0 else ""
         reason = f"{name_of(best)} is better than all that costs nothing{level}."
         return UseThis(reason, _loss_lines(best.name, best, task.name))
+    if traders := [loss for loss in results.losses if loss.verdict == "better trade-off"]:
+        best = max(traders, key=lambda loss: _at_price(loss, results))
+        reason = (
+            f"No loss beats {verdict.free} outright. {name_of(best)} has the better trade-off: it "
+            f"gains more than {task.reference} does at the same price, see below."
+        )
+        return UseThis(reason, _loss_lines(best.name, best, task.name))
     free = by_name[verdict.free]
     if free.role == "free":
         reason = (
@@ -97,6 +104,11 @@ def _free_lines(results: Results, free: LossResult) -> str:
         chosen = f"tau = {tau}"
     adjusted = "taylored.adjust_logits(outputs, counts=counts, tau=tau)"
     return "\n".join([*start, counts, chosen, f"predicted = {adjusted}.argmax(dim=1)"])
+
+
+def _at_price(loss: LossResult, results: Results) -> float:
+    found = loss.matched.versus.difference if loss.matched else None
+    return primary_of(results).direction * (found or 0.0)
 
 
 def _needs(name: str) -> bool:
