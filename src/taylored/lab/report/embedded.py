@@ -30,7 +30,11 @@ def shortened(results: Results) -> Iterator[tuple[str, Results]]:
     yield what, small
     what += f" and the list of {plural_of(task.noun)}"
     dataset = replace(results.dataset, class_names=(), train_counts=(), groups=())
-    yield what, replace(small, dataset=dataset)
+    small = replace(small, dataset=dataset)
+    yield what, small
+    losses = tuple(replace(loss, class_scores=(), trade_off=()) for loss in small.losses)
+    what += f", their {task.class_score} and the trade-off by tau"
+    yield what, replace(small, losses=losses)
 
 
 def _without_lists(loss: LossResult) -> LossResult:

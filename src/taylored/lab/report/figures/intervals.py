@@ -84,6 +84,8 @@ def parts_svg(results: Results) -> list[tuple[LossResult, str]]:
         for key in (task.overall, *GROUPS)
         if any(loss.against_baseline(key).difference is not None for loss, _ in rows)
     ]
+    if not keys:
+        return []
     metrics = [task.metrics[key] for key in keys]
     reach = _difference_reach(loss.against_baseline(key) for loss, _ in rows for key in keys)
     figures = []

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 TOGETHER = 2
 """Up to this many candidates share one panel; more lines would hide each other."""
 
+MOST_PALE = 12
+"""Up to this many candidates each panel has the lines of all others, pale, behind its own."""
+
 LARGE = (560, 320)
 SMALL = (300, 200)
 
@@ -63,7 +66,9 @@ def panels(
         return [
             _panel(
                 [*baseline, line],
-                [other for other in candidates if other is not line],
+                [other for other in candidates if other is not line]
+                if len(candidates) <= MOST_PALE
+                else (),
                 SMALL,
                 f"{name}{index}",
                 f"{label}: {_shown_name(line)} beside {_shown_name(baseline[0])}"

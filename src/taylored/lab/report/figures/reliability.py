@@ -26,11 +26,13 @@ def reliability_svg(results: Results) -> list[tuple[str, str]]:
             x = [100 * each.confidence for each in bins]
             y = [100 * each.right for each in bins]
             ax.plot(x, y, color=colour, linewidth=1.4, alpha=0.5, zorder=2)
-            for across, up, each in zip(x, y, bins, strict=True):
-                size = 3 + 8 * math.sqrt(each.count / largest)
+            # Three sizes of dots: one path each keeps the figure small.
+            sizes = [2 + math.ceil(3 * math.sqrt(each.count / largest)) * 2.5 for each in bins]
+            for size in sorted(set(sizes)):
+                inside = [index for index, each in enumerate(sizes) if each == size]
                 ax.plot(
-                    [across],
-                    [up],
+                    [x[index] for index in inside],
+                    [y[index] for index in inside],
                     linestyle="none",
                     marker="o",
                     markersize=size,

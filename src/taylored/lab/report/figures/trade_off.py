@@ -152,7 +152,8 @@ def _reach(
     axis: int,
 ) -> tuple[float, float]:
     high = max(point[axis] for point in (*needed, *places, *useful))
-    near = [point[axis] for point in places if point[axis] >= high - FARTHEST]
+    best = max(point[axis] for point in places)
+    near = [point[axis] for point in places if point[axis] >= best - FARTHEST]
     low = min([*near, *(point[axis] for point in needed)])
     margin = max(0.06 * (high - low), 0.3)
     return low - margin, high + margin
