@@ -6,11 +6,13 @@ moved just as far, which costs nothing.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from torch import Tensor
 
 from taylored.lab.data import FOLDS, Group
+from taylored.lab.decision_rule import DecisionRule
 from taylored.lab.judgement.trained import Trained
 from taylored.lab.measures import Tested, measure
 from taylored.lab.measures.adjust import TAUS, adjusted, by_row, tau_normalised
@@ -45,7 +47,7 @@ def free_references(
     if tested is None or tested.multi_label or primary.key in UNMOVED:
         return []
     moved = best_move(tested, priors, primary, groups)
-    found = [_free(baseline, moved.tested, f"{baseline.name} + tau {moved.tau:g}")]
+    found = [_free(baseline, moved, "adjusted")]
     if baseline.heads is not None:
         norm = by_row(baseline.heads.norm, tested.folds)
         bias = by_row(baseline.heads.bias, tested.folds)
@@ -54,8 +56,7 @@ def free_references(
             return tau_normalised(tested.scores, norm, bias, tau)
 
         moved = _cross_fitted(tested, NORMALISED, normalise, primary, groups)
-        name = f"{baseline.name}, tau-normalised {moved.tau:g}"
-        found.append(_free(baseline, moved.tested, name))
+        found.append(_free(baseline, moved, "normalised"))
     return found
 
 
@@ -84,8 +85,9 @@ def best_own_move(tested: Tested, priors: Tensor, metric: Metric, groups: Sequen
     return _cross_fitted(tested, OWN_TAUS, move, metric, groups)
 
 
-def _free(baseline: Trained, tested: Tested, name: str) -> Trained:
-    return replace(baseline, name=name, role="free", trials=(), tested=tested, heads=None)
+def _free(baseline: Trained, moved: Moved, kind: Literal["adjusted", "normalised"]) -> Trained:
+    name = DecisionRule(kind, moved.tau).named(baseline.name)
+    return replace(baseline, name=name, role="free", trials=(), tested=moved.tested, heads=None)
 
 
 def _cross_fitted(

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from taylored.lab.data import Column, Kind, Reading, TaskName
+from taylored.lab.decision_rule import DecisionRule
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,6 @@ class Encoding:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What is done to the scores before the largest decides.
-
-    `adjusted` subtracts `tau` times the logarithm of the training prior; `normalised` divides the
-    weights of the last layer by their length to the power of `tau` and drops the biases.
-    """
-
-    kind: Literal["as it is", "adjusted", "normalised"]
-    tau: float
-
-
-@dataclass(frozen=True)
 class ModelCard:
     """What a saved model is, and how its outputs are read.
 
@@ -46,7 +34,7 @@ class ModelCard:
 
     taylored: str
     loss: str
-    rule: Rule
+    rule: DecisionRule
     link: str
     learning_rate: float
     epochs: int

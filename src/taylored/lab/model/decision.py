@@ -1,6 +1,5 @@
 """From the outputs of a model to scores and probabilities, by the loss that it was trained with."""
 
-import re
 from collections.abc import Mapping
 
 import torch
@@ -8,27 +7,10 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from taylored.lab.measures.adjust import adjusted, tau_normalised
-from taylored.lab.model.card import ModelCard, Rule
+from taylored.lab.model.card import ModelCard
 from taylored.lab.own.code import is_own
 from taylored.lab.trial.build_loss import build_loss
 from taylored.modules.module import Loss
-
-_FREE = re.compile(r"(?P<loss>.*?)(?P<how> \+ tau |, tau-normalised )(?P<tau>\S+)", re.DOTALL)
-
-
-def rule_of(name: str) -> tuple[str, Rule]:
-    """The loss, and the rule, of a name in the results.
-
-    >>> rule_of("cross_entropy + tau 0.7")
-    ('cross_entropy', Rule(kind='adjusted', tau=0.7))
-    >>> rule_of("focal(gamma=2)")
-    ('focal(gamma=2)', Rule(kind='as it is', tau=0.0))
-    """
-    match = _FREE.fullmatch(name)
-    if match is None:
-        return name, Rule("as it is", 0.0)
-    kind = "adjusted" if "+" in match["how"] else "normalised"
-    return match["loss"], Rule(kind, float(match["tau"]))  # type: ignore[arg-type]
 
 
 class Deployed(nn.Module):

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from taylored.lab.data import TRAIN, Dataset, count_labels, encode, fingerprint
+from taylored.lab.decision_rule import read_rule
 from taylored.lab.errors import RunError, UsageError
 from taylored.lab.model.card import ModelCard
-from taylored.lab.model.decision import rule_of
 from taylored.lab.model.file import save
 from taylored.lab.model.preparation import learnt_from
 from taylored.lab.own.objects import Objects, is_object
@@ -35,7 +35,7 @@ class Given:
 
 def save_model(results: Results, name: str, given: Given, path: Path) -> None:
     """Train a loss of the results on all rows, or on the training part of a given split; save."""
-    loss_name, rule = rule_of(name)
+    loss_name, rule = read_rule(name)
     loss = _result(results, loss_name)
     dataset, config = given.dataset, results.config
     if fingerprint(dataset) != results.dataset.fingerprint:
