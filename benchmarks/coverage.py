@@ -31,7 +31,6 @@ from coverage_models import Population, deal, draw, population, test, train
 from coverage_report import report
 from scipy import stats
 
-from taylored.lab.judgement.estimate import Design, estimate
 from taylored.lab.measures import Measured, measure
 from taylored.lab.metrics import (
     CONFUSION_METRICS,
@@ -39,6 +38,7 @@ from taylored.lab.metrics import (
     RANKING_METRICS,
     SINGLE_LABEL_METRICS,
 )
+from taylored.lab.statistics.paired import Design, estimate
 
 REPEATS = 4
 ALL = SINGLE_LABEL_METRICS | CONFUSION_METRICS | RANKING_METRICS

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from taylored.lab.judgement.estimate import Estimate
-from taylored.lab.judgement.multiplicity import LOOKS
+from taylored.lab.statistics.estimate import Estimate
+from taylored.lab.statistics.multiplicity import LOOKS
 
 Found = dict[str, Any]
 FAMILY = 9  # losses that Holm's first step corrects for

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from taylored.lab.judgement.estimate import Estimate
+from taylored.lab.statistics.estimate import Estimate
 
 FOLDER = Path(__file__).parents[3] / "benchmarks"
 LOSSES = {"balanced_softmax": 0.1, "focal": 0.002, "A/A": 0.0}

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from kit.said import RATES, Said, config, entry, problem, with_heads
-from taylored.lab.judgement.estimate import compare_measured
 from taylored.lab.judgement.free import best_move, best_own_move, free_references
 from taylored.lab.judgement.summarise import summarise
 from taylored.lab.measures import measure
 from taylored.lab.records import to_json
 from taylored.lab.run.gather import log_priors
+from taylored.lab.statistics.paired import compare_measured
 from taylored.lab.tasks import MULTI_LABEL, SINGLE_LABEL
 
 SAID = Said(problem())

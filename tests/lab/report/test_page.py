@@ -420,8 +420,8 @@ def test_use_this_is_python_for_the_outcome(specs, wanted):
 
 
 def test_intervals_of_classes_count_each_row_once():
-    from taylored.lab.judgement.share import wilson
     from taylored.lab.report.sections.classes import class_table
+    from taylored.lab.statistics.share import wilson
 
     once, thrice = results(LOSSES[:1]), results(LOSSES[:1], repeats=3)
     for result in (once, thrice):

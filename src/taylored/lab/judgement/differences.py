@@ -8,12 +8,13 @@ from itertools import combinations
 import numpy as np
 
 from taylored.lab.judgement.describe import Described, Measures
-from taylored.lab.judgement.estimate import Estimate, compare_measured
-from taylored.lab.judgement.multiplicity import holm, level_of
 from taylored.lab.measures import Measured
 from taylored.lab.measures.tested import Floats
 from taylored.lab.metrics import Metric
 from taylored.lab.results import Difference, LossResult
+from taylored.lab.statistics.estimate import Estimate
+from taylored.lab.statistics.multiplicity import holm, level_of
+from taylored.lab.statistics.paired import compare_measured
 from taylored.lab.tasks import Task
 
 WORTH_SEEING = 0.03

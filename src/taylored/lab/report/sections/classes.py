@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from taylored.lab.judgement.share import wilson
 from taylored.lab.metrics import Metric
 from taylored.lab.results import Results
+from taylored.lab.statistics.share import wilson
 from taylored.lab.tasks import task_of
 from taylored.lab.wording import MISSING
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from taylored.lab.judgement.multiplicity import LOOKS, holm
+from taylored.lab.statistics.multiplicity import LOOKS, holm
 
 
 def test_holm_by_hand():

@@ -10,9 +10,10 @@ import pytest
 from scipy import stats
 
 from kit.tested_rows import groups_of, many_labels, one_class, taken
-from taylored.lab.judgement.estimate import MOST_REPEATS, Design, compare_measured, estimate
-from taylored.lab.judgement.share import wilson
 from taylored.lab.measures import measure
+from taylored.lab.statistics.estimate import MOST_REPEATS
+from taylored.lab.statistics.paired import Design, compare_measured, estimate
+from taylored.lab.statistics.share import wilson
 
 COUNTS = (40, 25, 12, 6, 5)
 POOLED = (0, 0, 1, 2, 2)

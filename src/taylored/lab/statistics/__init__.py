@@ -1,0 +1,1 @@
+"""Is a difference larger than chance? Estimates, intervals and p-values."""
