@@ -116,8 +116,8 @@ def test_words_fit_the_task(run):
         for wrong in ("accurac", "balanced ", "recall", " class ", "classes"):
             assert wrong not in shown, wrong
         assert not re.search(r"(?<!binary )(?<!binary_)cross-entropy", shown)
-    for wanted in ("Average precision and frequency", "Difference to binary cross-entropy",
-                   "8 labels", "Average precision of each label", "largest label"):  # fmt: skip
+    for wanted in ("Label by label", "binary cross-entropy", "8 labels",
+                   "Average precision of each label", "largest label"):  # fmt: skip
         assert wanted in text
     assert "micro" in table
     assert " head label" in " ".join(table.split())
@@ -128,7 +128,7 @@ def test_the_csv_and_the_json_hold_the_metrics(run):
     rows = list(csv.DictReader(io.StringIO(run.to_csv())))
     metrics = list(MULTI_LABEL.metrics)
     assert [row["metric"] for row in rows[: len(metrics)]] == metrics
-    embedded = re.search(r'id="results">(.*?)</script>', run.to_html(), re.DOTALL)[1]
+    embedded = re.search(r'id="results-json">(.*?)</script>', run.to_html(), re.DOTALL)[1]
     assert json.loads(embedded) == run.to_dict()
 
 

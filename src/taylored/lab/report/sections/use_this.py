@@ -68,7 +68,7 @@ def _loss_lines(name: str, loss: LossResult, task: TaskName) -> str:
         lines.append("head = taylored.CosineClassifier(features, num_classes)  # as the last layer")
     lines += [
         "",
-        "loss(outputs, labels).backward()      # in training, in place of cross-entropy",
+        "loss(outputs, labels).backward()      # in training",
         "predicted = loss.predict(outputs)     # afterwards",
         "p = loss.posterior(outputs)           # probabilities, where loss.has_posterior",
     ]
