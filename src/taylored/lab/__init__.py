@@ -1,4 +1,4 @@
-"""Compare losses on your own long-tailed data: every row tested, head to tail, an honest verdict."""
+"""Compare losses on your own long-tailed data: every row is tested, and the verdict is honest."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
