@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from taylored.lab.data import Reading
+from kit import said
 from taylored.lab.judgement.summarise import summarise
 from taylored.lab.judgement.trained import Heads, Trained
 from taylored.lab.measures import Tested
@@ -56,26 +56,7 @@ Specs = Sequence[tuple[str, float, float]]
 
 
 def config(**changes: Any) -> RunConfig:
-    settings = RunConfig(
-        losses=("cross_entropy",),
-        data=None,
-        target=None,
-        reading=Reading(),
-        model="mlp",
-        budget="default",
-        repeats=1,
-        until="done",
-        looks=1,
-        seed=0,
-        epochs=8,
-        batch_size=64,
-        primary_metric="balanced_accuracy",
-        tune_lr="each",
-        learning_rate=None,
-        optimizer="AdamW",
-        weight_decay=0.01,
-    )
-    return replace(settings, **changes)
+    return said.config(**{"losses": ("cross_entropy",), **changes})
 
 
 def dataset(classes: int = 12, names: Iterable[str] = (), **changes: Any) -> DatasetSummary:

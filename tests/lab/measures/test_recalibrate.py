@@ -9,9 +9,9 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from kit.tested_rows import many_labels, one_class, taken
+from kit.tested_rows import many_labels, one_class
 from taylored.lab.measures import measure, recalibrate
-from taylored.lab.measures.recalibrate import recalibrated, recalibrated_by
+from taylored.lab.measures.recalibrate import recalibrated
 from taylored.lab.measures.tested import logit
 
 
@@ -110,19 +110,10 @@ def test_few_rows_do_not_run_away():
 
 
 @pytest.mark.parametrize("drawn", [one_class, many_labels])
-def test_a_given_split_is_recalibrated_on_its_validation_rows(drawn):
+def test_one_fold_has_no_other_rows_to_fit_on(drawn):
     tested = drawn(folds=1)
-    priors = log_priors(tested)
-    rows = np.arange(tested.rows)
-    validation, test = taken(tested, rows[::2]), taken(tested, rows[1::2])
-    found = recalibrated_by(validation, test, priors)
-    assert found.temperature.shape == (2, 1)
-    # As if validation and test were two folds of which the second was recalibrated by the first.
-    folds = np.broadcast_to(rows % 2, (2, tested.rows)).copy()
-    crossed = recalibrated(replace(tested, folds=folds), priors.expand(2, 2, -1))
-    torch.testing.assert_close(found.log_p, crossed.log_p[:, 1::2], rtol=0, atol=1e-12)
     with pytest.raises(ValueError, match="at least 2 folds"):
-        recalibrated(test, priors)
+        recalibrated(tested, log_priors(tested))
 
 
 @pytest.mark.parametrize("drawn", [one_class, many_labels])

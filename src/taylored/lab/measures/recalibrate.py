@@ -52,7 +52,7 @@ def recalibrated(tested: Tested, log_prior: Tensor) -> Recalibrated:
     """
     if tested.fold_count < 2:
         raise ValueError(
-            "tested must have at least 2 folds, got 1; use recalibrated_by(validation, tested, ...)"
+            "tested must have at least 2 folds, got 1; there are no other rows to fit on"
         )
     link = _link(tested)
     labels = torch.from_numpy(tested.labels.astype(np.int64))
@@ -65,33 +65,6 @@ def recalibrated(tested: Tested, log_prior: Tensor) -> Recalibrated:
             found = _fit(link, evidence[~inside], priors[~inside], labels[~inside])
             log_p[repeat, inside] = _apply(link, evidence[inside], priors[inside], found)
             temperature[repeat, fold], offset[repeat, fold] = found
-    return Recalibrated(log_p, temperature, offset)
-
-
-def recalibrated_by(validation: Tested, tested: Tested, log_prior: Tensor) -> Recalibrated:
-    """The same for a split that came with the data: T and b come from the validation rows.
-
-    Args:
-        validation: the outputs of the same trainings on the validation rows.
-        tested: the outputs on the test rows.
-        log_prior: logarithm of the share of each class in the training rows.
-
-    Shape:
-        log_prior (R, 1, C).
-    """
-    link = _link(tested)
-    labels = torch.from_numpy(validation.labels.astype(np.int64))
-    temperature, offset = np.empty((2, tested.repeats, 1))
-    log_p = torch.empty(tested.scores.shape, dtype=torch.float64)
-    for repeat in range(tested.repeats):
-        known, priors = (
-            link.evidence(validation, repeat),
-            link.priors(validation, log_prior, repeat),
-        )
-        found = _fit(link, known, priors, labels)
-        priors = link.priors(tested, log_prior, repeat)
-        log_p[repeat] = _apply(link, link.evidence(tested, repeat), priors, found)
-        temperature[repeat], offset[repeat] = found
     return Recalibrated(log_p, temperature, offset)
 
 
