@@ -8,6 +8,7 @@ from pathlib import Path
 import taylored
 from taylored import catalog
 from taylored.certificates.wording import rows_of
+from taylored.modules.classification import ClassificationLoss
 
 PAGE = Path(__file__).parent / "certificates.md"
 BEGIN, END = "<!-- certificates: begin -->", "<!-- certificates: end -->"
@@ -26,6 +27,8 @@ def table() -> str:
     """The rows, in the order of the catalogue."""
     rows = [f"| {' | '.join(COLUMNS)} |", "| --- " * len(COLUMNS) + "|"]
     for spec in catalog.SPECS.values():
+        if not issubclass(spec.module, ClassificationLoss):
+            continue
         try:
             certificate = taylored.certify(default(spec)).to_dict()
         except ValueError:

@@ -6,6 +6,7 @@ The rows are the SPECs of the catalogue, so that a new loss has its rows after o
 from pathlib import Path
 
 from taylored import catalog
+from taylored.modules.classification import ClassificationLoss
 from taylored.modules.spec import Spec
 
 ROOT = Path(__file__).parent.parent
@@ -26,7 +27,12 @@ def table() -> str:
 def readings() -> str:
     """One row for each loss: whether its outputs tell the class probabilities, and if not why."""
     rows = ["| loss | `posterior` |", "| --- | --- |"]
-    return "\n".join([*rows, *(f"| `{s.name}` | {reading(s)} |" for s in catalog.SPECS.values())])
+    return "\n".join([*rows, *(f"| `{s.name}` | {reading(s)} |" for s in classification())])
+
+
+def classification() -> list[Spec]:
+    """Those that say what a model's logits mean."""
+    return [s for s in catalog.SPECS.values() if issubclass(s.module, ClassificationLoss)]
 
 
 def reading(spec: Spec) -> str:

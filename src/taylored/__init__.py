@@ -31,7 +31,8 @@ from taylored.deploy.threshold import tune_threshold as tune_threshold
 from taylored.deploy.tuned import Tuned as Tuned
 from taylored.layers import CosineClassifier as CosineClassifier
 from taylored.losses import *  # noqa: F403 - the table says what is public
-from taylored.modules.module import Loss as Loss
+from taylored.modules.base import Loss as Loss
+from taylored.modules.classification import ClassificationLoss as ClassificationLoss
 from taylored.monitor import GradientRatio as GradientRatio
 
 terms = _vocabulary

@@ -23,7 +23,7 @@ def test_list_names_every_loss():
 
 
 def test_list_of_an_unknown_family_says_which_there_are():
-    result = run("list", "--family", "boxes")
+    result = run("list", "--family", "crates")
     assert result.exit_code == 2
     assert "classification" in result.stderr
 

@@ -12,6 +12,7 @@ import torch
 from hypothesis import HealthCheck, settings
 from torch import Tensor, nn
 
+from kit.catalogued import CLASSIFICATION
 from kit.traits import CLASSES, COUNTS, STATEFUL, per_class
 from references import Call, reference_loss
 from references.formulas import Parameters
@@ -43,7 +44,7 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-GENERATED = {name: spec for name, spec in catalog.SPECS.items() if spec.call == "plain"}
+GENERATED = {name: spec for name, spec in CLASSIFICATION.items() if spec.call == "plain"}
 """Losses that the suites call, with logits and targets; the others have suites of their own."""
 
 

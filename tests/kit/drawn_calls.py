@@ -15,7 +15,7 @@ from kit.parameters import fields_of
 from kit.traits import CLASSES
 from references import Call
 from taylored import catalog
-from taylored.modules.field import Field
+from taylored.modules.fields.field import Field
 
 Values = st.SearchStrategy[object]
 

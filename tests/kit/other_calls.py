@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from kit.cases import default_dtype
+from kit.catalogued import CLASSIFICATION
 from references import REFERENCES, Call
 from taylored import catalog
 from taylored.modules.spec import Spec
@@ -113,7 +114,7 @@ DRAW = {"distances": draw_distances, "features": draw_features, "stacked": draw_
 
 SUBJECTS = tuple(
     Subject(text)
-    for spec in catalog.SPECS.values()
+    for spec in CLASSIFICATION.values()
     if spec.call != "plain"
     for text in spec.examples
 )

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from kit.traits import CLASSES, COUNTS, arguments_of
 from taylored import CrossEntropyLoss, catalog
-from taylored.modules.field import Field
-from taylored.modules.module import parameters_of
-from taylored.modules.parameter import REQUIRED
+from taylored.modules.classification import parameters_of
+from taylored.modules.fields.field import Field
+from taylored.modules.fields.parameter import REQUIRED
 
 DATA = {"counts": list(COUNTS), "num_classes": CLASSES}
 """What a loss may have to be told about the data."""

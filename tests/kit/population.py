@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from kit.cases import build, call_of
+from kit.catalogued import CLASSIFICATION
 from kit.traits import CLASSES
 from references import Call
-from taylored import ClassBalancedLoss, catalog
-from taylored.modules.module import Loss
+from taylored import ClassBalancedLoss
+from taylored.modules.classification import ClassificationLoss
 
 STEPS = 300
 FAR = 15.0
@@ -21,14 +22,14 @@ FAR = 15.0
 
 def posterior_examples() -> list[str]:
     """Every example of the catalogue whose class probabilities follow from the outputs."""
-    texts = [text for spec in catalog.SPECS.values() for text in spec.examples]
+    texts = [text for spec in CLASSIFICATION.values() for text in spec.examples]
     return [text for text in texts if loss_of_text(text).has_posterior]
 
 
-def loss_of_text(text: str, classes: int = CLASSES) -> Loss:
+def loss_of_text(text: str, classes: int = CLASSES) -> ClassificationLoss:
     """The loss in its state, with its lists of numbers repeated for any number of classes."""
     loss = build(stretched(call_of(text), classes))
-    assert isinstance(loss, Loss)
+    assert isinstance(loss, ClassificationLoss)
     return loss
 
 
@@ -53,7 +54,7 @@ def stretched(call: Call, classes: int) -> Call:
 class Population:
     """One kind of sample whose class has the probabilities `eta`, under a loss."""
 
-    loss: Loss
+    loss: ClassificationLoss
     eta: Tensor
 
     @property
@@ -126,7 +127,7 @@ def drawn_eta(classes: int, single: bool, seed: int) -> Tensor:
     return drawn / drawn.sum() if single else drawn
 
 
-def recoverable(loss: Loss, classes: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+def recoverable(loss: ClassificationLoss, classes: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Class probabilities and the outputs of least expected loss.
 
     A bounded loss has a minimum only where the classes are not too different from those that

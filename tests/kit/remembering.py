@@ -17,7 +17,7 @@ from kit.parameters import fields_of, inside, module
 from kit.traits import CLASSES, COUNTS
 from taylored import CrossEntropyLoss, GradientIndicator, GradientRatio, Loss, catalog
 from taylored.core.state.micro_batches import MicroBatches
-from taylored.modules.module import parameters_of
+from taylored.modules.classification import parameters_of
 
 State = dict[str, Tensor]
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kit.cases import call_of, target_kinds
+from kit.catalogued import CLASSIFICATION
 from kit.traits import CLASSES, ELEMENTWISE, STATEFUL
 from references import Call
 from references.official import Official
@@ -133,7 +134,7 @@ def _kinds(name: str) -> tuple[str, ...]:
 
 PLAIN = tuple(
     Subject(f"{name}(num_classes={CLASSES})", _kinds(name))
-    for name in catalog.SPECS
+    for name in CLASSIFICATION
     if name in STATEFUL
 )
 """Each loss with its defaults."""

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from kit.catalogued import CLASSIFICATION, VALUES
+from kit.direct import DRAW
 from taylored import LinearLogits, catalog
 from taylored.core.engine import executors
 from taylored.core.plan.plan import Plan
@@ -30,8 +32,12 @@ def loss_of(name: str, **options: object) -> nn.Module:
 
 
 def arguments_of(name: str, classes: int = CLASSES) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    """Logits, targets and what a call takes besides, for a batch of seven samples."""
+    """What a call takes, for a batch of seven samples: logits and targets, boxes, ..."""
     generator = torch.Generator().manual_seed(0)
+    if name in VALUES:
+        drawn = DRAW[VALUES[name].takes]((SAMPLES,), generator, VALUES[name])
+        first, second, *others = (each.float() for each in drawn)
+        return first, second, tuple(others)
     logits = torch.randn(SAMPLES, classes, generator=generator)
     target = torch.arange(SAMPLES) % classes
     match catalog.SPECS[name].call:
@@ -113,7 +119,7 @@ def is_native(name: str) -> bool:
 
 
 def _those(trait: Callable[[str], bool]) -> frozenset[str]:
-    return frozenset(name for name in catalog.SPECS if trait(name))
+    return frozenset(name for name in CLASSIFICATION if trait(name))
 
 
 NEED_ALL_LOGITS = _those(needs_all_logits)

@@ -7,10 +7,11 @@ import time
 import pytest
 
 import taylored
+from kit.catalogued import CLASSIFICATION
 from taylored import catalog
 from taylored.certificates.certificate import NAMES
 
-EXAMPLES = [text for spec in catalog.SPECS.values() for text in spec.examples]
+EXAMPLES = [text for spec in CLASSIFICATION.values() for text in spec.examples]
 COUNTS = [900, 250, 40, 7, 1]
 
 

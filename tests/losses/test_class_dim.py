@@ -6,24 +6,25 @@ import pytest
 import torch
 
 from kit.cases import SHAPES, Case, cases, examples, identified, target_kinds
+from kit.catalogued import CLASSIFICATION
 from kit.checks import class_dim as checks
 from kit.executors import PATHS
 from kit.other_calls import SUBJECTS, Subject
 from kit.tolerances import close
 from kit.traits import NEED_ALL_LOGITS, arguments_of, loss_of
-from taylored import CrossEntropyLoss, FocalLoss, GradientRatio, catalog, focal_loss
+from taylored import CrossEntropyLoss, FocalLoss, GradientRatio, focal_loss
 from taylored.modules import class_axis
-from taylored.modules.module import Loss
+from taylored.modules.classification import ClassificationLoss
 
 each_path = pytest.mark.parametrize("path", PATHS)
 FUNCTIONS = [case for case in cases(SHAPES[1:2]) if checks.has_function(case)]
-FIRST = [c for c in cases(SHAPES[2:]) if c.text in {s.examples[0] for s in catalog.SPECS.values()}]
+FIRST = [c for c in cases(SHAPES[2:]) if c.text in {s.examples[0] for s in CLASSIFICATION.values()}]
 
 
 def test_every_loss_says_where_its_classes_are() -> None:
-    for name in catalog.SPECS:
+    for name in CLASSIFICATION:
         loss = loss_of(name)
-        assert isinstance(loss, Loss)
+        assert isinstance(loss, ClassificationLoss)
         inner = loss.inner if hasattr(loss, "inner") else loss
         assert "class_dim" in inner._fields, name
         assert loss.class_dim == inner.class_dim
@@ -92,7 +93,7 @@ def test_a_compiled_function_and_its_gradient() -> None:
     close(gradient, torch.autograd.grad(summed, z)[0], 1e-5, 1e-6)
 
 
-@pytest.mark.parametrize("name", catalog.SPECS)
+@pytest.mark.parametrize("name", CLASSIFICATION)
 def test_a_class_axis_that_is_not_there(name: str) -> None:
     logits, target, further = arguments_of(name)
     loss = loss_of(name)
@@ -176,7 +177,7 @@ def test_controls(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for case, fault in ((index, unmoved), (soft, result_left), (soft, target_left)):
         with monkeypatch.context() as patch:
-            patch.setattr("taylored.modules.module.at_home", fault)
+            patch.setattr("taylored.modules.classification.at_home", fault)
             with pytest.raises((AssertionError, ValueError)):
                 checks.check_case(case, -1, "whole", "module")
         checks.check_case(case, -1, "whole", "module")

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from kit.checks import pattern as checks
 from kit.faults import Faults
 from taylored import FocalLoss, LDAMLoss, SoftmaxEQLLoss, catalog
-from taylored.modules import arguments, field, function, module
-from taylored.modules.module import Loss
+from taylored.modules import classification, function, logits_call
+from taylored.modules.classification import ClassificationLoss
+from taylored.modules.fields import arguments, field
 
 # Beside failed comparisons: pytest.raises that sees nothing, and errors of another kind.
 fault = Faults(pytest.fail.Exception, RuntimeError, NameError, TypeError)
@@ -100,14 +101,18 @@ def a_function_that_takes_anything(patch: pytest.MonkeyPatch) -> None:
 @fault(checks.check_lengths, "module", "focal")
 @fault(checks.check_data_of_other_logits, "module", "ldam")
 def lengths_are_left_to_the_engine(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(module, "check_lengths", lambda found, classes: None)
-    patch.setattr(Loss, "forward", functools.partialmethod(_renaming, original=Loss.forward))
+    patch.setattr(classification, "check_lengths", lambda found, classes: None)
+    patch.setattr(
+        ClassificationLoss,
+        "forward",
+        functools.partialmethod(_renaming, original=ClassificationLoss.forward),
+    )
 
 
 @fault(checks.check_lengths, "function", "focal")
 @fault(checks.check_data_of_other_logits, "function", "ldam")
 def lengths_of_a_function_are_left_to_the_engine(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(function, "_check_lengths", lambda *given: None)
+    patch.setattr(logits_call, "check_lengths", lambda *given: None)
     for name in ("focal", "ldam"):
         called = functools.partial(_renaming, original=catalog.SPECS[name].function)
         patch.setitem(catalog.SPECS, name, replaced(name, function=called))
@@ -123,19 +128,21 @@ def _renaming(*given: object, original: object, **named: object) -> Tensor:
 
 @fault(checks.check_repr_is_python, "focal(gamma=1.5)")
 def a_repr_for_the_catalogue_only(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Loss, "__repr__", lambda self: "focal(gamma=1.5)")
+    patch.setattr(ClassificationLoss, "__repr__", lambda self: "focal(gamma=1.5)")
 
 
 @fault(checks.check_repr_is_python, "focal(gamma=0.123456789)")
 def a_repr_that_rounds(patch: pytest.MonkeyPatch) -> None:
-    original = Loss.__repr__
-    patch.setattr(Loss, "__repr__", lambda self: original(self).replace("0.123456789", "0.1"))
+    original = ClassificationLoss.__repr__
+    patch.setattr(
+        ClassificationLoss, "__repr__", lambda self: original(self).replace("0.123456789", "0.1")
+    )
 
 
 @fault(checks.check_state, "focal")
 @fault(checks.check_other_criterion, "focal")
 def arguments_in_the_state_dict(patch: pytest.MonkeyPatch) -> None:
-    def keep(self: Loss, name: str, value: object) -> None:
+    def keep(self: ClassificationLoss, name: str, value: object) -> None:
         self.__dict__.pop(name, None)
         self._buffers.pop(name, None)
         if isinstance(value, Tensor):
@@ -145,7 +152,7 @@ def arguments_in_the_state_dict(patch: pytest.MonkeyPatch) -> None:
         else:
             self.__dict__[name] = value
 
-    patch.setattr(Loss, "_keep", keep)
+    patch.setattr(ClassificationLoss, "_keep", keep)
 
 
 @fault(checks.check_state, "ldam")
@@ -162,22 +169,22 @@ def derived_numbers_in_the_state_dict(patch: pytest.MonkeyPatch) -> None:
 @fault(checks.check_loading, "seesaw")
 @fault(checks.check_loading, "softmax_eql")
 def a_state_that_is_not_loaded(patch: pytest.MonkeyPatch) -> None:
-    original = Loss.load_state_dict
+    original = ClassificationLoss.load_state_dict
 
-    def load(self: Loss, state: dict[str, Tensor], **options: object) -> object:
+    def load(self: ClassificationLoss, state: dict[str, Tensor], **options: object) -> object:
         return original(self, {key: torch.zeros_like(value) for key, value in state.items()})
 
     # The last of the twins is loaded otherwise than the first.
-    patch.setattr(Loss, "load_state_dict", load)
+    patch.setattr(ClassificationLoss, "load_state_dict", load)
 
 
 @fault(checks.check_copies, "ldam")
 @fault(checks.check_copies, "softmax_eql")
 def a_copy_that_is_built_anew(patch: pytest.MonkeyPatch) -> None:
-    def rebuild(self: Loss, memo: object) -> Loss:
+    def rebuild(self: ClassificationLoss, memo: object) -> ClassificationLoss:
         return type(self)(**{name: getattr(self, name) for name in self._fields if name in DATA})
 
-    patch.setattr(Loss, "__deepcopy__", rebuild, raising=False)
+    patch.setattr(ClassificationLoss, "__deepcopy__", rebuild, raising=False)
 
 
 DATA = ("counts", "num_classes")
@@ -186,13 +193,13 @@ DATA = ("counts", "num_classes")
 @fault(checks.check_assignment, "ldam")
 @fault(checks.check_assignment, "logit_adjusted")
 def derived_numbers_of_before(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Loss, "_derive_again", lambda self: None)
+    patch.setattr(ClassificationLoss, "_derive_again", lambda self: None)
 
 
 @fault(checks.check_bad_assignment, "focal")
 @fault(checks.check_assignment, "ldam")
 def attributes_like_any_others(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Loss, "__setattr__", nn.Module.__setattr__)
+    patch.setattr(ClassificationLoss, "__setattr__", nn.Module.__setattr__)
 
 
 @fault(checks.check_default_inner, "softmax_eql")

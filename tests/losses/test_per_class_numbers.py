@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from kit.catalogued import CLASSIFICATION
 from kit.checks import per_class_numbers as checks
-from taylored import catalog
 
-each = pytest.mark.parametrize("name", [name for name in catalog.SPECS if checks.lists_of(name)])
+each = pytest.mark.parametrize("name", [name for name in CLASSIFICATION if checks.lists_of(name)])
 
 
 @each

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from kit.catalogued import CLASSIFICATION
 from kit.checks import posterior as checks
 from kit.population import loss_of_text, posterior_examples
-from taylored import catalog
 
 TEXTS = posterior_examples()
-FIRST = [text for spec in catalog.SPECS.values() for text in spec.examples[:1] if text in TEXTS]
+FIRST = [text for spec in CLASSIFICATION.values() for text in spec.examples[:1] if text in TEXTS]
 OPTIONS = [
     "focal(gamma=[0, 0.5, 1, 2, 5], weight=[1, 2, 3, 4, 5], label_smoothing=0.2)",
     'focal(gamma=[0, 0.5, 1, 2, 5], alpha=[0.1, 0.3, 0.5, 0.7, 0.9], link="sigmoid")',
@@ -83,7 +83,7 @@ def test_nothing_is_counted(text: str) -> None:
     assert all(value.equal(before[name]) for name, value in loss.state_dict().items())
 
 
-@pytest.mark.parametrize("text", [t for s in catalog.SPECS.values() for t in s.examples])
+@pytest.mark.parametrize("text", [t for s in CLASSIFICATION.values() for t in s.examples])
 def test_a_loss_without_a_posterior_says_why(text: str) -> None:
     if text not in TEXTS:
         checks.check_refusal(loss_of_text(text))

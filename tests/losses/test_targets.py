@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from kit.cases import SHAPES, Case, cases, identified, target_kinds
+from kit.catalogued import CLASSIFICATION
 from kit.checks import targets as checks
 from kit.checks.class_dim import has_function
 from kit.executors import PATHS
@@ -23,7 +24,7 @@ from taylored import (
 )
 from taylored.core.plan import prepare
 from taylored.core.plan.options import Options, check_options
-from taylored.modules import module
+from taylored.modules import classification
 from taylored.modules.vocabulary import BackgroundLoss
 
 each_path = pytest.mark.parametrize("path", PATHS)
@@ -92,7 +93,7 @@ def test_background(case: Case, form: str) -> None:
 
 
 def test_every_sigmoid_loss_knows_background() -> None:
-    for name, spec in catalog.SPECS.items():
+    for name, spec in CLASSIFICATION.items():
         loss = loss_of(name)
         inner = type(getattr(loss, "inner", loss))
         assert issubclass(inner, BackgroundLoss) == ("sigmoid" in inner.spec.links), name
@@ -116,7 +117,7 @@ def test_one_column(case: Case, form: str) -> None:
     checks.check_one_column(case, form)
 
 
-@pytest.mark.parametrize("name", catalog.SPECS)
+@pytest.mark.parametrize("name", CLASSIFICATION)
 def test_softmax_over_one_column_is_refused(name: str) -> None:
     loss = loss_of(name)
     if loss.link != "softmax" or catalog.SPECS[name].needs or hasattr(loss, "inner"):
@@ -221,8 +222,8 @@ def test_control_targets_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case("focal()", "index", SHAPES[1])
     checks.check_forms(case, "module")
     checks.check_weights(case, "module")
-    monkeypatch.setattr(module, "read_target", lambda target, shape, link: target)
-    monkeypatch.setattr(module, "read_weight", lambda weight, shape: weight)
+    monkeypatch.setattr(classification, "read_target", lambda target, shape, link: target)
+    monkeypatch.setattr(classification, "read_weight", lambda weight, shape: weight)
     with pytest.raises((AssertionError, ValueError, RuntimeError)):
         checks.check_forms(case, "module")
     with pytest.raises((AssertionError, ValueError)):

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import taylored
+from kit.catalogued import CLASSIFICATION
 from kit.traits import loss_of
 from taylored import (
     BalancedSoftmaxLoss,
@@ -21,7 +22,6 @@ from taylored import (
     LDAMLoss,
     Loss,
     SoftmaxEQLLoss,
-    catalog,
     focal_loss,
 )
 from taylored.losses.as_loss import as_loss
@@ -35,7 +35,7 @@ def test_help_works(name: str) -> None:
     assert pydoc.render_doc(getattr(taylored, name))
 
 
-@pytest.mark.parametrize("name", catalog.SPECS)
+@pytest.mark.parametrize("name", CLASSIFICATION)
 def test_a_loss_has_a_term_or_says_that_it_has_none(name: str) -> None:
     loss = loss_of(name)
     assert hasattr(loss, "term") == loss.has_term

@@ -13,7 +13,8 @@ from taylored.catalog.term_text import term_of
 from taylored.core.checks import fail, one_of
 from taylored.core.plan.options import LINK_NAMES, LinkName
 from taylored.core.terms.term import Term
-from taylored.modules.module import Loss
+from taylored.modules.base import Loss
+from taylored.modules.classification import ClassificationLoss
 
 if TYPE_CHECKING:
     from taylored.certificates.certificate import Certificate
@@ -23,7 +24,7 @@ _ANY_COUNTS = (2.0, 1.0)
 
 
 def certify(
-    loss: str | Term | Loss,
+    loss: str | Term | ClassificationLoss,
     *,
     link: LinkName | None = None,
     counts: Tensor | Sequence[float] | None = None,
@@ -64,7 +65,7 @@ def certify(
         from taylored.certificates.certify import certificate_of
 
         return certificate_of(found, None, link or "softmax")
-    if not isinstance(found, Loss):
+    if not isinstance(found, ClassificationLoss):
         fail("loss", "a loss, a term or its text", type(loss).__name__, "see taylored.catalog")
     if link is not None and link != found.link:
         fix = f'write link="{link}" in the loss, where it has that parameter'

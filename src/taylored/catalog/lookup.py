@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from taylored.catalog.parser import KNOWN, LossCall, LossNameError, parse
 from taylored.catalog.table import SPECS
 from taylored.core.labels import PerClass, in_class_order
-from taylored.modules.module import Loss
+from taylored.modules.base import Loss
 from taylored.modules.spec import Spec
 
 

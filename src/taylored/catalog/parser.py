@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from taylored.catalog.table import SPECS
-from taylored.modules.arguments import nearest
+from taylored.modules.fields.arguments import nearest
 from taylored.modules.spec import Spec
 
 KNOWN: dict[str, Spec] = SPECS | {spec.module.__name__: spec for spec in SPECS.values()}

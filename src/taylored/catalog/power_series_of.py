@@ -5,10 +5,10 @@ from __future__ import annotations
 from taylored.core.checks import fail
 from taylored.core.terms.power_series import Series
 from taylored.core.terms.term import Term
-from taylored.modules.module import Loss
+from taylored.modules.classification import ClassificationLoss
 
 
-def series(loss: Loss | Term, order: int) -> Series:
+def series(loss: ClassificationLoss | Term, order: int) -> Series:
     """The lowest `order` powers of q = 1 - p_t in a loss of the family.
 
     Args:
@@ -29,7 +29,7 @@ def series(loss: Loss | Term, order: int) -> Series:
     Reference:
         Leng et al., PolyLoss, ICLR 2022, equation 1.
     """
-    if not isinstance(loss, (Loss, Term)):
+    if not isinstance(loss, (ClassificationLoss, Term)):
         fail(
             "loss", "a loss of the p_t family, or a term", type(loss).__name__, "see the catalogue"
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from taylored import losses
-from taylored.modules.module import Loss
+from taylored.modules.base import Loss
 from taylored.modules.spec import Spec
 
 

@@ -13,8 +13,9 @@ from rich.text import Text
 from taylored import catalog
 from taylored.cli.failures import USAGE, stop
 from taylored.core.written import literal
-from taylored.modules.module import Loss
-from taylored.modules.parameter import REQUIRED, Parameter
+from taylored.modules.base import Loss
+from taylored.modules.classification import ClassificationLoss
+from taylored.modules.fields.parameter import REQUIRED, Parameter
 from taylored.modules.spec import Spec
 
 _GAINS_AT = (0.01, 0.1, 0.5, 0.9, 0.99)
@@ -38,7 +39,7 @@ def list_losses(
         table.add_column("what it is")
         for name in names:
             spec = catalog.SPECS[name]
-            table.add_row(name, ", ".join(spec.links), spec.summary)
+            table.add_row(name, ", ".join(spec.links) or "-", spec.summary)
         console = Console(highlight=False)
         console.print(table)
         console.print("\nMore on one of them: taylored show focal", style="dim")
@@ -89,7 +90,7 @@ def _facts(console: Console, spec: Spec) -> None:
     rows = (
         ("formula (LaTeX)", spec.formula),
         ("Python", python),
-        ("links", ", ".join(spec.links)),
+        *([("links", ", ".join(spec.links))] if spec.links else []),
         ("targets", ", ".join(spec.targets)),
         ("range", spec.value_range),
         ("mean divides by", spec.denominator),
@@ -109,7 +110,7 @@ def _facts(console: Console, spec: Spec) -> None:
 def _this_one(console: Console, built: Loss) -> None:
     console.print("\nThis one", style="bold")
     console.print(Padding(Text(repr(built)), (0, 2)))
-    if not built.has_term:
+    if not isinstance(built, ClassificationLoss) or not built.has_term:
         return
     term = built.term
     console.print(Padding(Text(f"loss of p_t:  {term}"), (0, 2)))

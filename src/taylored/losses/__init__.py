@@ -42,6 +42,8 @@ from taylored.losses.detection_quality.quality_focal import *
 from taylored.losses.detection_quality.varifocal import *
 from taylored.losses.detection_quality.distribution_focal import *
 from taylored.losses.detection_quality.ghm import *
+from taylored.losses.boxes.giou import *
+from taylored.losses.regression.smooth_l1 import *
 
 if not TYPE_CHECKING:  # type checkers read the lines above
     __all__ = [

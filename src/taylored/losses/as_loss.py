@@ -11,7 +11,7 @@ from taylored.core.checks import fail
 from taylored.core.plan.options import REDUCTIONS, Reduction
 from taylored.losses.classification.binary_cross_entropy import BinaryCrossEntropyLoss
 from taylored.losses.classification.cross_entropy import CrossEntropyLoss
-from taylored.modules.module import Loss
+from taylored.modules.classification import ClassificationLoss
 
 _INSTEAD = {
     "NLLLoss": "pass CrossEntropyLoss(), and logits instead of log-probabilities",
@@ -22,9 +22,9 @@ _INSTEAD = {
 """What to pass for other losses of torch."""
 
 
-def as_loss(loss: object) -> Loss:
+def as_loss(loss: object) -> ClassificationLoss:
     """A `Loss` of its own: later changes of what was given do not reach it."""
-    if isinstance(loss, Loss):
+    if isinstance(loss, ClassificationLoss):
         return copy.deepcopy(loss)
     if type(loss) is nn.CrossEntropyLoss:
         return CrossEntropyLoss(
@@ -47,7 +47,7 @@ def as_loss(loss: object) -> Loss:
     _refuse(loss, _INSTEAD.get(type(loss).__name__, "wrap one of taylored's losses"))
 
 
-def as_loss_or_cross_entropy(loss: object) -> Loss:
+def as_loss_or_cross_entropy(loss: object) -> ClassificationLoss:
     """The same; cross-entropy where none is given."""
     return CrossEntropyLoss() if loss is None else as_loss(loss)
 

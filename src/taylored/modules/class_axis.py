@@ -14,7 +14,7 @@ from taylored.core.inputs.linear_logits import LinearLogits
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
 from taylored.core.numerics import computing_dtype
-from taylored.modules.field import Field
+from taylored.modules.fields.field import Field
 
 
 def class_axis(input: Logits) -> int:

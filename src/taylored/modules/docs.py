@@ -6,39 +6,23 @@ import functools
 import inspect
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from taylored.modules.field import Field
+from taylored.modules.fields.field import Field
 
-_SHAPES = {
-    "softmax": "input (N, C, d1, ...) logits, or (C,) for one sample; target (N, d1, ...) class "
-    "indices, or the shape of `input` with probabilities.",
-    "sigmoid": "input (N, C, d1, ...) logits, or (N,) for one yes / no question; target of the "
-    "shape of `input` with probabilities or 0 / 1, or (N, d1, ...) class indices.",
-    "either": "input (N, C, d1, ...) logits (or (N,) with the sigmoid link); target (N, d1, ...) "
-    "class indices, or the shape of `input` with probabilities or 0 / 1.",
-}
-_CALL = (
-    " The call also takes `sample_weight`, one number per sample or position (in the numerator "
-    'only), and `normalizer`, which replaces the denominator of "mean": detectors divide by the '
-    "number of positives, `loss(input, target, normalizer=target.sum())`; 0 counts nothing: the "
-    "loss is 0. With many classes "
-    "`input` may be `LinearLogits(features, head.weight, head.bias)`, or `donate(logits)`, to save "
-    "memory; losses that need all logits at once refuse them."
-)
-_RETURNS = (
-    'A scalar, or with reduction="none" one value per position (softmax) or element (sigmoid); '
-    "float32 for half-precision logits."
-)
-_RAISES = (
-    "ValueError: for a parameter out of its domain, or shapes that do not fit.\n"
-    "TypeError: for a keyword that the loss does not have, and a parameter without its keyword."
-)
 _WIDTH = 96
 _LISTS = ("Args", "Raises", "Differs from")
 
 
-def document(target: Any, fields: Mapping[str, Field], link: str) -> None:
+class Described(NamedTuple):
+    """What a base says about a call of its losses: shapes, the result, the errors."""
+
+    shape: str
+    returns: str
+    raises: str
+
+
+def document(target: Any, fields: Mapping[str, Field], call: Described) -> None:
     """Put Args, Shape, Returns and Raises, in this order, before the example of a docstring.
 
     A section that the author has written stays as it is.
@@ -49,9 +33,9 @@ def document(target: Any, fields: Mapping[str, Field], link: str) -> None:
     before, mark, after = text.partition("\nExample:\n")
     sections = {
         "Args": "\n".join(_argument(field) for field in fields.values()),
-        "Shape": _SHAPES[link] + _CALL,
-        "Returns": _RETURNS,
-        "Raises": _RAISES,
+        "Shape": call.shape,
+        "Returns": call.returns,
+        "Raises": call.raises,
     }
     blocks = []
     for name, body in sections.items():

@@ -12,10 +12,10 @@ from typing import Literal
 
 from torch import Tensor
 
-from taylored.core.plan.options import LINK_NAMES
+from taylored.modules.base import Loss, Takes, parameters_of
+from taylored.modules.classification import links_of
 from taylored.modules.docs import append
-from taylored.modules.module import Loss, link_of, parameters_of
-from taylored.modules.parameter import REQUIRED, Parameter
+from taylored.modules.fields.parameter import REQUIRED, Parameter
 
 Call = Literal["plain", "features", "stacked", "distances"]
 Head = Literal["linear", "cosine"]
@@ -45,7 +45,8 @@ class Spec:
         formula: LaTeX.
         parameters: its own parameters.
         shared: those of the shared vocabulary that it takes besides.
-        links: "softmax" and / or "sigmoid"; the first is the default.
+        takes: what it is called on.
+        links: "softmax" and / or "sigmoid"; the first is the default. None where it has no link.
         targets: kinds of targets it takes.
         value_range: of the unweighted loss of one position.
         denominator: what `reduction="mean"` divides by.
@@ -70,6 +71,7 @@ class Spec:
     formula: str
     parameters: tuple[Parameter, ...]
     shared: tuple[Parameter, ...]
+    takes: Takes
     links: tuple[str, ...]
     targets: tuple[str, ...]
     value_range: str
@@ -113,8 +115,7 @@ def spec_of(
     """
     fields = parameters_of(loss)
     named = [field for field in fields.values() if not field.by_position]
-    links = _links(loss)
-    targets = targets or _targets(links)
+    targets = targets or loss.target_kinds()
     spec = Spec(
         name=name,
         family=loss.__module__.split(".")[-2].replace("_", "-"),
@@ -124,10 +125,11 @@ def spec_of(
         formula=formula,
         parameters=tuple(field.parameter for field in named if not field.about.shared),
         shared=tuple(field.parameter for field in named if field.about.shared),
-        links=links,
+        takes=loss.takes,
+        links=links_of(loss),
         targets=targets,
         value_range=value_range,
-        denominator=denominator or _denominator(links, targets),
+        denominator=denominator or loss.mean_divides_by(targets),
         reference=reference,
         differs=tuple(differs.items()),
         examples=examples,
@@ -145,30 +147,6 @@ def spec_of(
         cited = (reference.authors, reference.title, reference.venue, reference.equation)
         append(documented, "Reference", f"{', '.join(cited)}.")
     return spec
-
-
-def _links(loss: type[Loss]) -> tuple[str, ...]:
-    """The default link first."""
-    field = parameters_of(loss).get("link")
-    if field is not None:
-        return (str(field.default), *(link for link in field.choices if link != field.default))
-    link = link_of(loss)
-    return LINK_NAMES if link == "either" else (link,)
-
-
-def _targets(links: tuple[str, ...]) -> tuple[str, ...]:
-    return ("index", "probabilities", *(("multi-hot",) if "sigmoid" in links else ()))
-
-
-def _denominator(links: tuple[str, ...], targets: tuple[str, ...]) -> str:
-    """What the engine divides a mean by."""
-    elements = "elements that are not ignored"
-    if "softmax" not in links:
-        return elements
-    if targets == ("index",):
-        return "sum of the targets' weights"
-    by_position = "index: sum of the targets' weights; probabilities: positions"
-    return f"{by_position}; sigmoid: {elements}" if "sigmoid" in links else by_position
 
 
 def _inner(loss: type[Loss]) -> Literal["none", "required", "optional"]:

@@ -32,8 +32,8 @@ from torch import Tensor
 
 from taylored.core.plan.options import LinkName, PerClass, Reduction
 from taylored.core.state.distributed import ProcessGroup, as_group
-from taylored.modules.module import Loss
-from taylored.modules.parameter import About
+from taylored.modules.classification import ClassificationLoss
+from taylored.modules.fields.parameter import About
 
 Link = Annotated[
     LinkName,
@@ -164,7 +164,7 @@ Group = Annotated[
 ]
 
 
-class ReducedLoss(Loss):
+class ReducedLoss(ClassificationLoss):
     """A loss that can leave positions out and reduce what is left, with the classes on any axis."""
 
     ignore_index: IgnoreIndex = -100

@@ -11,10 +11,10 @@ from taylored.core.context import compiling
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import LinkName, Options, PerClass
 from taylored.core.terms.term import Term
-from taylored.modules.module import Loss
+from taylored.modules.classification import ClassificationLoss
 
 
-class WrapperLoss(Loss):
+class WrapperLoss(ClassificationLoss):
     """A loss whose field `loss` is another one: its options with some filled in here.
 
     A subclass declares `loss: Annotated[nn.Module, About("...", fixed=True, convert=as_loss)]`,
@@ -22,9 +22,9 @@ class WrapperLoss(Loss):
     """
 
     @property
-    def inner(self) -> Loss:
+    def inner(self) -> ClassificationLoss:
         """The wrapped loss."""
-        loss: Loss = self._modules["loss"]  # type: ignore[assignment]
+        loss: ClassificationLoss = self._modules["loss"]  # type: ignore[assignment]
         return loss
 
     @property
@@ -85,7 +85,11 @@ class WrapperLoss(Loss):
 
     def __setattr__(self, name: str, value: Any) -> None:
         inner = self._modules.get("loss")
-        if isinstance(inner, Loss) and name in inner._fields and name not in self._fields:
+        if (
+            isinstance(inner, ClassificationLoss)
+            and name in inner._fields
+            and name not in self._fields
+        ):
             fail(name, "assigned to the wrapped loss", repr(value), f"write loss.loss.{name} = ...")
         super().__setattr__(name, value)
 

@@ -13,6 +13,7 @@ import warnings
 import torch
 from torch import Tensor, nn
 
+from kit.catalogued import CLASSIFICATION
 from kit.parameters import fields_of, module
 from kit.tolerances import close
 from taylored import (
@@ -35,7 +36,7 @@ C = 4
 COUNTS = [800, 90, 12, 2]
 USING_COUNTS = tuple(
     name
-    for name in catalog.SPECS
+    for name in CLASSIFICATION
     if any(field.about.needs == "counts" for field in fields_of(name).values())
 )
 

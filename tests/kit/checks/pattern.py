@@ -31,7 +31,7 @@ from kit.parameters import (
 from kit.traits import CLASSES, arguments_of
 from references.call import default_inner
 from taylored import CrossEntropyLoss, FocalLoss, catalog
-from taylored.modules.parameter import REQUIRED
+from taylored.modules.fields.parameter import REQUIRED
 
 CALL = ("sample_weight", "normalizer")
 """Keywords of a call, which belong to no module."""

@@ -17,7 +17,7 @@ from kit.parameters import fields_of, links, module, needed, per_class_values
 from kit.tolerances import within
 from kit.traits import CLASSES, arguments_of
 from taylored import catalog
-from taylored.modules.field import Field
+from taylored.modules.fields.field import Field
 
 # Most frequent first, as value_counts has it, is here another order than that of the classes.
 ORDER = (3, 0, 4, 1, 2)

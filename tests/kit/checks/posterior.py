@@ -11,19 +11,19 @@ from torch import Tensor
 from kit.population import Population, loss_of_text, recoverable
 from kit.traits import CLASSES
 from taylored.core.posterior.invertible import NoPosteriorError
-from taylored.modules.module import Loss
+from taylored.modules.classification import ClassificationLoss
 
 FAR = (0.0, 1.0, 30.0, 89.0, 110.0, 1e4)
 """Sizes of logits, among them those where float32 loses exponentials and their odds."""
 
 
-def _logits(loss: Loss, *shape: int, scale: float = 1.5) -> Tensor:
+def _logits(loss: ClassificationLoss, *shape: int, scale: float = 1.5) -> Tensor:
     generator = torch.Generator().manual_seed(len(shape))
     size = shape or (6, CLASSES)
     return scale * torch.randn(size, generator=generator, dtype=torch.float64)
 
 
-def _readable(loss: Loss, count: int) -> Tensor:
+def _readable(loss: ClassificationLoss, count: int) -> Tensor:
     """Outputs that some class probabilities, of which none is 0, have brought about."""
     size = torch.linspace(0.1, 1.5, 400, dtype=torch.float64).unsqueeze(1)
     z = size * _logits(loss, 400, CLASSES)
@@ -37,14 +37,14 @@ def _readable(loss: Loss, count: int) -> Tensor:
 # --- the mathematics ----------------------------------------------------------------------------
 
 
-def check_inversion(loss: Loss, classes: int) -> None:
+def check_inversion(loss: ClassificationLoss, classes: int) -> None:
     """Class probabilities, found again from the outputs of the least expected loss."""
     eta, z = recoverable(loss, classes)
     found = loss.posterior(z.unsqueeze(0)).squeeze(0)
     torch.testing.assert_close(found, eta, rtol=0, atol=1e-6)
 
 
-def check_stationary(loss: Loss) -> None:
+def check_stationary(loss: ClassificationLoss) -> None:
     """No minimisation: where eta is the posterior of z, the expected loss has no slope at z."""
     single = Population(loss, torch.ones(1)).single
     if single and loss.link == "sigmoid":
@@ -78,14 +78,14 @@ def check_stable(text: str) -> None:
             )  # fmt: skip
 
 
-def check_derivatives(loss: Loss) -> None:
+def check_derivatives(loss: ClassificationLoss) -> None:
     """Posterior and logits can be differentiated."""
     z = _readable(loss, 3).requires_grad_()
     assert torch.autograd.gradcheck(loss.posterior, (z,))
     assert torch.autograd.gradcheck(loss.logits, (z,))
 
 
-def check_layouts(loss: Loss) -> None:
+def check_layouts(loss: ClassificationLoss) -> None:
     """Any (N, C, d1, ...), one sample alone, half precision."""
     rows = _logits(loss, 6, CLASSES)
     expected = loss.posterior(rows)
@@ -119,7 +119,7 @@ def check_layouts(loss: Loss) -> None:
 # --- priors and decisions -----------------------------------------------------------------------
 
 
-def check_priors(loss: Loss) -> None:
+def check_priors(loss: ClassificationLoss) -> None:
     """A posterior under another prior is that of samples drawn with it, by Bayes's rule."""
     z = _logits(loss)
     train = loss.posterior(z)
@@ -160,7 +160,7 @@ def check_priors(loss: Loss) -> None:
         loss.posterior(z, prior=[0.1] * 4, counts=counts[:4], num_samples=samples)
 
 
-def check_decisions(loss: Loss) -> None:
+def check_decisions(loss: ClassificationLoss) -> None:
     """One decision per position, from the published reading or from a posterior."""
     z = _logits(loss)
     if loss.spec.call == "distances":
@@ -180,7 +180,7 @@ def check_decisions(loss: Loss) -> None:
     assert loss.predict(z, prior="train").equal(expected)
 
 
-def check_refusal(loss: Loss) -> None:
+def check_refusal(loss: ClassificationLoss) -> None:
     """Refused by name, with the reason and what to do; the published reading remains."""
     z = torch.zeros(2, CLASSES)
     for ask in (loss.posterior, loss.logits):

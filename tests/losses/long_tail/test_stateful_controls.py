@@ -20,7 +20,7 @@ from taylored.core.state import gradient_indicator
 from taylored.core.state.gradient_indicator import GradientIndicator, GradientSums
 from taylored.core.terms.term import Term
 from taylored.losses.long_tail import equalized_focal, softmax_eql
-from taylored.modules import module as loss_module
+from taylored.modules import classification as loss_module
 
 SOFTMAX, SIGMOID, FOCAL, QUALITY = PLAIN
 # Hard targets only: the rare classes stay without a gradient for some steps.

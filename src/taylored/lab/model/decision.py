@@ -10,7 +10,7 @@ from taylored.lab.measures.adjust import adjusted, tau_normalised
 from taylored.lab.model.card import ModelCard
 from taylored.lab.own.code import is_own
 from taylored.lab.trial.build_loss import build_loss
-from taylored.modules.module import Loss
+from taylored.modules.classification import ClassificationLoss
 
 
 class Deployed(nn.Module):
@@ -65,7 +65,7 @@ class Deployed(nn.Module):
         return (logits if self._link == "softmax" else logsigmoid(logits)).softmax(1)
 
 
-def _loss(card: ModelCard, learnt: Mapping[str, Tensor]) -> Loss | None:
+def _loss(card: ModelCard, learnt: Mapping[str, Tensor]) -> ClassificationLoss | None:
     """The loss of the catalogue with what it has learnt; outputs of your own are read as they are.
 
     No code that the file names is imported.
@@ -73,7 +73,7 @@ def _loss(card: ModelCard, learnt: Mapping[str, Tensor]) -> Loss | None:
     if is_own(card.loss):
         return None
     loss = build_loss(card.loss, card.counts, card.rows)
-    if not isinstance(loss, Loss):
+    if not isinstance(loss, ClassificationLoss):
         return None
     loss.load_state_dict(dict(learnt))
     return loss.eval()

@@ -11,7 +11,7 @@ from taylored import catalog
 from taylored.lab.errors import UsageError
 from taylored.lab.own.importable import reference_to
 from taylored.lab.own.objects import Packed, name_of_object, pack
-from taylored.modules.module import Loss
+from taylored.modules.base import Loss
 
 GivenLoss = str | Callable[..., Any]
 """A loss: its name, a module or function `(logits, target) -> scalar`, or what builds one."""

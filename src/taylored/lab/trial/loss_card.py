@@ -11,7 +11,7 @@ from taylored.core.terms.term import Term
 from taylored.lab.own.code import is_own
 from taylored.lab.results import GainCurve
 from taylored.lab.trial.build_loss import build_loss
-from taylored.modules.module import Loss
+from taylored.modules.classification import ClassificationLoss
 
 _GAIN_AT: Final = tuple(round(0.01 * i, 2) for i in range(1, 100))
 
@@ -29,7 +29,9 @@ def loss_card(name: str, counts: Sequence[int]) -> LossCard:
     if is_own(name):
         return LossCard(None, None)
     loss = build_loss(name, counts)
-    gain = _gain_curve(loss.term) if isinstance(loss, Loss) and loss.has_term else None
+    gain = (
+        _gain_curve(loss.term) if isinstance(loss, ClassificationLoss) and loss.has_term else None
+    )
     return LossCard(gain, catalog.spec(name).formula)
 
 

@@ -12,7 +12,7 @@ from torch.nn.functional import logsigmoid
 
 from taylored.lab.data import TaskName
 from taylored.lab.trial.links import LossFunction, link_of
-from taylored.modules.module import Loss
+from taylored.modules.classification import ClassificationLoss
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 _ROUNDING = 1e-5  # of log-probabilities in float32
@@ -85,7 +85,7 @@ def outputs_of(loss: LossFunction, task: TaskName, model: nn.Module, raw: Tensor
 
 def scores_of(loss: LossFunction, raw: Tensor) -> Tensor:
     """The logits as which the loss's paper reads outputs, which a loss of this library knows."""
-    return loss.logits(raw, prior=None) if isinstance(loss, Loss) else raw
+    return loss.logits(raw, prior=None) if isinstance(loss, ClassificationLoss) else raw
 
 
 def log_probabilities(loss: LossFunction, task: TaskName, raw: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ def log_probabilities(loss: LossFunction, task: TaskName, raw: Tensor) -> Tensor
     Independent scores of classes of which one is true are scaled so that they sum to 1.
     """
     logits = scores_of(loss, raw)
-    if isinstance(loss, Loss) and loss.has_posterior:
+    if isinstance(loss, ClassificationLoss) and loss.has_posterior:
         calibrated = loss.logits(raw)
         if bool(torch.isfinite(calibrated).all()):  # not at a minimum of the loss otherwise
             logits = calibrated

@@ -32,7 +32,7 @@ from taylored.lab.trial.prepare import Prepared, prepare_trial
 from taylored.lab.trial.protocol import Protocol, TrialSpec, streams
 from taylored.lab.trial.watched_loss import WatchedLoss
 from taylored.lab.trial_result import TrialResult, validation_key
-from taylored.modules.module import Loss
+from taylored.modules.base import Loss
 
 _EVALUATION_ROWS = 2048  # rows at once: enough to be fast, few enough for the cache
 

@@ -17,8 +17,8 @@ from taylored.core.plan.plan import along_classes
 from taylored.core.posterior.calibrated import calibrated_logits, log_excess, point_of, rows_of
 from taylored.core.terms.point import Point
 from taylored.losses.classification.focal import focal_term
+from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
-from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import WeightedCall, WeightedLoss
 

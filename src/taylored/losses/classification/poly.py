@@ -15,8 +15,8 @@ from taylored.core.plan.options import Options
 from taylored.core.remembered import remembered
 from taylored.core.terms.elementary import nll, power
 from taylored.core.terms.term import Term
+from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
-from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import EitherLinkCall, EitherLinkLoss
 

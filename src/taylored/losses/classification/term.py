@@ -10,9 +10,9 @@ from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options, PerClass
 from taylored.core.terms.term import Term
-from taylored.modules.field import positional
+from taylored.modules.fields.field import positional
+from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
-from taylored.modules.parameter import About
 from taylored.modules.vocabulary import EitherLinkCall, EitherLinkLoss
 
 __all__ = ["TermLoss", "term_loss"]

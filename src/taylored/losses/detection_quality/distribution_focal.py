@@ -140,7 +140,7 @@ class DistributionFocalLoss(ReducedLoss):
         return nll
 
     @classmethod
-    def read_target(cls, input: Logits, target: Tensor, link: str) -> Tensor:  # noqa: ARG003
+    def read_target(cls, input: Logits, target: Tensor, link: str) -> Tensor:
         """Real numbers are what they are, whatever their dtype."""
         return target
 

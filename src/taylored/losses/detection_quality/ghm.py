@@ -18,7 +18,7 @@ from taylored.core.state.distributed import summed, world_size
 from taylored.core.state.micro_batches import MicroBatches
 from taylored.core.state.side_effects import refuse_side_effects
 from taylored.core.terms.point import Point
-from taylored.modules.parameter import About
+from taylored.modules.fields.parameter import About
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import BackgroundLoss, Group, WeightedLoss
 

@@ -15,8 +15,8 @@ from taylored.core.posterior.calibrated import calibrated_logits
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.point import Point
 from taylored.losses.classification.focal import focal_term
+from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
-from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import BackgroundLoss, WeightedBackgroundCall, WeightedLoss
 

@@ -17,7 +17,7 @@ from taylored.core.plan.plan import along_classes
 from taylored.core.posterior.calibrated import rows_of
 from taylored.core.posterior.prior import Prior, under_prior
 from taylored.losses.long_tail.reweighting import Beta, ReweightingLoss, weighted
-from taylored.modules.parameter import About
+from taylored.modules.fields.parameter import About
 from taylored.modules.spec import Reference, spec_of
 
 __all__ = ["ClassBalancedLoss"]

@@ -10,7 +10,7 @@ from torch import nn
 from taylored.core.numerics import state_dtype
 from taylored.core.plan.options import Options
 from taylored.losses.long_tail.reweighting import Beta, ReweightingLoss, weighted
-from taylored.modules.parameter import About
+from taylored.modules.fields.parameter import About
 from taylored.modules.spec import Reference, spec_of
 
 __all__ = ["DeferredReweightingLoss"]

@@ -14,8 +14,8 @@ from taylored.core.plan.options import Options, PerClass
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.losses.long_tail.reweighting import weighted
+from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
-from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import BackgroundLoss, Counts, SmoothedBackgroundCall, SmoothedLoss
 

@@ -17,8 +17,8 @@ from taylored.core.plan.sample_weight import per_element_weight
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.modules.class_axis import class_axis
+from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
-from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import BackgroundLoss, Link, WeightedBackgroundCall, WeightedLoss
 

@@ -14,7 +14,7 @@ from taylored.core.terms.term import Term
 from taylored.losses.classification.focal import focal_term
 from taylored.losses.long_tail.focusing import FocusingLoss
 from taylored.losses.long_tail.reweighting import weighted
-from taylored.modules.parameter import About
+from taylored.modules.fields.parameter import About
 from taylored.modules.spec import Reference, spec_of
 
 __all__ = ["EqualizedFocalLoss"]

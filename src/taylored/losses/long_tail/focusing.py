@@ -8,7 +8,7 @@ from torch import Tensor
 
 from taylored.core.plan.options import Options
 from taylored.core.state.gradient_indicator import GradientIndicator
-from taylored.modules.parameter import About
+from taylored.modules.fields.parameter import About
 from taylored.modules.vocabulary import BackgroundLoss, Decay, Group, NumClasses, WeightedLoss
 
 

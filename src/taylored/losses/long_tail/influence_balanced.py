@@ -16,8 +16,8 @@ from taylored.core.inputs.targets import check_input
 from taylored.core.numerics import computing_dtype, harmless
 from taylored.core.plan.options import Options
 from taylored.core.terms.point import Point
+from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
-from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import WeightedCall, WeightedLoss
 

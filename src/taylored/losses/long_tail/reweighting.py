@@ -12,9 +12,10 @@ from taylored.core.class_weights import effective_number_weights
 from taylored.core.numerics import tensor_of
 from taylored.core.plan.options import Options
 from taylored.losses.as_loss import as_loss
-from taylored.modules.field import positional
-from taylored.modules.module import Loss, parameters_of
-from taylored.modules.parameter import About
+from taylored.modules.base import parameters_of
+from taylored.modules.classification import ClassificationLoss
+from taylored.modules.fields.field import positional
+from taylored.modules.fields.parameter import About
 from taylored.modules.vocabulary import Counts
 from taylored.modules.wrapper import WrapperLoss
 
@@ -50,7 +51,9 @@ class ReweightingLoss(WrapperLoss):
         super().check()
 
     def _refuse_weighted(self) -> None:
-        losses = [module for module in self.inner.modules() if isinstance(module, Loss)]
+        losses = [
+            module for module in self.inner.modules() if isinstance(module, ClassificationLoss)
+        ]
         takers = [loss for loss in losses if "weight" in parameters_of(type(loss))]
         if any(isinstance(loss, ReweightingLoss) for loss in losses):
             fix = "weight it once: unwrap the inner loss"

@@ -21,7 +21,7 @@ from taylored.core.state.distributed import summed
 from taylored.core.state.side_effects import refuse_side_effects
 from taylored.core.terms.elementary import nll
 from taylored.modules.class_axis import along, class_axis
-from taylored.modules.parameter import About
+from taylored.modules.fields.parameter import About
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import Group, NumClasses, WeightedLoss
 

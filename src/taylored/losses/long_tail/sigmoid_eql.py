@@ -13,7 +13,7 @@ from taylored.core.plan.options import Options
 from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
-from taylored.modules.parameter import About
+from taylored.modules.fields.parameter import About
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import BackgroundLoss, Decay, Group, NumClasses, WeightedLoss
 

@@ -12,8 +12,8 @@ from taylored.core.numerics import tensor_of
 from taylored.core.plan.options import Options
 from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.losses.as_loss import as_loss_or_cross_entropy
-from taylored.modules.field import positional
-from taylored.modules.parameter import About
+from taylored.modules.fields.field import positional
+from taylored.modules.fields.parameter import About
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import Decay, Group, NumClasses
 from taylored.modules.wrapper import WrapperLoss

@@ -17,8 +17,8 @@ from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.losses.long_tail.logit_adjusted import Tau, adjustment
 from taylored.modules.class_axis import along
+from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
-from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import Counts, SmoothedCall, SmoothedLoss
 

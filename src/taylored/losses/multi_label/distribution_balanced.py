@@ -18,8 +18,8 @@ from taylored.core.plan.options import Options, PerClass
 from taylored.core.plan.plan import along_classes
 from taylored.core.terms.elementary import nll, power
 from taylored.core.terms.point import Point
+from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
-from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import BackgroundLoss, Counts, WeightedBackgroundCall, WeightedLoss
 

@@ -14,8 +14,8 @@ from taylored.core.terms.elementary import power
 from taylored.core.terms.shifted import shifted
 from taylored.core.terms.term import Term
 from taylored.losses.classification.focal import focal_term
+from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
-from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import BackgroundLoss, SmoothedBackgroundCall, SmoothedLoss
 

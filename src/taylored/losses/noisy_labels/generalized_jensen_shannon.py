@@ -20,8 +20,8 @@ from taylored.core.plan.options import Options
 from taylored.core.posterior.calibrated import calibrated_logits
 from taylored.core.terms.noise_robust import jensen_shannon
 from taylored.core.terms.point import EDGE, Point
+from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
-from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import WeightedCall, WeightedLoss
 

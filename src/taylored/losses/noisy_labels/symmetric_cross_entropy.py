@@ -12,8 +12,8 @@ from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options
 from taylored.core.terms.elementary import nll, power
 from taylored.core.terms.term import Term
+from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
-from taylored.modules.parameter import About
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import EitherLinkCall, EitherLinkLoss
 

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from taylored.core.checks import fail
 from taylored.core.state.buffers import keep_known, keep_wide, where_there_is_float64
 from taylored.core.state.distributed import Shared
-from taylored.modules.arguments import bound, class_signature
-from taylored.modules.call_text import written
-from taylored.modules.field import Field
-from taylored.modules.parameter import REQUIRED
+from taylored.modules.fields.arguments import bound, class_signature
+from taylored.modules.fields.call_text import written
+from taylored.modules.fields.field import Field
+from taylored.modules.fields.parameter import REQUIRED
 
 _NO_FIELDS: tuple[object, ...] = (ClassVar,)
 

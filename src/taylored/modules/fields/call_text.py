@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from taylored.core.written import literal
-from taylored.modules.field import Field
-from taylored.modules.parameter import REQUIRED
+from taylored.modules.fields.field import Field
+from taylored.modules.fields.parameter import REQUIRED
 
 _ALWAYS_SHOWN = (int, float, tuple, Tensor)
 

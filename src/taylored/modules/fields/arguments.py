@@ -7,8 +7,8 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
-from taylored.modules.field import Field
-from taylored.modules.parameter import REQUIRED
+from taylored.modules.fields.field import Field
+from taylored.modules.fields.parameter import REQUIRED
 
 
 def bound(

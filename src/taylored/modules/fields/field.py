@@ -18,8 +18,8 @@ from taylored.core.context import has_numbers, values_are_known
 from taylored.core.labels import in_class_order
 from taylored.core.numerics import tensor_of
 from taylored.core.written import literal
-from taylored.modules.interval import Interval
-from taylored.modules.parameter import REQUIRED, About, Parameter, Search
+from taylored.modules.fields.interval import Interval
+from taylored.modules.fields.parameter import REQUIRED, About, Parameter, Search
 
 _UNIONS: tuple[object, ...] = (typing.Union, types.UnionType)
 

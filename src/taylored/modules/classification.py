@@ -1,77 +1,90 @@
-"""The base of every loss module: a class declares its parameters, the rest follows from them."""
+"""The base of classification losses: logits against targets, by a term or a rule of its own."""
 
 from __future__ import annotations
 
 import functools
 import typing
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from taylored.certificates.certified import Certified
-from taylored.core.checks import fail, in_range
+from taylored.core.checks import fail
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.given import read_target, read_weight, usual
 from taylored.core.inputs.logits import Logits
 from taylored.core.numerics import tensor_of
-from taylored.core.plan.options import LINK_NAMES, LinkName, Options, PerClass, check_options
+from taylored.core.plan.options import LINK_NAMES, Options, PerClass, check_options
 from taylored.core.posterior.calibrated import calibrated_logits
 from taylored.core.posterior.probabilistic import Probabilistic
-from taylored.core.state.micro_batches import Gathering
 from taylored.core.terms.term import Term
+from taylored.modules.base import FunctionCall, Loss, Takes, parameters_of
 from taylored.modules.class_axis import at_home, check_lengths, class_count, lengths
-from taylored.modules.declared import DeclaredModule
-from taylored.modules.docs import document
-from taylored.modules.field import Field, positional
-
-if TYPE_CHECKING:
-    from taylored.modules.spec import Spec
+from taylored.modules.docs import Described
+from taylored.modules.logits_call import FURTHER, RAISES, RETURNS, SHAPES, entered, link_of
 
 
 class NoTermError(AttributeError, ValueError):
     """The term was asked of a loss that is no function of p_t alone."""
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(positional,))
-class Loss(Probabilistic, Certified, Gathering, DeclaredModule):
-    """A loss of logits against targets; every loss of this library is one.
+class ClassificationLoss(Probabilistic, Certified, Loss):
+    """A loss of logits against targets, one value per position.
 
     A subclass declares its parameters as fields and says what it computes by one of its slots:
     `term` where the loss is a function of p_t; `evaluate` otherwise. `fill` puts numbers that it
-    has worked out into the engine's options. Constructor, checks, forward, repr, signature and
-    documentation follow. A parameter may be assigned later, `loss.gamma = 3.0`: it is checked, and
-    what `derive` works out from it is worked out anew.
+    has worked out into the engine's options. Everything else follows (see `Loss`).
 
     `taylored/modules/vocabulary.py` shows one written from scratch.
 
     Example:
         >>> import torch
-        >>> from taylored import FocalLoss, Loss
+        >>> from taylored import ClassificationLoss, FocalLoss
         >>> loss = FocalLoss(gamma=2.0)
-        >>> isinstance(loss, Loss), loss.spec.reference.venue
+        >>> isinstance(loss, ClassificationLoss), loss.spec.reference.venue
         (True, 'ICCV 2017')
         >>> loss.gamma = 3.0
         >>> loss, loss.posterior(torch.tensor([[0.5, 0.0]]))
         (FocalLoss(gamma=3), tensor([[0.8596, 0.1404]]))
     """
 
-    link: LinkName
-    spec: ClassVar[Spec]
-    class_dim: int = 1
-    _home: int = 1
+    takes: ClassVar[Takes] = "logits"
+    class_dim = 1
+    _home = 1
     _slots: ClassVar[tuple[str, ...]] = ()
-    _lengths: dict[str, int]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.declare()
         own = (name for name, field in cls._fields.items() if field.about.slot and name != "link")
         cls._slots = ("link", *own)
         if "class_dim" in cls._fields:  # a loss computes where it has the classes by default
             cls._home = typing.cast(int, cls._fields["class_dim"].default)
-        document(cls, cls._fields, link_of(cls))
+
+    @classmethod
+    def described(cls) -> Described:
+        """Shapes by the link."""
+        return Described(SHAPES[link_of(cls)] + FURTHER, RETURNS, RAISES)
+
+    @classmethod
+    def target_kinds(cls) -> tuple[str, ...]:
+        """Class indices and probabilities, and the sigmoid link's multi-hot."""
+        return ("index", "probabilities", *(("multi-hot",) if "sigmoid" in links_of(cls) else ()))
+
+    @classmethod
+    def mean_divides_by(cls, targets: tuple[str, ...]) -> str:
+        """What the engine divides a mean by."""
+        links, elements = links_of(cls), "elements that are not ignored"
+        if "softmax" not in links:
+            return elements
+        if targets == ("index",):
+            return "sum of the targets' weights"
+        by_position = "index: sum of the targets' weights; probabilities: positions"
+        return f"{by_position}; sigmoid: {elements}" if "sigmoid" in links else by_position
+
+    @classmethod
+    def enter(cls, call: FunctionCall) -> Tensor:
+        """Run a call of the functional form: its tensors are read as the module reads them."""
+        return entered(cls, call)
 
     if TYPE_CHECKING:
         # nn.Module declares its call as (...) -> Any.
@@ -172,7 +185,7 @@ class Loss(Probabilistic, Certified, Gathering, DeclaredModule):
     def why_no_posterior(self) -> str:
         """Why there is none: what the class says, or that there is no term to start from."""
         said = super().why_no_posterior()
-        own = type(self).calibrated is not Loss.calibrated
+        own = type(self).calibrated is not ClassificationLoss.calibrated
         return said or ("" if own or self.has_term else "it is no function of p_t")
 
     def training_counts(self) -> tuple[PerClass | None, float | None]:
@@ -199,21 +212,6 @@ class Loss(Probabilistic, Certified, Gathering, DeclaredModule):
         """How many columns the logits have that `num_classes` does not count."""
         return 0
 
-    @torch.no_grad()
-    def set_progress(self, fraction: float) -> None:
-        """Say which share of the training is done, in [0, 1]; once an epoch is enough.
-
-        Losses with a schedule act on it, wrappers pass it on, for all others nothing changes.
-        """
-        in_range("fraction", fraction, 0.0, 1.0, "use epoch / epochs")
-        self.schedule(fraction)
-        for inner in self.children():
-            if isinstance(inner, Loss):
-                inner.set_progress(fraction)
-
-    def schedule(self, fraction: float) -> None:
-        """Act on the share of the training that is done."""
-
     def check(self) -> None:
         """Refuse parameters that do not go together."""
         if getattr(self, "link", None) not in LINK_NAMES:
@@ -222,7 +220,7 @@ class Loss(Probabilistic, Certified, Gathering, DeclaredModule):
         values = {name: getattr(self, name) for name in self._fields}
         found = lengths(self._fields, values, self.extra_columns())
         for inner in self.children():
-            if isinstance(inner, Loss):
+            if isinstance(inner, ClassificationLoss):
                 found |= {f"loss.{name}": length for name, length in inner._lengths.items()}
         if found:
             (first, length), *others = found.items()
@@ -235,12 +233,12 @@ class Loss(Probabilistic, Certified, Gathering, DeclaredModule):
         self.warn_if_rising()  # and check the numbers of the term, by building it
 
 
-def link_of(loss: type[Loss]) -> str:
-    """The link of a loss class; "either" where the instance says it."""
-    link = getattr(loss, "link", None)
-    return link if isinstance(link, str) else "either"
-
-
-def parameters_of(loss: type[Loss]) -> Mapping[str, Field]:
-    """The declared fields of a loss class."""
-    return loss._fields
+def links_of(loss: type[Loss]) -> tuple[str, ...]:
+    """The links that a loss can have, the default first; none where it has no link."""
+    field = parameters_of(loss).get("link")
+    if field is not None:
+        return (str(field.default), *(link for link in field.choices if link != field.default))
+    if not issubclass(loss, ClassificationLoss):
+        return ()
+    link = link_of(loss)
+    return LINK_NAMES if link == "either" else (link,)

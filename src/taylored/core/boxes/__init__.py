@@ -1,0 +1,1 @@
+"""Geometry of boxes: what their losses are made of."""

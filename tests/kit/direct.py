@@ -1,0 +1,82 @@
+"""Losses that give one value per position of what they are called on: arguments for each kind.
+
+A new kind of loss draws its arguments in a function of its own, and adds it to `DRAW`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kit.catalogued import VALUES
+from references import REFERENCES, Call
+from taylored import catalog
+from taylored.modules.spec import Spec
+from taylored.modules.values import ValueLoss
+
+SHAPES = ((), (6,), (4, 3), (2, 3, 2))
+"""Of positions."""
+
+Arguments = tuple[Tensor, ...]
+
+
+def numbers(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
+    """Two real tensors, in the domain that the loss says."""
+    both = (2, *shape)
+    drawn = torch.randn(both, generator=generator, dtype=torch.float64)
+    return tuple(drawn)
+
+
+def boxes(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
+    """Boxes that overlap, contain each other, or lie apart, in the format of xyxy."""
+    start = 3 * torch.rand((2, *shape, 2), generator=generator, dtype=torch.float64)
+    sides = 0.2 + 2 * torch.rand((2, *shape, 2), generator=generator, dtype=torch.float64)
+    return tuple(torch.cat([start, start + sides], -1))
+
+
+DRAW: dict[str, Callable[..., Arguments]] = {"values": numbers, "boxes": boxes}
+
+
+@dataclass(frozen=True)
+class Direct:
+    """An example of a loss, at some shape of positions."""
+
+    text: str
+    shape: tuple[int, ...] = (4, 3)
+
+    @property
+    def spec(self) -> Spec:
+        return catalog.spec(self.text)
+
+    @property
+    def inner(self) -> int:
+        module = self.spec.module
+        assert issubclass(module, ValueLoss)
+        return module.inner
+
+    def loss(self, **options: Any) -> nn.Module:
+        call = Call.of(self.text)
+        return catalog.get(call.having(**options).text())
+
+    def arguments(self, dtype: torch.dtype = torch.float64) -> Arguments:
+        generator = torch.Generator().manual_seed(len(self.shape))
+        drawn = DRAW[self.spec.takes](self.shape, generator, self.spec)
+        return tuple(each.to(dtype) if each.is_floating_point() else each for each in drawn)
+
+    def expected(self, arguments: Arguments) -> Tensor:
+        """Unreduced, in float64, by the reference."""
+        call = Call.of(self.text)
+        wide = [each.double() if each.is_floating_point() else each for each in arguments]
+        return REFERENCES[call.name](*wide, call.arguments)
+
+    def __str__(self) -> str:
+        return f"{self.text}-{'x'.join(map(str, self.shape))}"
+
+
+EXAMPLES = [Direct(text) for spec in VALUES.values() for text in spec.examples]
+SHAPED = [Direct(each.text, shape) for each in EXAMPLES for shape in SHAPES]
+FIRST = [Direct(spec.examples[0]) for spec in VALUES.values()]
