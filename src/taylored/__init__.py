@@ -33,6 +33,7 @@ from taylored.layers import CosineClassifier as CosineClassifier
 from taylored.losses import *  # noqa: F403 - the table says what is public
 from taylored.modules.base import Loss as Loss
 from taylored.modules.classification import ClassificationLoss as ClassificationLoss
+from taylored.modules.loss_sum import LossSum as LossSum
 from taylored.monitor import GradientRatio as GradientRatio
 
 terms = _vocabulary

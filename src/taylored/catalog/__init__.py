@@ -5,8 +5,10 @@ never evaluated. The repr of a loss is such a string.
 """
 
 from taylored.catalog.certificates import certify as certify
+from taylored.catalog.lookup import formula as formula
 from taylored.catalog.lookup import get as get
 from taylored.catalog.lookup import head as head
+from taylored.catalog.lookup import links as links
 from taylored.catalog.lookup import names as names
 from taylored.catalog.lookup import needs as needs
 from taylored.catalog.lookup import search as search

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from taylored.catalog.parser import KNOWN, LossCall, LossNameError, parse
+from taylored.catalog.parser import KNOWN, LossCall, LossNameError, SumCall, parse
 from taylored.catalog.table import SPECS
 from taylored.core.labels import PerClass, in_class_order
 from taylored.modules.base import Loss
+from taylored.modules.loss_sum import LossSum
 from taylored.modules.spec import Spec
 
 
@@ -29,7 +30,41 @@ def spec(text: str) -> Spec:
         'ICLR 2022'
     """
     name = text.strip()
-    return KNOWN[name] if name in KNOWN else parse(text).spec
+    if name in KNOWN:
+        return KNOWN[name]
+    call = parse(text)
+    if isinstance(call, SumCall):
+        raise LossNameError(f"{text!r} is a sum. Fix: ask for one of its losses, {_parts(call)}")
+    return call.spec
+
+
+def links(text: str) -> tuple[str, ...]:
+    """The links that a loss, or every part of a sum, can have.
+
+    Example:
+        >>> links("focal + binary_cross_entropy")
+        ('sigmoid',)
+    """
+    first, *others = (call.spec.links for call in parse(text).chain())
+    return tuple(link for link in first if all(link in other for other in others))
+
+
+def formula(text: str) -> str:
+    r"""The formula (LaTeX) of a loss or of a sum.
+
+    Example:
+        >>> print(formula("focal"))
+        -\alpha_t\,(1 - p_t)^{\gamma} \log p_t
+    """
+    call = parse(text)
+    if not isinstance(call, SumCall):
+        return call.spec.formula
+    parts = [(w, part.spec.formula) for w, part in call.parts]
+    return " + ".join(f"({f})" if w == 1 else rf"{w:g}\,({f})" for w, f in parts)
+
+
+def _parts(call: SumCall) -> str:
+    return ", ".join(repr(part.spec.name) for _, part in call.parts)
 
 
 def search(word: str) -> tuple[str, ...]:
@@ -75,8 +110,8 @@ def get(
     """The loss that a string names.
 
     Args:
-        text: e.g. "focal(gamma=2)"; parentheses may be left out where there are no arguments. The
-            repr of a loss is such a string too.
+        text: e.g. "focal(gamma=2)" or "dice + 0.5 * focal(gamma=2)"; parentheses may be left out
+            where there are no arguments. The repr of a loss is such a string too.
         counts: training samples per class, for losses that need them.
         num_classes: for losses that keep state per class; the length of `counts` if those are
             given.
@@ -94,7 +129,7 @@ def get(
         >>> get("class_balanced(focal(gamma=2), beta=0.99)", counts=[90, 10])
         ClassBalancedLoss(FocalLoss(gamma=2), beta=0.99, counts=[90, 10])
     """
-    call = parse(text)
+    parsed = parse(text)
     if counts is not None:
         counts = listed = in_class_order("counts", counts, gaps=True, classes=num_classes)
         if num_classes is None:
@@ -108,10 +143,13 @@ def get(
         "counts": "the number of training samples per class",
         "num_classes": "the number of classes",
     }
-    for name in sorted(call.needs()):
+    for name in sorted(parsed.needs()):
         if data[name] is None:
-            raise LossNameError(f"`{call.spec.name}` needs {what[name]}. Fix: {fixes[name]}")
-    return _built(call, data)
+            asks = next(call.spec.name for call in parsed.chain() if name in call.needs())
+            raise LossNameError(f"`{asks}` needs {what[name]}. Fix: {fixes[name]}")
+    if isinstance(parsed, SumCall):
+        return LossSum([(weight, _built(call, data)) for weight, call in parsed.parts])
+    return _built(parsed, data)
 
 
 def _built(call: LossCall, data: Mapping[str, object]) -> Loss:

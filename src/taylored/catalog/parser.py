@@ -1,8 +1,8 @@
 """Loss strings, parsed and never evaluated.
 
-Only calls of losses of the table, with numbers, strings, None and lists of them as arguments. A
-loss may be called by its name in the catalogue, `focal(gamma=2)`, or by that of its class, as its
-repr does: `FocalLoss(gamma=2)`.
+Only calls of losses of the table, with numbers, strings, None and lists of them as arguments, and
+weighted sums of such calls, `dice + 0.5 * focal(gamma=2)`. A loss may be called by its name in the
+catalogue, `focal(gamma=2)`, or by that of its class, as its repr does: `FocalLoss(gamma=2)`.
 """
 
 from __future__ import annotations
@@ -56,8 +56,28 @@ class LossCall:
         return frozenset().union(*missing)
 
 
-def parse(text: str) -> LossCall:
-    """The call that a string is."""
+@dataclass(frozen=True)
+class SumCall:
+    """A parsed sum.
+
+    Attributes:
+        parts: weight and call of every part.
+    """
+
+    parts: tuple[tuple[float, LossCall], ...]
+
+    def chain(self) -> Iterator[LossCall]:
+        """All calls in it."""
+        for _, call in self.parts:
+            yield from call.chain()
+
+    def needs(self) -> frozenset[str]:
+        """What has to be known of the data, and is not in the string."""
+        return frozenset().union(*(call.needs() for _, call in self.parts))
+
+
+def parse(text: str) -> LossCall | SumCall:
+    """The call, or the sum of calls, that a string is."""
     if not isinstance(text, str):
         raise LossNameError(
             f"`text` must be a string, got {type(text).__name__}. Fix: write 'focal(gamma=2)'"
@@ -69,7 +89,7 @@ def parse(text: str) -> LossCall:
     if len(text) > _LONGEST:
         raise LossNameError(f"{unreadable}, in at most {_LONGEST} characters")
     try:
-        return _call(ast.parse(text.strip(), mode="eval").body, _short(text))
+        return _sum(ast.parse(text.strip(), mode="eval").body, _short(text))
     except LossNameError:
         raise
     # Python's parser gives up on deep nesting in three different ways.
@@ -79,6 +99,38 @@ def parse(text: str) -> LossCall:
 
 def _short(text: str) -> str:
     return text if len(text) <= 200 else f"{text[:100]}...{text[-60:]}"
+
+
+def _sum(node: ast.expr, text: str) -> LossCall | SumCall:
+    parts = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        parts.append(_part(node.right, text))
+        node = node.left
+    parts.append(_part(node, text))
+    single = len(parts) == 1 and not isinstance(node, ast.BinOp)
+    return parts[0][1] if single else SumCall(tuple(reversed(parts)))
+
+
+def _part(node: ast.expr, text: str) -> tuple[float, LossCall]:
+    """A call with its weight, which is a number on either side of it."""
+    if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)):
+        return 1.0, _call(node, text)
+    left, right = node.left, node.right
+    weight, call = (left, right) if isinstance(left, ast.Constant) else (right, left)
+    number = weight.value if isinstance(weight, ast.Constant) else None
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        got = _short(ast.unparse(node))
+        raise LossNameError(
+            f"cannot read {got!r} in {text!r}. Fix: write a number >= 0 and one loss, "
+            "'0.5 * focal(gamma=2)'"
+        )
+    return float(_finite(_plain_number(number, text), text)), _call(call, text)
+
+
+def _plain_number(number: float, text: str) -> float:
+    if not abs(number) < math.inf:
+        raise LossNameError(f"a weight in {text!r} is not finite. Fix: use finite numbers")
+    return number
 
 
 def _call(node: ast.expr, text: str) -> LossCall:

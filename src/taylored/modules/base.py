@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, dataclass_transform
 
 import torch
@@ -15,6 +15,7 @@ from taylored.modules.fields.declared import DeclaredModule
 from taylored.modules.fields.field import Field, positional
 
 if TYPE_CHECKING:
+    from taylored.modules.loss_sum import LossSum
     from taylored.modules.spec import Spec
 
 Takes = Literal["logits", "values", "boxes", "embeddings", "pairs", "sequences"]
@@ -98,13 +99,38 @@ class Loss(Gathering, DeclaredModule):
         Losses with a schedule act on it, wrappers pass it on, for all others nothing changes.
         """
         in_range("fraction", fraction, 0.0, 1.0, "use epoch / epochs")
-        self.schedule(fraction)
-        for inner in self.children():
-            if isinstance(inner, Loss):
-                inner.set_progress(fraction)
+        for part in self.modules():
+            if isinstance(part, Loss):
+                part.schedule(fraction)
 
     def schedule(self, fraction: float) -> None:
         """Act on the share of the training that is done."""
+
+    def terms(self) -> Iterable[tuple[float, Loss]]:
+        """Weight and loss of every part of the sum that this is: itself, if it is none."""
+        return ((1.0, self),)
+
+    def __add__(self, other: Loss) -> LossSum:
+        """The sum of two losses that are called alike."""
+        if not isinstance(other, Loss):
+            return NotImplemented
+        return _sum([*self.terms(), *other.terms()])
+
+    def __mul__(self, weight: float) -> LossSum:
+        """The loss as a part of a sum, with a weight."""
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+            return NotImplemented
+        return _sum([(weight * own, loss) for own, loss in self.terms()])
+
+    def __rmul__(self, weight: float) -> LossSum:
+        """The loss as a part of a sum, with a weight."""
+        return self * weight
+
+
+def _sum(parts: list[tuple[float, Loss]]) -> LossSum:
+    from taylored.modules.loss_sum import LossSum  # which is a loss itself
+
+    return LossSum(parts)
 
 
 def parameters_of(loss: type[Loss]) -> Mapping[str, Field]:

@@ -41,7 +41,7 @@ def require_sigmoid(name: str, loss: LossFunction, build: Callable[[str], LossFu
 
 
 def _independent(name: str, loss: LossFunction) -> bool:
-    possible: Sequence[str] = ("sigmoid",) if is_own(name) else catalog.spec(name).links
+    possible: Sequence[str] = ("sigmoid",) if is_own(name) else catalog.links(name)
     return "sigmoid" in possible and link_of(loss, "multi-label") == "sigmoid"
 
 

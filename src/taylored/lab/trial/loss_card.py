@@ -32,7 +32,7 @@ def loss_card(name: str, counts: Sequence[int]) -> LossCard:
     gain = (
         _gain_curve(loss.term) if isinstance(loss, ClassificationLoss) and loss.has_term else None
     )
-    return LossCard(gain, catalog.spec(name).formula)
+    return LossCard(gain, catalog.formula(name))
 
 
 def _gain_curve(term: Term) -> GainCurve | None:
