@@ -150,7 +150,7 @@ def test_what_cannot_be_added_is_refused() -> None:
     with pytest.raises(TypeError):
         True * FocalLoss()
     with pytest.raises(ValueError, match=r"`parts` must be losses of an input and a target"):
-        FocalLoss() + InfluenceBalancedLoss(counts=[5, 3, 1])
+        FocalLoss() + InfluenceBalancedLoss()
     with pytest.raises(TypeError):
         FocalLoss() + nn.CrossEntropyLoss()  # type: ignore[operator]
     with pytest.raises(TypeError):
