@@ -4,18 +4,26 @@ A loss that moves the scores towards rare classes has to be compared with the ba
 moved just as far, which costs nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from taylored.lab.data import FOLDS, Group
 from taylored.lab.decision_rule import DecisionRule
 from taylored.lab.judgement.trained import Trained
-from taylored.lab.measures import Tested, measure
-from taylored.lab.measures.adjust import TAUS, adjusted, by_row, tau_normalised
+from taylored.lab.measures import Tested, measure_decisions
+from taylored.lab.measures.adjust import (
+    TAUS,
+    Move,
+    adjusting,
+    decisions,
+    moved_scores,
+    normalising,
+)
 from taylored.lab.measures.tested import Integers
 from taylored.lab.metrics import Metric
 
@@ -49,27 +57,19 @@ def free_references(
     moved = best_move(tested, priors, primary, groups)
     found = [_free(baseline, moved, "adjusted")]
     if baseline.heads is not None:
-        norm = by_row(baseline.heads.norm, tested.folds)
-        bias = by_row(baseline.heads.bias, tested.folds)
-
-        def normalise(tau: float) -> Tensor:
-            return tau_normalised(tested.scores, norm, bias, tau)
-
-        moved = _cross_fitted(tested, NORMALISED, normalise, primary, groups)
+        norm, bias = baseline.heads.norm, baseline.heads.bias
+        moves = {tau: normalising(norm, bias, tau) for tau in NORMALISED}
+        moved = _cross_fitted(tested, moves, primary, groups)
         found.append(_free(baseline, moved, "normalised"))
     return found
 
 
 def best_move(tested: Tested, priors: Tensor, metric: Metric, groups: Sequence[Group]) -> Moved:
     """The rows after the best move: tau = 1 for recalls, else what is best on other folds."""
-    rows = by_row(priors[: tested.repeats].to(tested.scores.dtype), tested.folds)
     if metric.key in RECALLS:
-        return Moved(replace(tested, scores=adjusted(tested.scores, rows, 1.0)), 1.0)
-
-    def move(tau: float) -> Tensor:
-        return adjusted(tested.scores, rows, tau)
-
-    return _cross_fitted(tested, TAUS, move, metric, groups)
+        move = adjusting(priors.to(tested.scores.dtype), 1.0)
+        return Moved(replace(tested, scores=moved_scores(tested, move)), 1.0)
+    return _cross_fitted(tested, _adjusting(tested, priors, TAUS), metric, groups)
 
 
 def best_own_move(tested: Tested, priors: Tensor, metric: Metric, groups: Sequence[Group]) -> Moved:
@@ -77,12 +77,12 @@ def best_own_move(tested: Tested, priors: Tensor, metric: Metric, groups: Sequen
 
     For losses that have moved their scores themselves while training, so that tau = 1 goes too far.
     """
-    rows = by_row(priors[: tested.repeats].to(tested.scores.dtype), tested.folds)
+    return _cross_fitted(tested, _adjusting(tested, priors, OWN_TAUS), metric, groups)
 
-    def move(tau: float) -> Tensor:
-        return adjusted(tested.scores, rows, tau)
 
-    return _cross_fitted(tested, OWN_TAUS, move, metric, groups)
+def _adjusting(tested: Tested, priors: Tensor, taus: Sequence[float]) -> dict[float, Move]:
+    known = priors.to(tested.scores.dtype)
+    return {tau: adjusting(known, tau) for tau in taus}
 
 
 def _free(baseline: Trained, moved: Moved, kind: Literal["adjusted", "normalised"]) -> Trained:
@@ -91,11 +91,7 @@ def _free(baseline: Trained, moved: Moved, kind: Literal["adjusted", "normalised
 
 
 def _cross_fitted(
-    tested: Tested,
-    taus: Sequence[float],
-    move: Callable[[float], Tensor],
-    metric: Metric,
-    groups: Sequence[Group],
+    tested: Tested, moves: Mapping[float, Move], metric: Metric, groups: Sequence[Group]
 ) -> Moved:
     """The rows of each fold after the move that is best for the other folds of its repeat.
 
@@ -103,18 +99,20 @@ def _cross_fitted(
     divided for it. The tau that is reported is the most frequent.
     """
     folds = tested.folds if tested.fold_count > 1 else _divided(tested)
-
-    def merit(tau: float) -> np.ndarray:
-        moved = replace(tested, scores=move(tau), folds=folds)
-        return metric.direction * measure(moved, groups, [metric.key])[metric.key].by_fold
-
-    merits = np.nan_to_num(np.array([merit(tau) for tau in taus]))  # (taus, R, K)
+    taus = [*moves]
+    merits = np.nan_to_num(  # (taus, R, K)
+        [
+            metric.direction * measure_decisions(each, groups, [metric.key])[metric.key].by_fold
+            for decided in decisions(tested, [*moves.values()])
+            for each in [replace(decided, folds=folds)]
+        ]
+    )
     best = (merits.sum(axis=2, keepdims=True) - merits).argmax(axis=0)
     scores = tested.scores.clone()
     for index in np.unique(best).tolist():
-        moved = move(taus[index])
+        moved = moved_scores(tested, moves[taus[index]])
         for repeat, fold in np.argwhere(best == index).tolist():
-            rows = folds[repeat] == fold
+            rows = torch.from_numpy(folds[repeat] == fold)
             scores[repeat, rows] = moved[repeat, rows]
     counts = np.bincount(best.ravel(), minlength=len(taus))
     return Moved(replace(tested, scores=scores), taus[int(counts.argmax())])

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from taylored.lab.data import Group
 from taylored.lab.judgement.trained import Trained
-from taylored.lab.measures import Measured, measure
-from taylored.lab.measures.adjust import TauPoint, adjusted, by_row
+from taylored.lab.measures import Measured, measure_decisions
+from taylored.lab.measures.adjust import TauPoint, adjusting, decisions
 
 _STEP = 0.1
 _FLAT = 1e-3  # change of the price over two steps below which the curve has no slope there
@@ -57,22 +57,20 @@ def at_price(
     if loss.tested is None or baseline.tested is None or not curve:
         return None
     keys = (primary, price)
-    mine = measure(loss.tested, groups, keys)
+    mine = measure_decisions(loss.tested.decided, groups, keys)
     tau = _where(curve, price, mine[price].value or 0.0, up=price == "accuracy")
-    tested = baseline.tested
-    rows = by_row(priors[: tested.repeats].to(tested.scores.dtype), tested.folds)
-
-    def moved(by: float) -> dict[str, Measured]:
-        scores = adjusted(tested.scores, rows, by)
-        return measure(replace(tested, scores=scores), groups, keys)
-
+    known = priors.to(baseline.tested.scores.dtype)
+    moves = [adjusting(known, by) for by in (tau - _STEP, tau, tau + _STEP)]
+    below, theirs, above = (
+        measure_decisions(decided, groups, keys) for decided in decisions(baseline.tested, moves)
+    )
     slope = 0.0  # a loss that pays nothing has no price to be made equal
     if (mine[price].value or 0.0) < max(point.values[price] or 0.0 for point in curve):
-        slope = _slope(moved(tau - _STEP), moved(tau + _STEP), primary, price)
+        slope = _slope(below, above, primary, price)
     return AtPrice(
         tau,
         _along(mine[primary], mine[price], slope),
-        _along((theirs := moved(tau))[primary], theirs[price], slope),
+        _along(theirs[primary], theirs[price], slope),
     )
 
 

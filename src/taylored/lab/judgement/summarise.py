@@ -1,7 +1,6 @@
 """From what the models of a run said to its results: metrics, differences, verdict."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from torch import Tensor
@@ -16,7 +15,8 @@ from taylored.lab.judgement.remarks import caveats
 from taylored.lab.judgement.trained import Trained
 from taylored.lab.judgement.warnings import warnings
 from taylored.lab.judgement.words import word_for
-from taylored.lab.measures import measure
+from taylored.lab.measures import measure_decisions
+from taylored.lab.measures.side_by_side import one_thread, side_by_side
 from taylored.lab.metrics import Metric
 from taylored.lab.results import Adjusted, LossResult, Matched, Results, StatisticalTest
 from taylored.lab.run_config import DatasetSummary, RunConfig
@@ -30,6 +30,7 @@ TEST = "paired, over examples and trainings: every row tested by cross-validatio
 TEST_OF_A_GIVEN_SPLIT = "paired, over examples and trainings: for the split that came with the data"
 
 
+@one_thread()
 def summarise(
     config: RunConfig,
     dataset: DatasetSummary,
@@ -64,16 +65,15 @@ def summarise(
     primary, groups = task.metrics[config.primary_metric], dataset.groups
     free = free_references(baselines[0], priors, primary, groups)
     ordered = [*baselines, *free, *(loss for loss in losses if loss.role == "candidate")]
-    with ThreadPoolExecutor() as threads:  # each works on large arrays, and outside of Python
-        described = [*threads.map(lambda loss: describe(loss, priors, task, groups), ordered)]
+    described = side_by_side(lambda loss: describe(loss, priors, task, groups), ordered)
     candidates = sum(loss.role == "candidate" for loss in losses)
     comparing = Comparing(task, primary, config.looks, candidates)
     reference = best_reference(described, primary)
     compared = comparing.against(described[0], reference, described)
-    completed = [
-        _adjusted(each, row, reference, comparing, priors, groups)
-        for each, row in zip(described, compared, strict=True)
-    ]
+    completed = side_by_side(
+        lambda pair: _adjusted(*pair, reference, comparing, priors, groups),
+        zip(described, compared, strict=True),
+    )
     completed = matched_prices(described, completed, comparing, priors, groups)
     results = [_judged(loss, primary, comparing) for loss in completed]
     winners = by_gain([loss for loss in results if loss.verdict == "better"], primary)
@@ -133,9 +133,8 @@ def _adjusted(
     if row.role != "candidate" or tested is None or tested.multi_label or primary.key in UNMOVED:
         return row
     moved = best_own_move(tested, priors, primary, groups)
-    measures = measure(
-        moved.tested, groups, tuple(dict.fromkeys((primary.key, *comparing.task.described)))
-    )
+    keys = tuple(dict.fromkeys((primary.key, *comparing.task.described)))
+    measures = measure_decisions(moved.tested.decided, groups, keys)
     found = comparing.difference(measures, reference.measures, primary.key)
     values = {key: measured.value for key, measured in measures.items()}
     return replace(row, adjusted=Adjusted(moved.tau, values, found))
@@ -152,15 +151,18 @@ def matched_prices(
     task, primary = comparing.task, comparing.primary
     price = task.default_metric if primary.key == task.overall else task.overall
     baseline = described[0]
-    found: dict[int, Matched] = {}
-    for index, each in enumerate(described):
+    curve = baseline.result.trade_off
+
+    def matched_of(each: Described) -> Matched | None:
         if each.trained.role != "candidate":
-            continue
-        curve = baseline.result.trade_off
+            return None
         at = at_price(each.trained, baseline.trained, curve, priors, groups, primary.key, price)
-        if at is not None:
-            versus = comparing.between(at.loss, at.baseline, primary.direction)
-            found[index] = Matched(at.tau, price, versus)
+        if at is None:
+            return None
+        return Matched(at.tau, price, comparing.between(at.loss, at.baseline, primary.direction))
+
+    matches = enumerate(side_by_side(matched_of, described))
+    found = {index: matched for index, matched in matches if matched is not None}
     told = comparing.corrected([matched.versus for matched in found.values()])
     matched = {
         index: replace(each, versus=versus)

@@ -2,7 +2,7 @@
 
 from taylored.lab.measures.binary import Binary, binary
 from taylored.lab.measures.calibration import Calibration, ReliabilityBin, calibration
-from taylored.lab.measures.measure import measure, metrics_of
+from taylored.lab.measures.measure import measure, measure_decisions, metrics_of
 from taylored.lab.measures.measured import Measured, Rows
 from taylored.lab.measures.tested import Tested
 
@@ -16,5 +16,6 @@ __all__ = [
     "binary",
     "calibration",
     "measure",
+    "measure_decisions",
     "metrics_of",
 ]

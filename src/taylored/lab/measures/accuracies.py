@@ -7,16 +7,16 @@ import torch
 
 from taylored.lab.data import GROUPS, Group
 from taylored.lab.measures.measured import Measured, absent, by_class, in_one_stratum
-from taylored.lab.measures.tested import Floats, Integers, Tested
+from taylored.lab.measures.tested import Decided, Floats, Folded, Integers, Tested
 
 
-def accuracy(tested: Tested, groups: Sequence[Group], metric: str) -> Measured:
+def accuracy(decided: Decided, groups: Sequence[Group], metric: str) -> Measured:
     """Accuracy overall, mean recall of all classes, or of the classes of a group.
 
     A class counts by its share of the rows for ``"accuracy"``, and otherwise all classes that have
     rows count alike. Two classes have no groups.
     """
-    return _mean(tested, groups, tested.correct, class_weights(tested, groups, metric))
+    return _mean(decided, groups, decided.correct, class_weights(decided, groups, metric))
 
 
 def negative_log_likelihood(tested: Tested, groups: Sequence[Group]) -> Measured:
@@ -27,7 +27,7 @@ def negative_log_likelihood(tested: Tested, groups: Sequence[Group]) -> Measured
     return _mean(tested, groups, each, tested.class_counts / tested.rows)
 
 
-def class_weights(tested: Tested, groups: Sequence[Group], metric: str) -> Floats | None:
+def class_weights(tested: Folded, groups: Sequence[Group], metric: str) -> Floats | None:
     """The weight of each class in an accuracy, (C,); None where no class with rows counts.
 
     Shape:
@@ -65,7 +65,7 @@ def weighted(means: Floats, weights: Floats) -> float:
 
 
 def _mean(
-    tested: Tested, groups: Sequence[Group], each: Floats, weights: Floats | None
+    tested: Folded, groups: Sequence[Group], each: Floats, weights: Floats | None
 ) -> Measured:
     """A weighted sum over classes of the means of one number per row, (R, N)."""
     if weights is None:

@@ -1,6 +1,6 @@
 """What becomes of a trained model without training: other priors, and other lengths of weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,9 +10,13 @@ from torch import Tensor
 
 from taylored.lab.data import Group
 from taylored.lab.measures.accuracies import class_means, class_weights, weighted
-from taylored.lab.measures.tested import Integers, Tested
+from taylored.lab.measures.tested import Decided, Integers, Tested, most_likely
 
 TAUS: Final = tuple(step / 10 for step in range(-10, 21))
+_AT_ONCE = 2**17  # scores that are moved together: they stay in the cache for all moves
+
+Move = Callable[[Tensor, int, int], Tensor]
+"""From scores (N, C) of rows that the model of a repeat and fold has tested, to other scores."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,45 @@ def by_row(per_fold: Tensor, folds: Integers) -> Tensor:
     """What belongs to the model of a fold, (R, K, C), for each row that it tested, (R, N, C)."""
     repeats = torch.arange(len(per_fold))[:, None]
     return per_fold[repeats, torch.from_numpy(folds)]
+
+
+def adjusting(log_prior: Tensor, tau: float) -> Move:
+    """The move of `adjusted` scores, with the prior of each model, (R, K, C)."""
+    return lambda scores, repeat, fold: adjusted(scores, log_prior[repeat, fold], tau)
+
+
+def normalising(norm: Tensor, bias: Tensor, tau: float) -> Move:
+    """The move of `tau_normalised` scores, with the head of each model, (R, K, C)."""
+    return lambda scores, repeat, fold: tau_normalised(
+        scores, norm[repeat, fold], bias[repeat, fold], tau
+    )
+
+
+def moved_scores(tested: Tested, move: Move) -> Tensor:
+    """The scores of all rows after a move, (R, N, C)."""
+    scores = torch.empty_like(tested.scores)
+    for repeat, fold, rows in _pieces(tested):
+        scores[repeat, rows] = move(tested.scores[repeat, rows], repeat, fold)
+    return scores
+
+
+def decisions(tested: Tested, moves: Sequence[Move]) -> list[Decided]:
+    """The classes that have the largest scores after each of the moves."""
+    predicted = np.empty((len(moves), tested.repeats, tested.rows), dtype=np.int64)
+    for repeat, fold, rows in _pieces(tested):
+        scores = tested.scores[repeat, rows]
+        for number, move in enumerate(moves):
+            predicted[number, repeat, rows] = most_likely(move(scores, repeat, fold))
+    return [Decided(each, tested.labels, tested.folds, tested.classes) for each in predicted]
+
+
+def _pieces(tested: Tested) -> Iterator[tuple[int, int, Tensor]]:
+    """All rows in pieces of one repeat and fold."""
+    size = max(1, _AT_ONCE // tested.classes)
+    for repeat, folds in enumerate(tested.folds):
+        for fold in range(tested.fold_count):
+            for rows in torch.from_numpy(np.flatnonzero(folds == fold)).split(size):
+                yield repeat, fold, rows
 
 
 def adjusted(scores: Tensor, log_prior: Tensor, tau: float) -> Tensor:
@@ -79,16 +122,16 @@ def tau_curve(
     Shape:
         log_prior (R, K, C).
     """
-    priors = by_row(log_prior.to(tested.scores.dtype), tested.folds)
+    priors = log_prior.to(tested.scores.dtype)
     labels = tested.labels.astype(np.int64)
     weights = {
         key: class_weights(tested, groups, key)
         for key in ("balanced_accuracy", "accuracy", "head", "medium", "tail")
     }
     points = []
-    for tau in taus:
-        predicted = adjusted(tested.scores, priors, tau).argmax(dim=2).numpy()
-        share = (predicted == labels).mean(axis=0)
+    decided = decisions(tested, [adjusting(priors, tau) for tau in taus])
+    for tau, each in zip(taus, decided, strict=True):
+        share = each.correct.mean(axis=0)
         recall = class_means(share, labels, tested.classes)
         values = {
             key: None if weight is None else weighted(recall, weight)

@@ -6,7 +6,7 @@ import numpy as np
 
 from taylored.lab.data import Group
 from taylored.lab.measures.measured import Measured, by_class
-from taylored.lab.measures.tested import Floats, Integers, Tested
+from taylored.lab.measures.tested import Decided, Floats, Integers
 
 Influence = Callable[[Floats], tuple[float, Floats]]
 """A metric of a confusion matrix (truth in rows), and its derivative by every entry."""
@@ -62,18 +62,18 @@ def matthews(counts: Floats) -> tuple[float, Floats]:
     return float(value), d_covariance / scale - value * (d_taken + d_truth)
 
 
-def of_confusion(tested: Tested, groups: Sequence[Group], metric: Influence) -> Measured:
+def of_confusion(decided: Decided, groups: Sequence[Group], metric: Influence) -> Measured:
     """A metric of the confusion matrix that all rows of a repeat have together."""
-    labels, predicted = tested.labels.astype(np.int64), tested.predicted
-    values, pseudo = [], np.empty((tested.repeats, tested.rows))
-    by_fold = np.full((tested.repeats, tested.fold_count), np.nan)
-    for repeat in range(tested.repeats):
-        value, slope = metric(confusion(labels, predicted[repeat], tested.classes))
+    labels, predicted = decided.labels.astype(np.int64), decided.predicted
+    values, pseudo = [], np.empty((decided.repeats, decided.rows))
+    by_fold = np.full((decided.repeats, decided.fold_count), np.nan)
+    for repeat in range(decided.repeats):
+        value, slope = metric(confusion(labels, predicted[repeat], decided.classes))
         values.append(value)
-        pseudo[repeat] = value + tested.rows * slope[labels, predicted[repeat]]
-        for fold in range(tested.fold_count):
-            inside = tested.folds[repeat] == fold
+        pseudo[repeat] = value + decided.rows * slope[labels, predicted[repeat]]
+        for fold in range(decided.fold_count):
+            inside = decided.folds[repeat] == fold
             if inside.any():
-                part = confusion(labels[inside], predicted[repeat, inside], tested.classes)
+                part = confusion(labels[inside], predicted[repeat, inside], decided.classes)
                 by_fold[repeat, fold] = metric(part)[0]
-    return Measured(float(np.mean(values)), by_fold, by_class(tested, groups, pseudo))
+    return Measured(float(np.mean(values)), by_fold, by_class(decided, groups, pseudo))

@@ -13,7 +13,7 @@ from taylored.lab.measures.confusion import macro_f1, matthews, of_confusion
 from taylored.lab.measures.measured import Measured
 from taylored.lab.measures.ranked import macro, micro
 from taylored.lab.measures.ranking import Ranking, auroc, average_precision
-from taylored.lab.measures.tested import Tested
+from taylored.lab.measures.tested import Decided, Tested
 
 
 def measure(
@@ -42,13 +42,22 @@ def measure(
     if unknown:
         raise ValueError(f"wanted must be of {', '.join(known)}, got {unknown[0]!r}")
     found: dict[str, Measured] = {}
-    ranked = _RANKED_LABELS if tested.multi_label else _RANKED_CLASSES
-    for ranking, parts in ranked.items():  # one sort for a metric and all its groups
-        asked = {key: part for key, part in parts.items() if key in wanted}
-        if asked:
-            means = macro(tested, groups, ranking, list(asked.values()))
-            found |= dict(zip(asked, means, strict=True))
+    asked: dict[Ranking, dict[str, Group | None]] = {}
+    for ranking, parts in (_RANKED_LABELS if tested.multi_label else _RANKED_CLASSES).items():
+        if some := {key: part for key, part in parts.items() if key in wanted}:
+            asked[ranking] = some
+    if asked:
+        means = macro(tested, groups, {each: [*parts.values()] for each, parts in asked.items()})
+        for ranking, parts in asked.items():
+            found |= dict(zip(parts, means[ranking], strict=True))
     return {key: found[key] if key in found else plain[key](tested, groups) for key in wanted}
+
+
+def measure_decisions(
+    decided: Decided, groups: Sequence[Group], wanted: Collection[str]
+) -> dict[str, Measured]:
+    """Metrics that need no more than the class that each row was taken for, as `measure`."""
+    return {key: _DECISIONS[key](decided, groups) for key in wanted}
 
 
 def metrics_of(tested: Tested) -> tuple[str, ...]:
@@ -66,13 +75,21 @@ def _calibration_error(tested: Tested, _: Sequence[Group]) -> Measured:
 
 _Measure = Callable[[Tested, Sequence[Group]], Measured]
 
-_ONE_CLASS: Final[Mapping[str, _Measure]] = {
+
+def _of_decisions(tested: Tested, groups: Sequence[Group], key: str) -> Measured:
+    return _DECISIONS[key](tested.decided, groups)
+
+
+_DECISIONS: Final[Mapping[str, Callable[[Decided, Sequence[Group]], Measured]]] = {
     **{
         key: partial(accuracy, metric=key)
         for key in ("balanced_accuracy", "accuracy", "head", "medium", "tail")
     },
     "macro_f1": partial(of_confusion, metric=macro_f1),
     "mcc": partial(of_confusion, metric=matthews),
+}
+_ONE_CLASS: Final[Mapping[str, _Measure]] = {
+    **{key: partial(_of_decisions, key=key) for key in _DECISIONS},
     "nll": negative_log_likelihood,
     "ece": _calibration_error,
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taylored.lab.data import GROUPS, Group
-from taylored.lab.measures.tested import Floats, Integers, Tested
+from taylored.lab.measures.tested import Floats, Folded, Integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +50,13 @@ class Measured:
     rows: Rows | None = None
 
 
-def absent(tested: Tested) -> Measured:
+def absent(tested: Folded) -> Measured:
     """A metric that these data do not have."""
     return Measured(None, np.full((tested.repeats, tested.fold_count), np.nan))
 
 
 def by_class(
-    tested: Tested, groups: Sequence[Group], pseudo: Floats, weights: Floats | None = None
+    tested: Folded, groups: Sequence[Group], pseudo: Floats, weights: Floats | None = None
 ) -> Rows:
     """Rows whose strata are their classes; without weights a class counts by its share of rows."""
     if weights is None:
@@ -72,6 +72,6 @@ def in_one_stratum(pseudo: Floats) -> Rows:
     return Rows(pseudo, np.zeros(rows, dtype=np.int64), np.ones(1), only)
 
 
-def rows_of(tested: Tested, groups: Sequence[Group], pseudo: Floats) -> Rows:
+def rows_of(tested: Folded, groups: Sequence[Group], pseudo: Floats) -> Rows:
     """Rows of a metric that weighs them alike; without strata where rows have many labels."""
     return in_one_stratum(pseudo) if tested.multi_label else by_class(tested, groups, pseudo)

@@ -1,6 +1,6 @@
 """Metrics of the order of scores, inside each fold: scores of two models are not comparable."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,24 +10,35 @@ from torch import Tensor
 
 from taylored.lab.data import Group
 from taylored.lab.measures.measured import Measured, absent, rows_of
-from taylored.lab.measures.ranking import Ranking
+from taylored.lab.measures.ranking import Ranked, Ranking
 from taylored.lab.measures.tested import Floats, Tested
 
 Flags = npt.NDArray[np.bool_]
+_AT_ONCE = 2**17  # numbers that are worked on together: they and what is made of them stay in cache
 
 
 def macro(
-    tested: Tested, groups: Sequence[Group], metric: Ranking, parts: Sequence[Group | None]
-) -> list[Measured]:
+    tested: Tested, groups: Sequence[Group], wanted: Mapping[Ranking, Sequence[Group | None]]
+) -> dict[Ranking, list[Measured]]:
     """Means over classes (each against the rest) or labels: of each group asked for, None for all.
 
     Of a class it is the mean over the folds in which the metric exists. Of two classes only the
-    rarer one counts, and there are no groups.
+    rarer one counts, and there are no groups. Scores are sorted once for all metrics.
     """
     columns = _columns(tested)
-    inside = [_inside(tested, groups, part)[columns] for part in parts]
-    found = [_by_fold(tested, repeat, columns, metric) for repeat in range(tested.repeats)]
-    return [_mean_of(tested, groups, found, chosen) for chosen in inside]
+    repeats = [_by_fold(tested, repeat, columns, [*wanted]) for repeat in range(tested.repeats)]
+    return {
+        metric: [
+            _mean_of(
+                tested,
+                groups,
+                [found[number] for found in repeats],
+                _inside(tested, groups, part)[columns],
+            )
+            for part in parts
+        ]
+        for number, (metric, parts) in enumerate(wanted.items())
+    }
 
 
 def micro(tested: Tested, groups: Sequence[Group], metric: Ranking) -> Measured:
@@ -40,7 +51,7 @@ def micro(tested: Tested, groups: Sequence[Group], metric: Ranking) -> Measured:
         for fold in range(tested.fold_count):
             inside = torch.from_numpy(tested.folds[repeat] == fold)
             scores = tested.scores[repeat, inside].reshape(-1, 1)
-            found, change = metric(scores, truth[inside].reshape(-1, 1))
+            found, change = metric(Ranked.of(scores, truth[inside].reshape(-1, 1)))
             by_fold[repeat, fold] = float(found)
             influence[inside.numpy()] = change.reshape(-1, tested.classes).sum(1).numpy()
         exists = ~np.isnan(by_fold[repeat])
@@ -56,7 +67,7 @@ def each_column(tested: Tested, metric: Ranking) -> Floats:
     """The metric of each label, a mean over the folds in which it exists; NaN where none, (L,)."""
     every, found = list(range(tested.classes)), []
     for repeat in range(tested.repeats):
-        found.append(_by_fold(tested, repeat, every, metric).values)
+        found.append(_by_fold(tested, repeat, every, [metric])[0].values)
     values = np.concatenate(found)
     counts = (~np.isnan(values)).sum(axis=0)
     sums = np.nan_to_num(values).sum(axis=0)
@@ -86,12 +97,18 @@ def rarer(tested: Tested) -> int:
     return 0 if tested.class_counts[0] < tested.class_counts[1] else 1
 
 
-def _one_against_rest(tested: Tested, repeat: int, columns: list[int]) -> tuple[Tensor, Tensor]:
-    labels = torch.from_numpy(tested.labels.astype(np.int64))
+def _one_against_rest(
+    tested: Tested, repeat: int, rows: Tensor, columns: list[int]
+) -> tuple[Tensor, Tensor]:
+    labels = torch.from_numpy(tested.labels)[rows]
     if tested.multi_label:
-        return tested.scores[repeat][:, columns], labels[:, columns]
-    truth = (labels[:, None] == torch.tensor(columns)).long()
-    return margins(tested.scores[repeat])[:, columns], truth
+        return tested.scores[repeat, rows][:, columns], labels[:, columns]
+    odds = [margins(tested.scores[repeat, some])[:, columns] for some in _pieces(tested, rows)]
+    return torch.cat(odds), labels[:, None] == torch.tensor(columns)
+
+
+def _pieces(tested: Tested, rows: Tensor) -> Iterator[Tensor]:
+    return iter(rows.split(max(1, _AT_ONCE // tested.classes)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,17 +119,31 @@ class _Columns:
     influence: Floats
 
 
-def _by_fold(tested: Tested, repeat: int, columns: list[int], metric: Ranking) -> _Columns:
-    scores, truth = _one_against_rest(tested, repeat, columns)
-    values = np.full((tested.fold_count, len(columns)), np.nan)
-    influence = np.full((tested.rows, len(columns)), np.nan)
+def _by_fold(
+    tested: Tested, repeat: int, columns: list[int], metrics: Sequence[Ranking]
+) -> list[_Columns]:
+    """Each metric of each column."""
+    found = [
+        _Columns(
+            np.full((tested.fold_count, len(columns)), np.nan),
+            np.full((tested.rows, len(columns)), np.nan),
+        )
+        for _ in metrics
+    ]
     for fold in range(tested.fold_count):
-        inside = tested.folds[repeat] == fold
-        if inside.any():
-            rows = torch.from_numpy(inside)
-            found, change = metric(scores[rows], truth[rows])
-            values[fold], influence[inside] = found.numpy(), change.numpy()
-    return _Columns(values, influence)
+        rows = np.flatnonzero(tested.folds[repeat] == fold)
+        if not len(rows):
+            continue
+        scores, truth = _one_against_rest(tested, repeat, torch.from_numpy(rows), columns)
+        width = max(1, _AT_ONCE // len(rows))
+        for first in range(0, len(columns), width):
+            part = slice(first, first + width)
+            ranked = Ranked.of(scores[:, part], truth[:, part])
+            for metric, kept in zip(metrics, found, strict=True):
+                value, change = metric(ranked)
+                kept.values[fold, part] = value.numpy()
+                kept.influence[rows, part] = change.numpy()
+    return found
 
 
 def _mean_of(
@@ -129,8 +160,10 @@ def _mean_of(
         counted = exists / np.maximum(folds, 1) / np.count_nonzero(folds)
         value = float((np.nan_to_num(each.values) * counted).sum())
         values.append(value)
-        share = counted[tested.folds[repeat]]
-        pseudo[repeat] = value + tested.rows * (np.nan_to_num(each.influence) * share).sum(axis=1)
+        for fold, share in enumerate(counted):
+            rows = tested.folds[repeat] == fold
+            influence = np.nan_to_num(each.influence[rows])
+            pseudo[repeat, rows] = value + tested.rows * (influence * share).sum(axis=1)
         by_fold[repeat] = [_mean(row[chosen]) for row in each.values]
     return Measured(float(np.mean(values)), by_fold, rows_of(tested, groups, pseudo))
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from taylored.lab.measures.adjust import by_row, finite
-from taylored.lab.measures.tested import Floats, Tested, logit
+from taylored.lab.measures.adjust import finite
+from taylored.lab.measures.tested import Floats, Integers, Tested, logit
 
 _WIDTH: Final = 0.5  # of the penalty, which is that of a normal prior of variance 1/4
 _ELEMENTS: Final = 2**19  # of the evidence, at most; two numbers need no more
@@ -59,11 +59,14 @@ def recalibrated(tested: Tested, log_prior: Tensor) -> Recalibrated:
     temperature, offset = np.empty((2, tested.repeats, tested.fold_count))
     log_p = torch.empty(tested.scores.shape, dtype=torch.float64)
     for repeat in range(tested.repeats):
-        evidence, priors = link.evidence(tested, repeat), link.priors(tested, log_prior, repeat)
+        evidence, priors = link.evidence(tested, repeat), link.priors(log_prior[repeat].double())
+        model_of = torch.from_numpy(tested.folds[repeat])
         for fold in range(tested.fold_count):
-            inside = torch.from_numpy(tested.folds[repeat] == fold)
-            found = _fit(link, evidence[~inside], priors[~inside], labels[~inside])
-            log_p[repeat, inside] = _apply(link, evidence[inside], priors[inside], found)
+            inside = tested.folds[repeat] == fold
+            others = _evenly(np.flatnonzero(~inside), tested.classes)
+            found = _fit(link, evidence[others], priors[model_of[others]], labels[others])
+            rows = torch.from_numpy(inside)
+            log_p[repeat, rows] = _apply(link, evidence[rows], priors[fold], found)
             temperature[repeat, fold], offset[repeat, fold] = found
     return Recalibrated(log_p, temperature, offset)
 
@@ -81,10 +84,10 @@ class _Derivatives:
 
 
 class _Link(Protocol):
-    """How log-probabilities follow from evidence z and priors pi, both (N, C)."""
+    """How log-probabilities follow from evidence z and priors pi, (N, C)."""
 
     def evidence(self, tested: Tested, repeat: int) -> Tensor: ...
-    def priors(self, tested: Tested, log_prior: Tensor, repeat: int) -> Tensor: ...
+    def priors(self, log_prior: Tensor) -> Tensor: ...
     def log_p(self, logits: Tensor) -> Tensor: ...
     def derivatives(
         self, z: Tensor, pi: Tensor, labels: Tensor, a: float, b: float
@@ -95,8 +98,8 @@ class _Softmax:
     def evidence(self, tested: Tested, repeat: int) -> Tensor:
         return tested.log_probabilities(repeat).clamp(min=-_LARGEST)
 
-    def priors(self, tested: Tested, log_prior: Tensor, repeat: int) -> Tensor:
-        return finite(_rows(tested, log_prior, repeat))
+    def priors(self, log_prior: Tensor) -> Tensor:
+        return finite(log_prior)
 
     def log_p(self, logits: Tensor) -> Tensor:
         return torch.log_softmax(logits, dim=1)
@@ -123,8 +126,8 @@ class _Sigmoid:
     def evidence(self, tested: Tested, repeat: int) -> Tensor:
         return tested.log_odds(repeat).clamp(-_LARGEST, _LARGEST)
 
-    def priors(self, tested: Tested, log_prior: Tensor, repeat: int) -> Tensor:
-        return finite(logit(_rows(tested, log_prior, repeat)))
+    def priors(self, log_prior: Tensor) -> Tensor:
+        return finite(logit(log_prior))
 
     def log_p(self, logits: Tensor) -> Tensor:
         return torch.nn.functional.logsigmoid(logits)
@@ -150,8 +153,9 @@ def _link(tested: Tested) -> _Link:
     return _Sigmoid() if tested.multi_label else _Softmax()
 
 
-def _rows(tested: Tested, log_prior: Tensor, repeat: int) -> Tensor:
-    return by_row(log_prior[repeat : repeat + 1].double(), tested.folds[repeat : repeat + 1])[0]
+def _evenly(rows: Integers, classes: int) -> Tensor:
+    """The rows, or of many an evenly spaced part."""
+    return torch.from_numpy(rows[:: max(1, -(-len(rows) * classes // _ELEMENTS))])
 
 
 def _apply(link: _Link, z: Tensor, pi: Tensor, found: tuple[float, float]) -> Tensor:
@@ -161,8 +165,6 @@ def _apply(link: _Link, z: Tensor, pi: Tensor, found: tuple[float, float]) -> Te
 
 def _fit(link: _Link, z: Tensor, pi: Tensor, labels: Tensor) -> tuple[float, float]:
     """Temperature and offset of the smallest penalised loss, by Newton's method in (log T, b)."""
-    every = -(-z.numel() // _ELEMENTS)
-    z, pi, labels = z[::every], pi[::every], labels[::every]
     u, b = 0.0, 0.0
 
     def at(u: float, b: float) -> tuple[float, _Derivatives]:

@@ -1,4 +1,4 @@
-"""What one loss said about rows that its models had not seen."""
+"""What one loss said about rows that its models had not seen, and what it decided."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,8 +13,74 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
+class Folded:
+    """Rows that are tested by the models of their folds, in every repeat once."""
+
+    labels: npt.NDArray[np.signedinteger[Any]]
+    folds: Integers
+
+    @property
+    def classes(self) -> int:
+        """Classes, or labels."""
+        raise NotImplementedError
+
+    @property
+    def repeats(self) -> int:
+        """Times that every row was tested."""
+        return len(self.folds)
+
+    @property
+    def rows(self) -> int:
+        """Rows that were tested."""
+        return len(self.folds[0])
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a row has any number of labels."""
+        return self.labels.ndim == 2
+
+    @cached_property
+    def fold_count(self) -> int:
+        """Folds; 1 for a split that came with the data."""
+        return int(self.folds.max()) + 1
+
+    @cached_property
+    def class_counts(self) -> Integers:
+        """Rows of each class, positives of each label."""
+        if self.multi_label:
+            positives: Integers = self.labels.sum(axis=0, dtype=np.int64)
+            return positives
+        counts: Integers = np.bincount(self.labels, minlength=self.classes).astype(np.int64)
+        return counts
+
+
 @dataclass(frozen=True, eq=False)
-class Tested:
+class Decided(Folded):
+    """The class that each row was taken for, where every row has one.
+
+    Shape:
+        predicted and folds (R, N); labels (N,).
+    """
+
+    predicted: Integers = field(repr=False)
+    labels: npt.NDArray[np.signedinteger[Any]] = field(repr=False)
+    folds: Integers = field(repr=False)
+    number_of_classes: int
+
+    @property
+    def classes(self) -> int:
+        """Classes."""
+        return self.number_of_classes
+
+    @cached_property
+    def correct(self) -> Floats:
+        """1 where a row was taken for its class, (R, N)."""
+        hits: Floats = (self.predicted == self.labels).astype(np.float64)
+        return hits
+
+
+@dataclass(frozen=True, eq=False)
+class Tested(Folded):
     """The outputs of one loss on every row, in each repeat by a model that had not seen the row.
 
     For a split that came with the data the rows are its test rows, all in fold 0, and a repeat is
@@ -59,50 +125,24 @@ class Tested:
             )
 
     @property
-    def repeats(self) -> int:
-        """Times that every row was tested."""
-        return self.scores.shape[0]
-
-    @property
-    def rows(self) -> int:
-        """Rows that were tested."""
-        return self.scores.shape[1]
-
-    @property
     def classes(self) -> int:
         """Classes, or labels."""
         return self.scores.shape[2]
 
+    @cached_property
+    def decided(self) -> Decided:
+        """The decisions for the class with the largest score."""
+        return Decided(self.predicted, self.labels, self.folds, self.classes)
+
     @property
-    def multi_label(self) -> bool:
-        """Whether a row has any number of labels."""
-        return self.labels.ndim == 2
-
-    @cached_property
-    def fold_count(self) -> int:
-        """Folds; 1 for a split that came with the data."""
-        return int(self.folds.max()) + 1
-
-    @cached_property
-    def class_counts(self) -> Integers:
-        """Rows of each class, positives of each label."""
-        if self.multi_label:
-            positives: Integers = self.labels.sum(axis=0, dtype=np.int64)
-            return positives
-        counts: Integers = np.bincount(self.labels, minlength=self.classes).astype(np.int64)
-        return counts
-
-    @cached_property
     def correct(self) -> Floats:
         """1 where the class of the row has the largest score, (R, N)."""
-        hits: Floats = (self.predicted == self.labels).astype(np.float64)
-        return hits
+        return self.decided.correct
 
     @cached_property
     def predicted(self) -> Integers:
         """The class with the largest score, (R, N)."""
-        found: Integers = self.scores.argmax(dim=2).numpy()
-        return found
+        return most_likely(self.scores)
 
     def log_probabilities(self, repeat: int) -> Tensor:
         """Log-probabilities of one repeat in float64, (N, C)."""
@@ -116,6 +156,12 @@ class Tested:
     def log_odds(self, repeat: int) -> Tensor:
         """log p - log(1 - p) of every label in one repeat, in float64, (N, C)."""
         return self.scores[repeat].double() if self.log_p is None else logit(self.log_p[repeat])
+
+
+def most_likely(scores: Tensor) -> Integers:
+    """The place of the largest score of each row, the first of several; numpy is the faster."""
+    found: Integers = scores.numpy().argmax(axis=-1)
+    return found
 
 
 def logit(log_p: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from taylored.lab.judgement.differences import Comparing, level_with_best
 from taylored.lab.judgement.judge import by_gain, judge
 from taylored.lab.judgement.summarise import CONFIDENCE, best_reference, matched_prices
 from taylored.lab.judgement.words import word_for
+from taylored.lab.measures.side_by_side import one_thread
 from taylored.lab.results import StatisticalTest
 from taylored.lab.scores.described import Setting
 from taylored.lab.scores.read import counts_of, read_scores
@@ -19,6 +20,7 @@ from taylored.lab.scores.words import closing_of, design_of, test_of, warnings_o
 from taylored.lab.wording import join, printable, shorten
 
 
+@one_thread()
 def verdict(
     scores: Mapping[str, Any],
     labels: Any = None,
