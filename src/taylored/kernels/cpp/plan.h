@@ -31,25 +31,18 @@ template <class R> class Adjustment {
   explicit Adjustment(const Sweep& sweep)
       : bias_(numbers<R>(sweep.bias)), temperature_(static_cast<R>(sweep.temperature)) {}
 
-  // One position with contiguous classes, in a row that is padded to whole vectors.
-  void along_classes(R* z, int64_t classes, int64_t length) const {
+  // Rows of one position each, with contiguous classes, padded to whole vectors. `largest` has room
+  // for a number per row.
+  void along_classes(R* z, int64_t rows, int64_t classes, int64_t length, R* largest) const {
     if (!bias_ && temperature_ == R(1)) return;
-    const R largest = peak_of(z, length);
-    if (bias_)
-      for (int64_t c = 0; c < classes; ++c) z[c] = (z[c] - largest) + bias_[c];
-    else
-      for (int64_t c = 0; c < classes; ++c) z[c] -= largest;
-    divide(z, classes);
+    for (int64_t i = 0; i < rows; ++i) largest[i] = peak_of(z + i * length, length);
+    for (int64_t i = 0; i < rows; ++i) shift(z + i * length, classes, largest[i]);
   }
 
   // All classes of contiguous positions; the rows of the classes are `width` apart.
   void along_positions(R* z, int64_t classes, int64_t width, int64_t padded, R* largest) const {
     if (!bias_ && temperature_ == R(1)) return;
-    for (int64_t i = 0; i < padded; i += Simd<R>::lanes) {
-      Vec<R> peak = spread<R>(taken_out<R>);
-      for (int64_t c = 0; c < classes; ++c) peak = max<R>(load(z + c * width + i), peak);
-      store<R>(largest + i, peak);
-    }
+    peaks_of(z, classes, width, padded, largest);
     for (int64_t c = 0; c < classes; ++c) {
       R* row = z + c * width;
       const R bias = bias_ ? bias_[c] : R(0);
@@ -61,6 +54,14 @@ template <class R> class Adjustment {
   R temperature() const { return temperature_; }
 
  private:
+  void shift(R* z, int64_t classes, R largest) const {
+    if (bias_)
+      for (int64_t c = 0; c < classes; ++c) z[c] = (z[c] - largest) + bias_[c];
+    else
+      for (int64_t c = 0; c < classes; ++c) z[c] -= largest;
+    divide(z, classes);
+  }
+
   void divide(R* z, int64_t count) const {
     // A division and not a product with the inverse: one more rounding of a large logit changes the
     // margin.

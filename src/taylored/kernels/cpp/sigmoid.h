@@ -70,8 +70,7 @@ template <class R> class Sigmoid {
                {sweep.r_n, sweep.r_c, sweep.r_s},
                {sweep.e_n, sweep.e_c, sweep.e_s},
                // The class of each element, where it is needed.
-               {0, by_class_ ? 1 : 0, 0}}),
-        idle_(may_be_idle()) {}
+               {0, by_class_ ? 1 : 0, 0}}) {}
 
   void run(int64_t threads, Collected& collected) const {
     const int64_t tiles = (walk_.count() + width - 1) / width;
@@ -84,7 +83,6 @@ template <class R> class Sigmoid {
         const int64_t begin = i * width, end = std::min(begin + width, walk_.count());
         gather(tile, begin, end);
         const bool hard = settle_truth(tile, end - begin, strange);
-        if (hard && idle_) silence(tile, end - begin);
         term_.with_power([&](auto power) {
           hard ? evaluate_hard(power, tile, end - begin, total)
                : evaluate_soft(power, tile, end - begin, total);
@@ -146,23 +144,6 @@ template <class R> class Sigmoid {
     }
   }
 
-  // Whether an element may count for nothing: then 0 times what a NaN would give is NaN.
-  bool may_be_idle() const {
-    const auto has_zero = [&](const void* values) {
-      const R* first = numbers<R>(values);
-      return first && std::count(first, first + sweep_.c, R(0)) > 0;
-    };
-    return sweep_.ignores || !walk_.constant(rows_at) || *numbers<R>(sweep_.rows) == R(0) ||
-           has_zero(sweep_.positive) || has_zero(sweep_.negative);
-  }
-
-  static void silence(Tile& tile, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) {
-      const R outcome = tile.truth[i] > R(0) ? tile.positive[i] : tile.negative[i];
-      tile.logit[i] = tile.rows[i] * outcome == R(0) ? R(0) : tile.logit[i];
-    }
-  }
-
   bool integers() const { return sweep_.target_kind == index || sweep_.target_dtype >= u8; }
 
   // Applies the mask and the smoothing, and finds out whether every truth of the tile is yes or no,
@@ -172,34 +153,42 @@ template <class R> class Sigmoid {
     // Lanes beyond the last element compute with harmless numbers, and a coefficient of 0.
     const int64_t padded = round_up(count, Simd<R>::lanes);
     for (int64_t i = count; i < padded; ++i) tile.logit[i] = tile.truth[i] = tile.rows[i] = R(0);
+    bool hard = integers();
+    if (sweep_.target_kind == dense) {
+      const Seen seen = look_at_truths(tile, padded);
+      if (seen.unlikely) strange |= tidy(tile, count);
+      hard |= seen.hard;
+    }
     const R smoothing = static_cast<R>(sweep_.smoothing);
-    const bool plain = sweep_.target_kind == index || yes_or_no(tile, padded);
-    if (!plain) strange |= tidy(tile, count);
-    if (smoothing != R(0)) {
-      for (int64_t i = 0; i < count; ++i)
-        tile.truth[i] = tile.truth[i] * (R(1) - smoothing) + R(0.5) * smoothing;
-      return false;
-    }
-    if (integers()) {
-      for (int64_t i = 0; i < count; ++i) tile.truth[i] = tile.truth[i] > R(0) ? R(1) : R(0);
-      return true;
-    }
-    return plain;
+    if (smoothing == R(0)) return hard;
+    for (int64_t i = 0; i < count; ++i)
+      tile.truth[i] = tile.truth[i] * (R(1) - smoothing) + R(0.5) * smoothing;
+    return false;
   }
 
-  // y (1 - y) is 0 only for yes and no, and can be added up without a branch.
-  static bool yes_or_no(const Tile& tile, int64_t padded) {
-    Vec<R> between{};
+  // As core/inputs/targets.py: mixed truths miss 1 by a digit.
+  static constexpr R rounding = R(1e-3);
+
+  // Whether all truths are yes or no, and whether one may be outside [0, 1], or NaN.
+  struct Seen {
+    bool hard, unlikely;
+  };
+
+  // y (1 - y) is 0 only for yes and no, and below 0 outside; neither needs a branch.
+  static Seen look_at_truths(const Tile& tile, int64_t padded) {
+    Vec<R> between{}, outside{};
     for (int64_t i = 0; i < padded; i += Simd<R>::lanes) {
-      const Vec<R> truth = load(tile.truth + i);
-      between += abs<R>(truth - truth * truth);
+      const Vec<R> truth = load(tile.truth + i), product = truth - truth * truth;
+      between += abs<R>(product);
+      outside = max<R>(-product, outside);
     }
-    return sum<R>(between) == R(0);
+    const R all = sum<R>(between);
+    const bool finite = all <= std::numeric_limits<R>::max();
+    return {all == R(0), !finite || largest<R>(outside) > rounding};
   }
 
   // Clears the truths that count for nothing. Whether one of the others is outside [0, 1].
   static bool tidy(Tile& tile, int64_t count) {
-    constexpr R rounding = R(1e-3);  // as core/inputs/targets.py: mixed truths miss 1 by a digit
     bool outside = false;
     for (int64_t i = 0; i < count; ++i) {
       const R truth = tile.rows[i] == R(0) ? R(0) : tile.truth[i];
@@ -209,8 +198,36 @@ template <class R> class Sigmoid {
     return outside;
   }
 
+  // What counts for nothing is looked for only where it has done harm: 0 times NaN or infinity has
+  // made the sum of the values NaN.
   template <class Power>
   void evaluate_hard(Power power, Tile& tile, int64_t count, Total<R>& total) const {
+    Total<R> found = hard_pass(power, tile, count);
+    if (found.is_nan()) {
+      silence(tile, count);
+      found = hard_pass(power, tile, count);
+    }
+    total.add(found);
+  }
+
+  template <class Power>
+  void evaluate_soft(Power power, Tile& tile, int64_t count, Total<R>& total) const {
+    Total<R> found = soft_pass<false>(power, tile, count);
+    if (found.is_nan()) found = soft_pass<true>(power, tile, count);
+    total.add(found);
+  }
+
+  // Makes the logits of elements that count for nothing harmless.
+  static void silence(Tile& tile, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+      const R outcome = tile.truth[i] > R(0) ? tile.positive[i] : tile.negative[i];
+      tile.logit[i] = tile.rows[i] * outcome == R(0) ? R(0) : tile.logit[i];
+    }
+  }
+
+  template <class Power>
+  TAYLORED_APART Total<R> hard_pass(Power power, Tile& tile, int64_t count) const {
+    Total<R> total;
     for (int64_t i = 0; i < count; i += Simd<R>::lanes) {
       const Vec<R> x = load(tile.logit + i), rows = load(tile.rows + i);
       const auto yes = load(tile.truth + i) > Vec<R>{};
@@ -222,26 +239,33 @@ template <class R> class Sigmoid {
       store<R>(tile.gradient + i, yes ? -pull : pull);
       total.add(weight * value);
     }
+    return total;
   }
 
-  template <class Power>
-  void evaluate_soft(Power power, Tile& tile, int64_t count, Total<R>& total) const {
+  // With care, an outcome of weight 0 costs nothing where its value is infinite or NaN.
+  template <bool careful, class Power>
+  TAYLORED_APART Total<R> soft_pass(Power power, Tile& tile, int64_t count) const {
+    const auto priced = [](Vec<R> weight, Vec<R> value) {
+      if constexpr (careful) return weight == R(0) ? Vec<R>{} : weight * value;
+      return weight * value;
+    };
+    Total<R> total;
     for (int64_t i = 0; i < count; i += Simd<R>::lanes) {
       const Vec<R> rows = load(tile.rows + i), truth = load(tile.truth + i);
       const Vec<R> yes = rows * load(tile.positive + i) * truth;
       const Vec<R> no = rows * load(tile.negative + i) * (R(1) - truth);
       const Vec<R> gamma = load(tile.gamma + i);
-      const auto nothing = (yes == R(0)) & (no == R(0));
-      const Point<R> at = at_margin<R>(nothing ? Vec<R>{} : load(tile.logit + i));
+      Vec<R> x = load(tile.logit + i);
+      if constexpr (careful) x = (yes == R(0)) & (no == R(0)) ? Vec<R>{} : x;
+      const Point<R> at = at_margin<R>(x);
       const auto [yes_value, yes_slope] = term_.outcome(power, at, gamma);
       const auto [no_value, no_slope] = term_.outcome(power, at.complement(), gamma);
-      // An outcome of probability 0 has an infinite value, which counts where its truth is not 0.
-      const Vec<R> value = (yes == R(0) ? Vec<R>{} : yes * yes_value) +
-                           (no == R(0) ? Vec<R>{} : no * no_value);
+      const Vec<R> value = priced(yes, yes_value) + priced(no, no_value);
       store<R>(tile.value + i, value);
       store<R>(tile.gradient + i, no * no_slope - yes * yes_slope);
       total.add(value);
     }
+    return total;
   }
 
   void hand_over(const Tile& tile, int64_t begin, int64_t end, double* sums) const {
@@ -303,7 +327,6 @@ template <class R> class Sigmoid {
   const Output<R> gradient_;
   const bool by_class_;
   const Walk<5> walk_;
-  const bool idle_;
 };
 
 }  // namespace taylored

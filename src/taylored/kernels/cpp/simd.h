@@ -14,6 +14,8 @@
 #include <limits>
 
 #define TAYLORED_INLINE inline __attribute__((always_inline))
+// For loops that exist once for each power of a term: in one function they would share registers.
+#define TAYLORED_APART __attribute__((noinline))
 
 namespace taylored {
 
@@ -200,6 +202,10 @@ template <class R> class Total {
   TAYLORED_INLINE void add(Vec<R> v) {
     wide_ += __builtin_convertvector(v, typename Simd<R>::Wide);
   }
+
+  void add(const Total& other) { wide_ += other.wide_; }
+
+  bool is_nan() const { return std::isnan(value()); }
 
   double value() const {
     double lanes[Simd<R>::lanes], result = 0.0;

@@ -36,16 +36,7 @@ template <class R> class Truths {
 
   // Finds values and pulls.
   void settle(Positions<R>& at, Total<R>& total) const {
-    term_.with_power([&](auto power) {
-      for (int64_t i = 0; i < at.padded; i += Simd<R>::lanes) {
-        const auto [value, slope] =
-            term_.outcome(power, at_margin<R>(at.margin(i)), load(gamma_ + i));
-        const Vec<R> coefficient = load(at.coefficient + i);
-        store<R>(at.value + i, coefficient * value);
-        store<R>(at.pull + i, coefficient * slope);
-        total.add(coefficient * value);
-      }
-    });
+    term_.with_power([&](auto power) { total.add(settle_by(power, at)); });
   }
 
   // Offsets of the true logits.
@@ -57,6 +48,19 @@ template <class R> class Truths {
   int64_t* index;
 
  private:
+  template <class Power> TAYLORED_APART Total<R> settle_by(Power power, Positions<R>& at) const {
+    Total<R> total;
+    for (int64_t i = 0; i < at.padded; i += Simd<R>::lanes) {
+      const auto [value, slope] =
+          term_.outcome(power, at_margin<R>(at.margin(i)), load(gamma_ + i));
+      const Vec<R> coefficient = load(at.coefficient + i);
+      store<R>(at.value + i, coefficient * value);
+      store<R>(at.pull + i, coefficient * slope);
+      total.add(coefficient * value);
+    }
+    return total;
+  }
+
   const int64_t* indices_;
   const Term<R>& term_;
   int64_t* places_;
@@ -94,20 +98,19 @@ template <class R> void hard_rows(const Sweep& sweep, int64_t threads, Collected
         R* row = z + i * length;
         if (at.counts_for_nothing(i)) {
           std::fill(row, row + length, R(0));
-          at.chosen[i] = at.peak[i] = R(0);
-          at.mass[i] = R(1);
           continue;
         }
         logits.fetch(row, at.logits[i], 1, classes);
         std::fill(row + classes, row + length, taken_out<R>);
-        adjustment.along_classes(row, classes, length);
+      }
+      adjustment.along_classes(z, at.count, classes, length, at.peak);
+      for (int64_t i = 0; i < at.count; ++i) {
+        R* row = z + i * length;
         at.chosen[i] = row[truths.index[i]];
         row[truths.index[i]] = taken_out<R>;
       }
-      for (int64_t i = 0; i < at.count; ++i)
-        if (!at.counts_for_nothing(i)) at.peak[i] = peak_of(z + i * length, length);
+      for (int64_t i = 0; i < at.count; ++i) at.peak[i] = peak_of(z + i * length, length);
       for (int64_t i = 0; i < at.count; ++i) {
-        if (at.counts_for_nothing(i)) continue;
         R* row = z + i * length;
         at.mass[i] = exponentials(row, length, at.peak[i],
                                   [=](Vec<R> e, int64_t c) { store<R>(row + c, e); });

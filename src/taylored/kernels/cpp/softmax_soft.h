@@ -48,11 +48,11 @@ template <class R> void soft_rows(const Sweep& sweep, int64_t threads, Collected
           continue;
         }
         logits.fetch(row, at.logits[i], 1, classes);
-        adjustment.along_classes(row, classes, length);
         masses.along_classes(mass, at.target[i]);
         if (positive)
           for (int64_t c = 0; c < classes; ++c) mass[c] *= positive[c];
       }
+      adjustment.along_classes(z, at.count, classes, length, at.peak);
       for (int64_t i = 0; i < at.count; ++i) {
         R *row = z + i * length, *mass = y + i * length;
         const int64_t top = index_of_peak(row, length);
@@ -169,11 +169,7 @@ template <class R> void soft_columns(const Sweep& sweep, int64_t threads, Collec
         z[top * width + i] = taken_out<R>;
         y[top * width + i] = R(0);
       }
-      for (int64_t i = 0; i < at.padded; i += lanes) {
-        Vec<R> peak = spread<R>(taken_out<R>);
-        for (int64_t c = 0; c < classes; ++c) peak = max<R>(load(z + c * width + i), peak);
-        store<R>(at.peak + i, peak);
-      }
+      peaks_of(z, classes, width, at.padded, at.peak);
       for (int64_t i = 0; i < at.count; ++i)
         z[tops.index[i] * width + i] = at.peak[i] - out_of_sight<R>;
       for (int64_t i = 0; i < at.padded; i += lanes) {

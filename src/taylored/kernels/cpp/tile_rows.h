@@ -10,9 +10,25 @@ namespace taylored {
 template <class R> constexpr R taken_out = std::numeric_limits<R>::lowest();
 
 template <class R> TAYLORED_INLINE R peak_of(const R* row, int64_t length) {
-  Vec<R> peak = spread<R>(taken_out<R>);
-  for (int64_t c = 0; c < length; c += Simd<R>::lanes) peak = max<R>(load(row + c), peak);
-  return largest<R>(peak);
+  constexpr int lanes = Simd<R>::lanes;
+  Vec<R> peak = spread<R>(taken_out<R>), other = peak;  // two chains, which need not wait
+  int64_t c = 0;
+  for (; c + 2 * lanes <= length; c += 2 * lanes) {
+    peak = max<R>(load(row + c), peak);
+    other = max<R>(load(row + c + lanes), other);
+  }
+  if (c < length) peak = max<R>(load(row + c), peak);
+  return largest<R>(max<R>(peak, other));
+}
+
+// The same for positions side by side, whose classes are `width` apart.
+template <class R>
+TAYLORED_INLINE void peaks_of(const R* z, int64_t classes, int64_t width, int64_t padded, R* peaks) {
+  for (int64_t i = 0; i < padded; i += Simd<R>::lanes) {
+    Vec<R> peak = spread<R>(taken_out<R>);
+    for (int64_t c = 0; c < classes; ++c) peak = max<R>(load(z + c * width + i), peak);
+    store<R>(peaks + i, peak);
+  }
 }
 
 // Finds where the peak is.
