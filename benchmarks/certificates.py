@@ -22,6 +22,7 @@ from taylored.certificates.certificate import Certificate, TermCertificate
 from taylored.certificates.certify import certificate_of
 from taylored.certificates.checker import faults
 from taylored.core.terms.point import Point
+from taylored.core.terms.shifted import Shifted
 from taylored.core.terms.term import Constant, Product, Scaled, Sum
 
 mpmath.mp.dps = 60
@@ -180,9 +181,6 @@ def example_holds(term: Term, proof: dict) -> bool:
 def contradictions(term: Term, link: str, certificate: TermCertificate) -> Iterator[str]:
     """Properties of which the grid shows something else."""
     on_grid = grid(term)
-    inner = term
-    while type(inner).__name__ in ("Shifted", "Scaled") and type(inner.term).__name__ != "Sum":
-        inner = inner.term  # the margin is measured in what is shifted as a whole
     for each in certificate.properties:
         name, proof = each.name, each.proof
         if each.verdict == "undecided":
@@ -233,20 +231,29 @@ def at(place: list[object], term: Term, name: str) -> float:
     return x + (shift_of(term) if name == "lipschitz" else 0.0)
 
 
+def without_factors(term: Term) -> tuple[float, Term]:
+    """The product of the constant factors of a term, and the term without them."""
+    if isinstance(term, Scaled):
+        factor, inner = without_factors(term.term)
+        return term.factor * factor, inner
+    if isinstance(term, Product):
+        for constant, other in ((term.left, term.right), (term.right, term.left)):
+            if isinstance(constant, Constant):
+                factor, inner = without_factors(other)
+                return constant.number * factor, inner
+    return 1.0, term
+
+
 def shift_of(term: Term) -> float:
     """How far a term is shifted as a whole."""
-    kind = type(term).__name__
-    if kind == "Shifted":
-        return float(term.margin) + shift_of(term.term)
-    return shift_of(term.term) if kind == "Scaled" else 0.0
+    _, inner = without_factors(term)
+    return float(inner.margin) + shift_of(inner.term) if isinstance(inner, Shifted) else 0.0
 
 
 def unmoved(term: Term) -> Term:
     """The term without shifts as a whole."""
-    kind = type(term).__name__
-    if kind == "Shifted":
-        return unmoved(term.term)
-    return Scaled(term.factor, unmoved(term.term)) if kind == "Scaled" else term
+    factor, inner = without_factors(term)
+    return Scaled(factor, unmoved(inner.term)) if isinstance(inner, Shifted) else term
 
 
 def mirrored(term: Term, quantity: str):

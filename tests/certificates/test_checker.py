@@ -211,3 +211,15 @@ def test_it_leaves_the_precision_of_others_alone() -> None:
     before = iv.prec
     taylored.certify("focal").check()
     assert iv.prec == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "jensen_shannon(0.5) * nll + 2.47 * series([0.76, -0.92, 0.24, 0.9])",
+        "truncated(1) * nll + shifted(constant(-0.21), 0.5)",
+    ],
+)
+def test_pieces_next_to_zero_are_followed(text: str) -> None:
+    """Where p is 1e-300, its square is 0, and numbers near 1 cancel to it."""
+    assert not faults(taylored.certify(text).to_dict())

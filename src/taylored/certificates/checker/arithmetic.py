@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
@@ -17,6 +19,16 @@ iv: Any = MPIntervalContext()
 """A context of our own: the precision of `mpmath.iv` belongs to the user."""
 
 iv.prec = PRECISION
+
+
+@contextmanager
+def more_bits(count: int) -> Iterator[None]:
+    """Compute with as many bits more."""
+    iv.prec = PRECISION + count
+    try:
+        yield
+    finally:
+        iv.prec = PRECISION
 
 
 def wide(x: Number) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from taylored.certificates.checker.arithmetic import Number, between, iv, times, wide
+from taylored.certificates.checker.arithmetic import Number, between, iv, more_bits, times, wide
 from taylored.certificates.checker.ends import End, Local, derivative, monomials
 from taylored.certificates.checker.evaluate import Interior, evaluate
 from taylored.certificates.checker.terms import Node
@@ -15,6 +16,9 @@ Key = tuple[Fraction, int]
 
 _DEPTH = 12
 """How often a piece may be divided before it is not confirmed."""
+
+_FEW_DIGITS = 2.0**-20
+"""Below it numbers near 1 may cancel to one as small as this, and need as many bits more."""
 
 
 def on_box(node: Node, quantity: str, side: str, low: float, high: float) -> Any:
@@ -141,11 +145,15 @@ def has_sign(
         found = range_at_end(terms, key, high)
     else:
         found = on_box(node, quantity, side, low, high)
+        if not _fits(found, sign) and low < _FEW_DIGITS:
+            with more_bits(-math.frexp(low)[1]):
+                found = on_box(node, quantity, side, low, high)
     if _fits(found, sign):
         return True
     if not depth or sign == "0":
         return False
-    middle = (low * high) ** 0.5 if high > 4 * low > 0.0 else 0.5 * (low + high)
+    far = high > 4 * low > 0.0
+    middle = math.sqrt(low) * math.sqrt(high) if far else 0.5 * (low + high)
     if not low < middle < high:
         return False
     return has_sign(node, quantity, side, low, middle, sign, depth - 1) and has_sign(
