@@ -13,7 +13,9 @@ should cover it in 95 %. `--out` gets one line per data set; a run goes on where
 
 A plain t-test over the differences of all folds is judged in the same way. It must fail, or else
 the benchmark would notice nothing. A/A is the baseline against itself with other initial weights
-and batches, where every difference is a false alarm.
+and batches, where every difference is a false alarm. `matched` is what compare says about a loss
+and the baseline that was moved to the same overall accuracy; its truth is found in the same way, on
+the fresh rows.
 """
 
 from __future__ import annotations
@@ -21,17 +23,20 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from coverage_models import Population, deal, draw, population, test, train
-from coverage_report import report
+from coverage_models import FOLDS, Population, deal, draw, population, test, train
+from coverage_report import MATCHED, report
 from scipy import stats
 
-from taylored.lab.measures import Measured, measure
+from taylored.lab.judgement.matched import AtPrice, at_price
+from taylored.lab.judgement.trained import Trained
+from taylored.lab.measures import Measured, Tested, measure
+from taylored.lab.measures.adjust import tau_curve
 from taylored.lab.metrics import (
     CONFUSION_METRICS,
     MULTI_LABEL_METRICS,
@@ -94,33 +99,83 @@ def one(people: Population, number: int, steps: int) -> dict[str, Any]:
     folds = np.array([deal(people, rng) for _ in range(REPEATS)])
     wanted = [*MULTI_LABEL_METRICS, "auroc"] if people.many else [*ALL]
     wanted.remove("ece")
-    truths: dict[str, dict[str, float]] = {}
-    measured: dict[str, dict[str, Measured]] = {}
+    told: dict[str, Tested] = {}
+    anew: dict[str, list[Tested]] = {}
     for name, loss in people.losses().items():
         models = train(people, own, folds, loss, 2 * number + (name == "A/A"), steps)
-        measured[name] = measure(test(people, models, own, folds), people.groups, wanted)
-        each = []
-        for repeat, rows in enumerate(fresh):
-            tested = test(people, models.repeat(repeat), rows, folds[repeat : repeat + 1])
-            each.append(measure(tested, people.groups, wanted))
-        truths[name] = {key: float(np.mean([one[key].value for one in each])) for key in wanted}
+        told[name] = test(people, models, own, folds)
+        anew[name] = [
+            test(people, models.repeat(repeat), rows, folds[repeat : repeat + 1])
+            for repeat, rows in enumerate(fresh)
+        ]
+    measured = {name: measure(tested, people.groups, wanted) for name, tested in told.items()}
+    truths = {}
+    for name, each in anew.items():
+        values = [measure(tested, people.groups, wanted) for tested in each]
+        truths[name] = {key: float(np.mean([one[key].value for one in values])) for key in wanted}
     baseline, *others = measured
-    return {
-        "truth": {
-            name: {key: truths[name][key] - truths[baseline][key] for key in wanted}
-            for name in others
-        },
-        "found": {
-            name: {
-                key: by_repeats(measured[name][key], measured[baseline][key], key) for key in wanted
-            }
-            for name in others
-        },
+    found = {
+        name: {key: by_repeats(measured[name][key], measured[baseline][key], key) for key in wanted}
+        for name in others
     }
+    truth = {
+        name: {key: truths[name][key] - truths[baseline][key] for key in wanted} for name in others
+    }
+    if not people.many:
+        for name in others:
+            found[name][MATCHED] = matched_by_repeats(people, told[name], told[baseline])
+            pairs = [
+                matched(people, *pair) for pair in zip(anew[name], anew[baseline], strict=True)
+            ]
+            values = [(pair.loss.value or 0) - (pair.baseline.value or 0) for pair in pairs]
+            truth[name][MATCHED] = float(np.mean(values))
+    return {"truth": truth, "found": found}
 
 
-def by_repeats(candidate: Measured, baseline: Measured, key: str) -> dict[str, list[Any]]:
-    """What one, two and four repeats say; of fewer than four there are several."""
+def matched(people: Population, tested: Tested, baseline: Tested) -> AtPrice:
+    """A loss and the baseline at its overall accuracy, as compare finds it."""
+    shares = [
+        [
+            np.bincount(
+                tested.labels[(folds != k) & (folds != (k + 1) % FOLDS)], minlength=people.classes
+            )
+            for k in range(FOLDS)
+        ]
+        for folds in tested.folds
+    ]
+    counts = torch.tensor(np.array(shares), dtype=torch.float64)
+    priors = (counts / counts.sum(2, keepdim=True)).log()
+    mine, other = (
+        Trained("", "candidate", None, None, None, (), each) for each in (tested, baseline)
+    )
+    curve = tau_curve(baseline, people.groups, priors)
+    found = at_price(mine, other, curve, priors, people.groups, "balanced_accuracy", "accuracy")
+    assert found
+    return found
+
+
+def matched_by_repeats(
+    people: Population, tested: Tested, baseline: Tested
+) -> dict[str, list[Any]]:
+    """The same as `by_repeats`; the baseline is moved anew for each part."""
+    found: dict[str, list[Any]] = {}
+    for count in (1, 2, 4):
+        found[str(count)] = []
+        for first in range(0, REPEATS, count):
+            part = slice(first, first + count)
+            pair = [
+                replace(each, scores=each.scores[part], folds=each.folds[part])
+                for each in (tested, baseline)
+            ]
+            at = matched(people, *pair)
+            found[str(count)] += by_repeats(at.loss, at.baseline, "matched", (count,))[str(count)]
+    return found
+
+
+def by_repeats(
+    candidate: Measured, baseline: Measured, key: str, counts: tuple[int, ...] = (1, 2, 4)
+) -> dict[str, list[Any]]:
+    """What one, two and four repeats say; of fewer than there are, there are several."""
     found: dict[str, list[Any]] = {}
     assert candidate.rows
     assert baseline.rows
@@ -128,9 +183,9 @@ def by_repeats(candidate: Measured, baseline: Measured, key: str) -> dict[str, l
     by_fold = candidate.by_fold - baseline.by_fold
     design = Design(candidate.rows.strata, candidate.rows.pooled, by_fold.shape[1])
     direction = -1 if key == "nll" else 1
-    for count in (1, 2, 4):
+    for count in counts:
         found[str(count)] = []
-        for first in range(0, REPEATS, count):
+        for first in range(0, len(pseudo), count):
             part = slice(first, first + count)
             one = estimate(pseudo[part], by_fold[part], design, candidate.rows.weights, direction)
             values = by_fold[part][~np.isnan(by_fold[part])]
