@@ -27,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import fields
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -121,8 +122,8 @@ def run_loop(folder: Path) -> None:
         rows = problem.part(repeat, fold)
         parts = make_parts(dataset.features, dataset.labels, rows, dataset.columns)
         for trial in group:
-            names = ("loss", "role", "repeat", "fold", "learning_rate", "schedule")
-            spec = TrialSpec(*(trial[name] for name in names))
+            names = [field.name for field in fields(TrialSpec)]
+            spec = TrialSpec(**{name: trial[name] for name in names})
             start = time.process_time()
             metrics, shares = plain_training(protocol, parts, spec)
             seconds += time.process_time() - start
@@ -173,7 +174,7 @@ def plain_training(protocol: Any, parts: Any, spec: Any) -> tuple[dict[str, Any]
     optimizer = torch.optim.AdamW(
         [*model.parameters(), *loss.parameters()],
         spec.learning_rate,
-        weight_decay=protocol.weight_decay,
+        weight_decay=spec.weight_decay,
         fused=True,
     )
     steps, epochs = len(y) // protocol.batch_size, protocol.epochs_of(spec.schedule)

@@ -146,6 +146,8 @@ def test_interrupting_leaves_a_run_that_can_be_resumed(tmp_path):
         ([], {"repeats": None, "until": "done", "tune_lr": "each", "weight_decay": 0.01}),
         (["--repeats", "3", "--until-decided"], {"repeats": 3, "until": "decided"}),
         (["--weight-decay", "0.2"], {"weight_decay": 0.2}),
+        (["--weight-decay", "0,0.1"], {"weight_decay": [0.0, 0.1]}),
+        (["--weight-decay", "tune"], {"weight_decay": "tune"}),
         (
             ["--quick", "--tune-lr", "cross_entropy"],
             {"budget": "quick", "tune_lr": "cross_entropy"},
@@ -174,6 +176,7 @@ def test_options_are_the_arguments_of_the_function(monkeypatch, typed, asked):
         (["--seeds", "3"], "o such option"),
         (["--tune-lr", "all"], "tune_lr must be one of each, cross_entropy"),
         (["--weight-decay", "-1"], "weight_decay must be a finite number >= 0"),
+        (["--weight-decay", "0.1,x"], "or 'tune', got '0.1,x'"),
         (["--resume", "nowhere"], "not the folder of a run"),
         (["--resume", "nowhere", "--epochs", "2"], "leave out epochs"),
         (["--join", "nowhere", "--repeats", "2"], "leave out repeats"),

@@ -173,7 +173,7 @@ def config(**changes: Any) -> RunConfig:
         tune_lr="each",
         learning_rate=None,
         optimizer="AdamW",
-        weight_decay=0.01,
+        weight_decay=(0.01,),
     )
     return replace(settings, **changes)
 

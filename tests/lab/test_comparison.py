@@ -315,6 +315,32 @@ def test_tuning_each_loss_gives_each_its_rate(tmp_path, monkeypatch):
             assert entry.trials[0].learning_rate == chosen[entry.name]
 
 
+def test_weight_decay_is_tuned_with_the_rate_and_kept(tmp_path):
+    """Chosen on the first fold, used in every training and in the model, and told everywhere."""
+    settings = SETTINGS | {"epochs": 1}
+    decays = (0.0, 30.0)
+    result = lab.compare(
+        ["focal(gamma=2)"], out=tmp_path / "run", weight_decay=[*decays[::-1]], **settings
+    )
+    rates = result.results.learning_rate
+    pairs = [(found.loss, found.weight_decay) for found in rates.candidates]
+    losses = ("cross_entropy", "focal(gamma=2)")
+    assert pairs == [(loss, decay) for loss in losses for decay in decays]
+    assert rates.decays == dict.fromkeys(losses, 0.0)  # 30 leaves nothing of the weights
+    for loss in result.results.losses:
+        assert {trial.weight_decay for trial in loss.trials} <= {0.0}
+    assert "the weight decay is the only one that was tuned" in result.verdict
+    html = result.to_html()
+    assert "--weight-decay 0,30" in html
+    assert "weight_decay=(0.0, 30.0)" in html
+    assert "The learning rate was given; weight decays are tuned for each loss" in html
+    before = bytes_of(tmp_path / "run")
+    again = lab.resume(tmp_path / "run", workers=1, progress="off")
+    assert bytes_of(tmp_path / "run") == before
+    again.save_model(tmp_path / "m.model", loss="focal(gamma=2)")
+    assert lab.load_model(tmp_path / "m.model").card.weight_decay == 0.0
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -325,6 +351,8 @@ def test_tuning_each_loss_gives_each_its_rate(tmp_path, monkeypatch):
         ({"repeats": 0}, "repeats must be an integer >= 1"),
         ({"until": "certain"}, "until must be one of done, decided"),
         ({"weight_decay": -0.1}, "weight_decay must be a finite number >= 0"),
+        ({"weight_decay": []}, "weight_decay must hold at least one number"),
+        ({"weight_decay": [0.1, None]}, "weight_decay must be a finite number >= 0, a list"),
         ({"tune_lr": "all"}, "tune_lr must be one of each, cross_entropy"),
         ({"seed": -1}, "seed must be an integer >= 0"),
         ({"epochs": True}, "epochs must be"),

@@ -86,7 +86,7 @@ def compare(
         str, typer.Option(help="For each loss (default) or cross_entropy.", show_default=False)
     ] = "each",
     lr: Annotated[float | None, typer.Option(help="Fix the learning rate instead.")] = None,
-    weight_decay: Annotated[float, _named_above()] = 0.01,
+    weight_decay: Annotated[str, _named_above()] = "0.01",
     workers: Annotated[int | None, typer.Option(help="Processes (one per processor).")] = None,
     time_limit: Annotated[float | None, _named_above()] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder (runs/compare/<date>).")] = None,
@@ -106,7 +106,8 @@ def compare(
     link="sigmoid".
     Reading is steered by --drop, --keep, --category, --group, --na, --separator, --decimal,
     --encoding, --no-header, --image-size, --skip-damaged and --min-per-class; --time-limit (300)
-    ends trainings that hang, --weight-decay (0.01) is that of AdamW. Example:
+    ends trainings that hang, --weight-decay (0.01) is that of AdamW: a number, a list (0,0.01,0.1)
+    to choose from with the learning rate, or tune. Example:
 
       taylored compare "focal(gamma=2)" --data my.csv --target species --quick
     """
@@ -123,7 +124,7 @@ def compare(
         "epochs": epochs,
         "tune_lr": tune_lr,
         "lr": lr,
-        "weight_decay": weight_decay,
+        "weight_decay": _decays(weight_decay),
         "workers": workers,
         "time_limit": time_limit,
         "out": None if out is None else str(out),
@@ -168,6 +169,15 @@ def compare(
         if result.failures:
             reasons = "\n".join(f"  {name}: {why}" for name, why in result.failures.items())
             stop(f"{len(result.failures)} trainings failed:\n{reasons}", FAILURE)
+
+
+def _decays(text: str) -> float | list[float] | str:
+    """The number, or the numbers between commas; other text as it is, which is checked later."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        return text
+    return numbers[0] if len(numbers) == 1 else numbers
 
 
 def _given(context: typer.Context) -> dict[str, object]:

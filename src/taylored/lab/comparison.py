@@ -20,7 +20,7 @@ from taylored.lab.run.checks import (
     check_losses,
     check_model_given,
     check_time_limit,
-    check_weight_decay,
+    weight_decays,
 )
 from taylored.lab.run.examine import examine_losses, examine_model
 from taylored.lab.run.execute import Run
@@ -29,12 +29,13 @@ from taylored.lab.run.line_up import line_up
 from taylored.lab.run.problem import Problem
 from taylored.lab.run.progress import ProgressMode, Reporter
 from taylored.lab.run.workers.pool import WorkerPool, default_workers
-from taylored.lab.run_config import Budget, RunConfig, TuneLearningRate, Until
+from taylored.lab.run_config import Budget, RunConfig, TuneLearningRate, Until, WeightDecay
 from taylored.lab.store.folder import RunFolder, RunRecord
 from taylored.lab.store.lease import Leases
 from taylored.lab.tasks import SINGLE_LABEL, TASKS
 from taylored.lab.trial.models import choose_model
-from taylored.lab.trial.protocol import OPTIMIZER, WEIGHT_DECAY
+from taylored.lab.trial.protocol import OPTIMIZER
+from taylored.lab.trial_result import WEIGHT_DECAY
 
 
 def compare(
@@ -52,7 +53,7 @@ def compare(
     epochs: int | None = None,
     tune_lr: TuneLearningRate = "each",
     lr: float | None = None,
-    weight_decay: float = WEIGHT_DECAY,
+    weight_decay: WeightDecay = WEIGHT_DECAY,
     workers: int | None = None,
     time_limit: float | None = None,
     out: str | Path | None = None,
@@ -99,7 +100,8 @@ def compare(
         tune_lr: "each" tunes the learning rate for every loss, "cross_entropy" for cross-entropy
             alone, whose rate all losses get then.
         lr: fixes the learning rate instead.
-        weight_decay: that of AdamW; more of it keeps the weights smaller.
+        weight_decay: that of AdamW; more of it keeps the weights smaller. Of a list one is chosen
+            for each loss, together with its learning rate; "tune" is (0.001, 0.01, 0.1).
         workers: processes, one thread each; by default one per processor, at most 8.
         time_limit: seconds without a finished step after which a training counts as failed; by
             default 300. The run goes on without it.
@@ -119,7 +121,7 @@ def compare(
     check_choice("progress", progress, get_args(ProgressMode))
     check_choice("until", until, get_args(Until))
     check_learning_rate(lr)
-    check_weight_decay(weight_decay)
+    decays = weight_decays(weight_decay)
     check_integer("repeats", repeats, least=1)
     check_integer("seed", seed, least=0)
     check_integer("epochs", epochs, least=1)
@@ -177,7 +179,7 @@ def compare(
             tune_lr=tune_lr,
             learning_rate=lr,
             optimizer=OPTIMIZER,
-            weight_decay=float(weight_decay),
+            weight_decay=decays,
         )
         record = RunRecord(config, guard_of(dataset), own, str(Path.cwd()))
         folder = RunFolder.create(None if out is None else Path(out), record)

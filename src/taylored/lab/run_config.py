@@ -1,6 +1,6 @@
 """What a comparison was asked to do, and on which data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +9,8 @@ from taylored.lab.metrics import MetricName
 
 Budget = Literal["default", "quick"]
 TuneLearningRate = Literal["each", "cross_entropy"]
+WeightDecay = float | Sequence[float] | Literal["tune"]
+"""A setting, or several to choose from."""
 Until = Literal["done", "decided"]
 """When a run ends: when its repeats are done, or when no loss is undecided that another repeat
 could decide."""
@@ -19,8 +21,9 @@ class RunConfig:
     """What a run was asked to do, with every default resolved.
 
     ``data`` is None for arrays given in Python. ``learning_rate`` is None when it is tuned, for the
-    losses that ``tune_lr`` names. ``looks`` counts how often the numbers of the run were, or may
-    be, tested: once, and again after every growth.
+    losses that ``tune_lr`` names; of several values of ``weight_decay`` one is chosen with it.
+    ``looks`` counts how often the numbers of the run were, or may be, tested: once, and again after
+    every growth.
     """
 
     losses: tuple[str, ...]
@@ -39,7 +42,7 @@ class RunConfig:
     tune_lr: TuneLearningRate
     learning_rate: float | None
     optimizer: str
-    weight_decay: float
+    weight_decay: tuple[float, ...]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What came of one training, and of the search for the learning rates."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from taylored.lab.run_config import TuneLearningRate
@@ -11,11 +11,14 @@ Role = Literal["baseline", "free", "candidate"]
 Schedule = Literal["full", "third"]
 LADDER: Final = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 """The learning rates that may be tried."""
+WEIGHT_DECAY: Final = 0.01
+DECAYS: Final = (1e-3, 1e-2, 1e-1)
+"""The weight decays that are tried where they are to be tuned."""
 
 
 @dataclass(frozen=True)
 class TriedRate:
-    """A learning rate that was tried: the metric of the verdict, and the likelihood.
+    """A learning rate and weight decay that were tried: metric of the verdict, and likelihood.
 
     Both are those of the validation part after the last epoch; None if training diverged.
     """
@@ -24,11 +27,12 @@ class TriedRate:
     learning_rate: float
     validation: float | None
     nll: float | None
+    weight_decay: float = WEIGHT_DECAY
 
 
 @dataclass(frozen=True)
 class LearningRates:
-    """The learning rate of each loss, and how it was found.
+    """The learning rate and the weight decay of each loss, and how they were found.
 
     ``judged_by`` is what the rates were chosen by: the metric, or the likelihood where the metric
     is too coarse. ``tied`` names losses whose rates the metric could not tell apart.
@@ -39,6 +43,12 @@ class LearningRates:
     judged_by: str
     tied: tuple[str, ...]
     candidates: tuple[TriedRate, ...]
+    decays: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def tuned_decay(self) -> bool:
+        """Whether several weight decays were tried."""
+        return len({found.weight_decay for found in self.candidates}) > 1
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,7 @@ class TrialResult:
     metrics: Mapping[str, float | None]
     curve: tuple[Mapping[str, float], ...]
     gradient_ratio: tuple[float, ...] | None = None
+    weight_decay: float = WEIGHT_DECAY
 
     def validation(self, metric: str) -> float | None:
         """Value of the metric on the validation part after the last epoch."""

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from taylored.lab.run.tune_learning_rate import START, Judge, best_rates, next_rates, tune
+from taylored.lab.run.tune_learning_rate import START, Judge, best_tried, next_rates, tune
 from taylored.lab.trial_result import LADDER, TriedRate
 
 METRIC = Judge(direction=+1, coarse=False)
@@ -15,7 +15,7 @@ def search(score, nll=lambda rate: 1.0, judge=METRIC):
     """Run the search on functions of the rate."""
 
     def train(wanted):
-        return [TriedRate(loss, rate, score(rate), nll(rate)) for loss, rate in wanted]
+        return [TriedRate(loss, rate, score(rate), nll(rate)) for loss, rate, _ in wanted]
 
     tried = tune(["cross_entropy"], train, judge)["cross_entropy"]
     found = judge.best(tried)
@@ -115,13 +115,52 @@ def test_losses_are_tuned_together_and_each_gets_its_own_rate():
         calls.append(wanted)
         return [
             TriedRate(loss, rate, None if best[loss] is None else away_from(best[loss])(rate), None)
-            for loss, rate in reversed(wanted)
+            for loss, rate, _ in reversed(wanted)
         ]
 
     tried = tune(list(best), train, METRIC)
-    assert best_rates(tried, METRIC) == {"one": 0.01, "two": 0.1}
+    chosen = {loss: found.learning_rate for loss, found in best_tried(tried, METRIC).items()}
+    assert chosen == {"one": 0.01, "two": 0.1}
     assert len(calls[0]) == 3 * len(START)
     for rates in tried.values():
         assert [found.learning_rate for found in rates] == sorted(
             found.learning_rate for found in rates
         )
+
+
+def score_of(best_rate, best_decay):
+    """A score with one best pair; the best rate is another one for other decays, as in AdamW."""
+
+    def score(rate, decay):
+        shifted = best_rate * (10 if decay == best_decay else 1)
+        return -abs(math.log(rate / shifted)) - abs(math.log(decay / best_decay))
+
+    return score
+
+
+@pytest.mark.parametrize("best_decay", [0.001, 0.1])
+def test_weight_decays_are_tried_with_ladders_of_their_own(best_decay):
+    score, calls = score_of(0.01, best_decay), []
+
+    def train(wanted):
+        calls.append(wanted)
+        return [TriedRate(loss, r, score(r, d), 1.0, d) for loss, r, d in wanted]
+
+    tried = tune(["a", "b"], train, METRIC, decays=(0.001, 0.01, 0.1))
+    assert len(calls[0]) == 2 * 3 * len(START)
+    for found in best_tried(tried, METRIC).values():
+        assert (found.learning_rate, found.weight_decay) == (0.1, best_decay)
+    pairs = [(found.weight_decay, found.learning_rate) for found in tried["a"]]
+    assert pairs == sorted(set(pairs))
+    # Only the ladder that led beyond its end was climbed.
+    assert [r for d, r in pairs if d == 0.01] == list(START)
+
+
+def test_of_a_given_rate_only_the_weight_decay_is_tried():
+    def train(wanted):
+        return [TriedRate(loss, r, -d, 1.0, d) for loss, r, d in wanted]
+
+    tried = tune(["a"], train, METRIC, decays=(0.0, 0.1), rate=0.5)
+    pairs = [(found.learning_rate, found.weight_decay) for found in tried["a"]]
+    assert pairs == [(0.5, 0), (0.5, 0.1)]
+    assert best_tried(tried, METRIC)["a"].weight_decay == 0

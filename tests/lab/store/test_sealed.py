@@ -38,7 +38,7 @@ CONFIG = RunConfig(
     tune_lr="each",
     learning_rate=None,
     optimizer="AdamW",
-    weight_decay=0.01,
+    weight_decay=(0.01,),
 )
 RECORD = RunRecord(CONFIG, {"data": "abc"}, {"own:loss": {"own": "f" * 64}}, "/home/et\udce9")
 SPEC = TrialSpec("cross_entropy", "baseline", 0, 3, 0.01)
@@ -145,6 +145,7 @@ def test_a_trial_is_known_by_everything_that_makes_it_another(folder):
         "fold": 2,
         "learning_rate": 0.03,
         "schedule": "third",
+        "weight_decay": 0.1,
     }
     specs = [SPEC, *(replace(SPEC, **{name: value}) for name, value in changes.items())]
     assert len({spec.id for spec in specs}) == len(specs) == len(fields(TrialSpec)) + 1

@@ -62,7 +62,6 @@ def run(problem, parts, loss, model="linear"):
         epochs=3,
         batch_size=32,
         primary_metric="balanced_accuracy",
-        weight_decay=0.01,
         groups=problem.groups,
         folds=problem.folds,
     )

@@ -1,6 +1,7 @@
 """One trial: a pure function, fair between losses, and honest about divergence."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,7 +91,6 @@ def protocol(problem, **changes):
         "epochs": 6,
         "batch_size": 16,
         "primary_metric": "balanced_accuracy",
-        "weight_decay": 0.01,
         "task": "single-label",
         "groups": problem.groups,
         "folds": problem.folds,
@@ -193,8 +193,10 @@ def test_divergence_is_a_record_and_not_an_error(problem, parts, own):
 def test_weight_decay_makes_the_weights_smaller(problem, parts):
     norms = []
     for weight_decay in (0.0, 1.0):
-        settings = protocol(problem, model="linear", epochs=3, weight_decay=weight_decay)
-        _, outputs = train_trial(settings, parts, spec())
+        settings = protocol(problem, model="linear", epochs=3)
+        wanted = replace(spec(), weight_decay=weight_decay)
+        trial, outputs = train_trial(settings, parts, wanted)
+        assert trial.weight_decay == weight_decay
         norms.append(np.linalg.norm(outputs.head.norm))
     assert norms[1] < 0.95 * norms[0]
 

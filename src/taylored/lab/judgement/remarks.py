@@ -7,6 +7,7 @@ from taylored.lab.judgement.sentences import NAMED, name_of
 from taylored.lab.metrics import Metric
 from taylored.lab.results import LossResult
 from taylored.lab.tasks import Task
+from taylored.lab.trial_result import LearningRates
 from taylored.lab.wording import plural
 
 
@@ -58,6 +59,18 @@ def on_divergence(losses: Sequence[LossResult]) -> list[str]:
     return sentences
 
 
+def on_tuning(rates: LearningRates) -> str:
+    """What of the settings was chosen on these data."""
+    tuned = [] if rates.tuned == "fixed" else ["the learning rate"]
+    tuned += ["the weight decay"] if rates.tuned_decay else []
+    text = "Hyper-parameters of the losses are their published defaults, untuned; "
+    if not tuned:
+        return text + "the learning rate was given, the same for all."
+    if len(tuned) == 2:
+        return text + "learning rate and weight decay are the only ones that were tuned."
+    return text + f"{tuned[0]} is the only one that was tuned."
+
+
 def caveats(losses: Sequence[LossResult], metric: Metric, data: str) -> list[str]:
     """How small a difference the run can see, and what its two kinds of noise are."""
     found = [loss.against_baseline(metric.key) for loss in losses if not loss.diverged]
@@ -70,7 +83,5 @@ def caveats(losses: Sequence[LossResult], metric: Metric, data: str) -> list[str
         f"This run shows a difference of {metric.value(median(visible))}{metric.unit} with a "
         f"chance of 80 %; smaller ones may exist. The standard error of a difference is "
         f"{metric.value(median(again))}{metric.unit} if the same {data} are trained on again, and "
-        f"{metric.value(median(total))}{metric.unit} for new data from this source.",
-        "Hyper-parameters of the losses are their published defaults, untuned; the learning rate "
-        "is the only one that was tuned.",
+        f"{metric.value(median(total))}{metric.unit} for new data from this source."
     ]

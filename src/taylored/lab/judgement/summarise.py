@@ -11,7 +11,7 @@ from taylored.lab.judgement.differences import Comparing, level_with_best
 from taylored.lab.judgement.free import UNMOVED, best_own_move, free_references
 from taylored.lab.judgement.judge import by_gain, judge
 from taylored.lab.judgement.matched import at_price
-from taylored.lab.judgement.remarks import caveats
+from taylored.lab.judgement.remarks import caveats, on_tuning
 from taylored.lab.judgement.trained import Trained
 from taylored.lab.judgement.warnings import warnings
 from taylored.lab.judgement.words import word_for
@@ -76,6 +76,7 @@ def summarise(
     )
     completed = matched_prices(described, completed, comparing, priors, groups)
     results = [_judged(loss, primary, comparing) for loss in completed]
+    compared_losses = [loss for loss in results if loss.role == "candidate"]
     winners = by_gain([loss for loss in results if loss.verdict == "better"], primary)
     tied = level_with_best(winners, described, comparing)
     folds = max((d.trained.tested.fold_count for d in described if d.trained.tested), default=1)
@@ -104,7 +105,7 @@ def summarise(
             task,
             primary,
             repeats,
-            caveats([loss for loss in results if loss.role == "candidate"], primary, task.examples),
+            [*caveats(compared_losses, primary, task.examples), on_tuning(learning_rate)],
         ),
     )
 

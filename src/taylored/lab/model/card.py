@@ -37,6 +37,7 @@ class ModelCard:
     rule: DecisionRule
     link: str
     learning_rate: float
+    weight_decay: float
     epochs: int
     model: str
     head: str

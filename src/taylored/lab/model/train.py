@@ -55,7 +55,8 @@ def save_model(results: Results, name: str, given: Given, path: Path) -> None:
     if dataset.split is not None:
         part = dataset.split.astype(np.int8)
     training = part == TRAIN
-    spec = TrialSpec(loss_name, loss.role, 0, 0, loss.learning_rate)
+    decay = results.learning_rate.decays[loss_name]
+    spec = TrialSpec(loss_name, loss.role, 0, 0, loss.learning_rate, weight_decay=decay)
     final = _trained(
         replace(problem, parts=part[None], tested=problem.tested[:1]), results, spec, given
     )
@@ -69,6 +70,7 @@ def save_model(results: Results, name: str, given: Given, path: Path) -> None:
         rule=rule,
         link=final.link,
         learning_rate=loss.learning_rate,
+        weight_decay=decay,
         epochs=config.epochs,
         model=config.model,
         head=head_of(loss_name),

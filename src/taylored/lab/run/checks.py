@@ -3,8 +3,10 @@
 import math
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import Any
 
 from taylored.lab.errors import UsageError
+from taylored.lab.trial_result import DECAYS
 
 
 def check_choice(name: str, value: object, options: Sequence[str]) -> None:
@@ -37,10 +39,26 @@ def check_learning_rate(lr: object) -> None:
         raise UsageError(f"lr must be a finite number > 0, got {lr!r}.")
 
 
-def check_weight_decay(value: object) -> None:
-    """Refuse anything but finite numbers from 0 on."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise UsageError(f"weight_decay must be a finite number >= 0, got {value!r}.")
+def weight_decays(given: object) -> tuple[float, ...]:
+    """The weight decays to try, one if there is nothing to choose; a UsageError for others.
+
+    >>> weight_decays(0.02), weight_decays([0.1, 0]), weight_decays("tune")
+    ((0.02,), (0.0, 0.1), (0.001, 0.01, 0.1))
+    """
+    if given == "tune":
+        return DECAYS
+    several = isinstance(given, Sequence) and not isinstance(given, str)
+    values: list[Any] = [*given] if several else [given]  # type: ignore[misc]
+    for value in values:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 <= value < math.inf:
+            raise UsageError(
+                "weight_decay must be a finite number >= 0, a list of such numbers to choose from, "
+                f"or 'tune', got {given!r:.80}."
+            )
+    if not values:
+        raise UsageError("weight_decay must hold at least one number, got an empty list.")
+    return tuple(sorted({float(value) for value in values}))
 
 
 def check_time_limit(seconds: object) -> None:

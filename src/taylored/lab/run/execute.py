@@ -26,7 +26,7 @@ from taylored.lab.run.tune_learning_rate import (
     FEWEST_ROWS,
     Judge,
     Wanted,
-    best_rates,
+    best_tried,
     tune,
 )
 from taylored.lab.run.workers.pool import WorkerPool
@@ -99,7 +99,14 @@ class Run:
     ) -> list[TimedTrial]:
         """Train fold by fold, so that early results already compare all losses."""
         specs = [
-            TrialSpec(loss, self._role_of(loss), repeat, fold, rates.chosen[loss])
+            TrialSpec(
+                loss,
+                self._role_of(loss),
+                repeat,
+                fold,
+                rates.chosen[loss],
+                weight_decay=rates.decays[loss],
+            )
             for repeat in repeats
             for fold in range(self.problem.folds)
             for loss in losses
@@ -108,30 +115,33 @@ class Run:
         return self._trainings.run(specs, "comparing")
 
     def _learning_rates(self) -> tuple[LearningRates, list[TimedTrial]]:
-        """The rate of each loss, and the trainings that it was found by."""
+        """Rate and weight decay of each loss, and the trainings that they were found by."""
         losses, reference = self.config.losses, self.problem.task.baseline
-        if self.config.learning_rate is not None:
-            fixed = dict.fromkeys(losses, self.config.learning_rate)
-            return LearningRates(fixed, "fixed", "", (), ()), []
+        given, decays = self.config.learning_rate, self.config.weight_decay
+        if given is not None and len(decays) == 1:
+            fixed, decay = dict.fromkeys(losses, given), dict.fromkeys(losses, decays[0])
+            return LearningRates(fixed, "fixed", "", (), (), decay), []
         tuned = (reference,) if self.config.tune_lr == "cross_entropy" else losses
         judge = self._judge
         trainings: list[TimedTrial] = []
 
         def attempt(wanted: Wanted) -> list[TriedRate]:
             self.reporter.add_stage("tuning the learning rates", len(wanted))
-            specs = [self._short(loss, rate) for loss, rate in wanted]
+            specs = [self._short(loss, rate, decay) for loss, rate, decay in wanted]
             done = self._trainings.run(specs, "tuning")
             trainings.extend(done)
             return [self._tried(each.trial) for each in done]
 
-        tried = tune(tuned, attempt, judge)
-        best = best_rates(tried, judge)
+        tried = tune(tuned, attempt, judge, decays, given)
+        best = best_tried(tried, judge)
         if reference not in best:
             raise RunError(self._no_baseline(reference))
         # A loss that diverged at every rate is run, and recorded, at the rate of the baseline.
+        own = {loss: best.get(loss, best[reference]) for loss in losses}
         rates = LearningRates(
-            chosen={loss: best.get(loss, best[reference]) for loss in losses},
-            tuned=self.config.tune_lr,
+            chosen={loss: found.learning_rate for loss, found in own.items()},
+            decays={loss: found.weight_decay for loss, found in own.items()},
+            tuned=self.config.tune_lr if given is None else "fixed",
             judged_by="nll" if judge.coarse else self.config.primary_metric,
             tied=tuple(loss for loss in tuned if judge.tied(tried[loss])),
             candidates=tuple(found for loss in tuned for found in tried[loss]),
@@ -144,12 +154,12 @@ class Run:
         coarse = rows < FEWEST_ROWS or self.primary.key == "nll"
         return Judge(self.primary.direction, coarse)
 
-    def _short(self, loss: str, rate: float) -> TrialSpec:
-        return TrialSpec(loss, self._role_of(loss), 0, 0, rate, "third")
+    def _short(self, loss: str, rate: float, decay: float) -> TrialSpec:
+        return TrialSpec(loss, self._role_of(loss), 0, 0, rate, "third", decay)
 
     def _tried(self, trial: TrialResult) -> TriedRate:
         metric, nll = trial.validation(self.primary.key), trial.validation("nll")
-        return TriedRate(trial.loss, trial.learning_rate, metric, nll)
+        return TriedRate(trial.loss, trial.learning_rate, metric, nll, trial.weight_decay)
 
     def _role_of(self, loss: str) -> Role:
         return "baseline" if loss == self.problem.task.baseline else "candidate"
@@ -189,7 +199,9 @@ class Run:
 
     def _no_baseline(self, reference: str) -> str:
         """Why there is nothing to compare to."""
-        specs = [self._short(reference, rate) for rate in LADDER]
+        rates = [self.config.learning_rate] if self.config.learning_rate else LADDER
+        decays = self.config.weight_decay
+        specs = [self._short(reference, rate, decay) for decay in decays for rate in rates]
         errors = [timed.error for spec in specs if (timed := self._trainings.read(spec))]
         if error := next(filter(None, errors), None):
             return f"{reference} failed at every learning rate: {error}"

@@ -123,7 +123,6 @@ class Problem:
             epochs=config.epochs,
             batch_size=config.batch_size,
             primary_metric=config.primary_metric,
-            weight_decay=config.weight_decay,
             task=self.task.name,
             groups=self.groups,
             folds=self.folds,

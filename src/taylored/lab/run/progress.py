@@ -112,7 +112,7 @@ class Reporter:
                 outcome += f", {overall.short} {overall.value(trial.metrics[overall.key])}"
         name, where = escape(escaped(trial.loss)), where_of(trial)
         if stage == "tuning":
-            where = f"learning rate {trial.learning_rate:g}"
+            where = f"learning rate {trial.learning_rate:g}, weight decay {trial.weight_decay:g}"
         seconds = f"[dim]{timed.seconds:.1f} s[/dim]"
         self._bar.console.print(f"{where}  {name}  {outcome}  {seconds}", soft_wrap=True)
 

@@ -141,6 +141,7 @@ class Trainings:
             status="failed",
             metrics=dict.fromkeys(self._problem.protocol(self._record.config).followed),
             curve=(),
+            weight_decay=spec.weight_decay,
         )
         return TimedTrial(trial, 0.0, error, {})
 

@@ -1,5 +1,8 @@
 """The search for the learning rate: a short ladder, climbed further while the best is at its end.
 
+Where several weight decays are given, each has a ladder of its own, because the two depend on each
+other; what is best of all ladders is chosen.
+
 By default every loss gets its own: a rate that is shared decides verdicts, because losses differ in
 the rate that suits them. The rates are tried in short trainings on the first fold, and judged on
 its validation part by the metric of the verdict. A metric with few samples behind it, or one that
@@ -10,15 +13,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from taylored.lab.trial_result import LADDER, TriedRate
+from taylored.lab.trial_result import LADDER, WEIGHT_DECAY, TriedRate
 
 START: Final = (3e-3, 1e-2, 3e-2)
 
 FEWEST_ROWS: Final = 500
 """Validation rows below which a metric that counts errors is too coarse to choose a rate."""
 
-Wanted = Sequence[tuple[str, float]]
-"""Losses with the learning rates to train them with."""
+Wanted = Sequence[tuple[str, float, float]]
+"""Losses with the learning rates and weight decays to train them with."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Judge:
     coarse: bool
 
     def best(self, tried: Sequence[TriedRate]) -> TriedRate | None:
-        """The best of the rates, the smaller one where nothing tells them apart.
+        """The best of those tried, the smaller one where nothing tells them apart.
 
         None if training diverged with all of them.
         """
@@ -49,8 +52,9 @@ class Judge:
     def _merit(self, found: TriedRate) -> tuple[float, ...]:
         likelihood = 0.0 if found.nll is None else -found.nll
         if self.coarse or found.validation is None:
-            return (likelihood, -found.learning_rate)
-        return (self.direction * found.validation, likelihood, -found.learning_rate)
+            return (likelihood, -found.learning_rate, -found.weight_decay)
+        metric = self.direction * found.validation
+        return (metric, likelihood, -found.learning_rate, -found.weight_decay)
 
 
 def _finished(found: TriedRate) -> bool:
@@ -58,26 +62,42 @@ def _finished(found: TriedRate) -> bool:
 
 
 def tune(
-    losses: Sequence[str], train: Callable[[Wanted], Iterable[TriedRate]], judge: Judge
+    losses: Sequence[str],
+    train: Callable[[Wanted], Iterable[TriedRate]],
+    judge: Judge,
+    decays: Sequence[float] = (WEIGHT_DECAY,),
+    rate: float | None = None,
 ) -> dict[str, list[TriedRate]]:
-    """All rates that were tried for each loss, in ascending order.
+    """All that was tried for each loss, by rate and weight decay.
 
     `train` runs trainings and says how they did; the losses climb together, so that every call can
-    fill all processes.
+    fill all processes. A `rate` that is given is the only one.
     """
-    tried: dict[str, list[TriedRate]] = {loss: [] for loss in losses}
-    while wanted := [(loss, rate) for loss in losses for rate in next_rates(tried[loss], judge)]:
+    tried: dict[tuple[str, float], list[TriedRate]] = {
+        (loss, decay): [] for loss in losses for decay in decays
+    }
+
+    def following(known: Sequence[TriedRate]) -> tuple[float, ...]:
+        if rate is None:
+            return next_rates(known, judge)
+        return () if known else (rate,)
+
+    while wanted := [(loss, each, d) for (loss, d), k in tried.items() for each in following(k)]:
         for found in train(wanted):
-            tried[found.loss].append(found)
+            tried[found.loss, found.weight_decay].append(found)
     return {
-        loss: sorted(rates, key=lambda found: found.learning_rate) for loss, rates in tried.items()
+        loss: sorted(
+            (found for decay in decays for found in tried[loss, decay]),
+            key=lambda found: (found.weight_decay, found.learning_rate),
+        )
+        for loss in losses
     }
 
 
-def best_rates(tried: Mapping[str, Sequence[TriedRate]], judge: Judge) -> dict[str, float]:
-    """The best rate of each loss; a loss that diverged at every rate has none."""
-    best = {loss: judge.best(rates) for loss, rates in tried.items()}
-    return {loss: found.learning_rate for loss, found in best.items() if found is not None}
+def best_tried(tried: Mapping[str, Sequence[TriedRate]], judge: Judge) -> dict[str, TriedRate]:
+    """The best for each loss; a loss that always diverged has none."""
+    best = {loss: judge.best(found) for loss, found in tried.items()}
+    return {loss: found for loss, found in best.items() if found is not None}
 
 
 def next_rates(tried: Sequence[TriedRate], judge: Judge) -> tuple[float, ...]:

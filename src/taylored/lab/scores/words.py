@@ -62,7 +62,7 @@ def closing_of(losses: Sequence[LossResult], setting: Setting) -> list[str]:
     candidates = [loss for loss in losses if loss.role == "candidate"]
     primary = setting.primary
     if not setting.read.numbers:
-        return caveats(candidates, primary, setting.task.examples)[:1]
+        return caveats(candidates, primary, setting.task.examples)
     found = [loss.against_baseline(primary.key) for loss in candidates]
     visible = [each.smallest for each in found if each.smallest is not None]
     if not visible:

@@ -9,19 +9,18 @@ import numpy as np
 from taylored.lab.data import Group, TaskName
 from taylored.lab.metrics import MetricName
 from taylored.lab.tasks import TASKS
-from taylored.lab.trial_result import Role, Schedule, TrialResult
+from taylored.lab.trial_result import WEIGHT_DECAY, Role, Schedule, TrialResult
 
 # The step of AdamW does not depend on the scale of the loss. So a loss that is merely larger (a
 # class weight, a sum of terms) does not look like one with a better learning rate.
 OPTIMIZER: Final = "AdamW, cosine decay to zero, no warm-up"
-WEIGHT_DECAY: Final = 0.01
 TUNING_SHARE: Final = 3
 """A training that only tries a learning rate has one epoch for so many of a whole training."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What decides a trial's numbers apart from data, loss, repeat, fold and learning rate.
+    """What decides a trial's numbers apart from data and `TrialSpec`.
 
     `folds` is 1 where the parts came with the data.
     """
@@ -31,7 +30,6 @@ class Protocol:
     epochs: int
     batch_size: int
     primary_metric: MetricName
-    weight_decay: float
     task: TaskName
     groups: tuple[Group, ...]
     folds: int
@@ -57,12 +55,19 @@ class TrialSpec:
     fold: int
     learning_rate: float
     schedule: Schedule = "full"
+    weight_decay: float = WEIGHT_DECAY
 
     @classmethod
     def of(cls, trial: TrialResult) -> "TrialSpec":
         """The trial that this is the result of."""
         return cls(
-            trial.loss, trial.role, trial.repeat, trial.fold, trial.learning_rate, trial.schedule
+            trial.loss,
+            trial.role,
+            trial.repeat,
+            trial.fold,
+            trial.learning_rate,
+            trial.schedule,
+            trial.weight_decay,
         )
 
     @property
@@ -71,7 +76,8 @@ class TrialSpec:
         words = "".join(c if c.isalnum() else "-" for c in self.loss).strip("-")[:40]
         digest = sha256(self.loss.encode("utf-8", "surrogatepass")).hexdigest()[:8]
         where = f"{self.schedule}-repeat{self.repeat}-fold{self.fold}"
-        return f"{self.role}-{where}-lr{self.learning_rate:g}-{words}-{digest}"
+        how = f"lr{self.learning_rate:g}-decay{self.weight_decay:g}"
+        return f"{self.role}-{where}-{how}-{words}-{digest}"
 
 
 @dataclass(frozen=True)

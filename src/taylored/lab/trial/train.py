@@ -126,6 +126,7 @@ def train_trial(
         status="diverged",
         metrics=dict.fromkeys(protocol.followed),
         curve=(),
+        weight_decay=spec.weight_decay,
     )
     try:
         fit(protocol, parts, spec, prepared, watched, source.batches, curve, beat)
@@ -170,7 +171,7 @@ def fit(
         loss.train()
         parameters += loss.parameters()
     optimizer = torch.optim.AdamW(
-        parameters, lr=spec.learning_rate, weight_decay=protocol.weight_decay, fused=True
+        parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
     )
     rate = _cosine(spec.learning_rate, epochs * steps)
     validated = len(parts.validation.labels) > 0

@@ -17,7 +17,9 @@ def shell_command(config: RunConfig) -> str | None:
     if config.data is None or any(map(is_object, (*config.losses, config.model))):
         return None
     lines = ["taylored compare", *map(shlex.quote, config.losses)]
-    lines += [f"{_option(name)} {shlex.quote(str(value))}" for name, value in _options(config)]
+    for name, value in _options(config):
+        text = ",".join(f"{each:g}" for each in value) if isinstance(value, tuple) else str(value)
+        lines.append(f"{_option(name)} {shlex.quote(text)}")
     for name, value in config.reading.given().items():
         if name in SWITCHES:
             lines.append(SWITCHES[name])
@@ -62,6 +64,7 @@ def _option(name: str) -> str:
 
 def _options(config: RunConfig) -> list[tuple[str, object]]:
     """Arguments of `taylored.lab.compare`, under which the command has them too, with values."""
+    decays = config.weight_decay
     options: list[tuple[str, object]] = [
         ("data", config.data),
         ("target", config.target),
@@ -72,6 +75,6 @@ def _options(config: RunConfig) -> list[tuple[str, object]]:
         ("epochs", config.epochs),
         ("tune_lr", config.tune_lr),
         ("lr", config.learning_rate),
-        ("weight_decay", config.weight_decay),
+        ("weight_decay", decays if len(decays) > 1 else decays[0]),
     ]
     return [(name, value) for name, value in options if value is not None]

@@ -68,10 +68,14 @@ def _learning_rate(rate: LearningRates, task: Task, metric: Metric) -> list[tupl
     }
     rates = ", ".join(f"{name} {value:g}" for name, value in rate.chosen.items())
     rows = [("learning rate", f"{rates}; {how[rate.tuned]}")]
+    if rate.tuned_decay:
+        decays = ", ".join(f"{name} {value:g}" for name, value in rate.decays.items())
+        rows.append(("chosen weight decay", f"{decays}; tuned with the learning rate"))
     tried: dict[str, list[str]] = {}
     for found in rate.candidates:
         value = metric.value(found.validation)
-        tried.setdefault(found.loss, []).append(f"{found.learning_rate:g} ({value})")
+        decay = f", decay {found.weight_decay:g}" if rate.tuned_decay else ""
+        tried.setdefault(found.loss, []).append(f"{found.learning_rate:g}{decay} ({value})")
     rows += [(f"rates tried, {name}", ", ".join(values)) for name, values in tried.items()]
     return [*rows, ("in brackets", f"validation {metric.label}")] if tried else rows
 
