@@ -58,7 +58,8 @@ def compare(
     decimal: Annotated[str | None, _named_above()] = None,
     encoding: Annotated[str | None, _named_above()] = None,
     no_header: Annotated[bool, _named_above("--no-header")] = False,
-    image_size: Annotated[int, _named_above()] = 32,
+    image_size: Annotated[int | None, _named_above()] = None,
+    backbone: Annotated[str | None, _named_above()] = None,
     skip_damaged: Annotated[bool, _named_above("--skip-damaged")] = False,
     min_per_class: Annotated[int, _named_above()] = 5,
     model: Annotated[
@@ -105,9 +106,9 @@ def compare(
     that cross-entropy reaches for nothing. With many labels per sample (multi-hot) losses need
     link="sigmoid".
     Reading is steered by --drop, --keep, --category, --group, --na, --separator, --decimal,
-    --encoding, --no-header, --image-size, --skip-damaged and --min-per-class; --time-limit (300)
-    ends trainings that hang, --weight-decay (0.01) is that of AdamW: a number, a list (0,0.01,0.1)
-    to choose from with the learning rate, or tune. Example:
+    --encoding, --no-header, --image-size, --backbone efficientnet_lite0, --skip-damaged and
+    --min-per-class; --time-limit (300) ends trainings that hang, --weight-decay is that of AdamW:
+    0.01, or a list (0,0.01,0.1) to choose from with the learning rate, or tune. Example:
 
       taylored compare "focal(gamma=2)" --data my.csv --target species --quick
     """
@@ -143,6 +144,7 @@ def compare(
             encoding=encoding,
             header="none" if no_header else "first line",
             image_size=image_size,
+            backbone=backbone,  # type: ignore[arg-type]  # checked there
             damaged="skip" if skip_damaged else "refuse",
             min_per_class=min_per_class,
         )

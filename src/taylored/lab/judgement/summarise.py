@@ -16,10 +16,10 @@ from taylored.lab.judgement.trained import Trained
 from taylored.lab.judgement.warnings import warnings
 from taylored.lab.judgement.words import word_for
 from taylored.lab.measures import measure_decisions
-from taylored.lab.measures.side_by_side import one_thread, side_by_side
 from taylored.lab.metrics import Metric
 from taylored.lab.results import Adjusted, LossResult, Matched, Results, StatisticalTest
 from taylored.lab.run_config import DatasetSummary, RunConfig
+from taylored.lab.side_by_side import one_thread, side_by_side
 from taylored.lab.tasks import TASKS
 from taylored.lab.trial_result import LearningRates
 from taylored.lab.wording import join

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from taylored.lab.data import DataError
+from taylored.lab.data.backbone import features_of as backbone_features
 from taylored.lab.data.formats.pixels import read_picture
 from taylored.lab.data.optional import require
 from taylored.lab.data.tables.new_rows import features_of
@@ -24,8 +25,12 @@ def read_rows(rows: Any, card: ModelCard) -> Values:
     if card.columns and card.columns[0].how != "position":
         na = card.reading.na
         return features_of(card.columns, _table(rows, card), MISSING if na is None else na)
-    pictures = _pictures(rows, card) if card.kind == "image" and isinstance(rows, list) else None
+    backbone = card.reading.backbone
+    images = card.kind == "image" or backbone is not None
+    pictures = _pictures(rows, card) if images and isinstance(rows, list) else None
     values = _array(rows) if pictures is None else pictures
+    if backbone is not None and values.ndim == 4:
+        values = backbone_features(values.astype(np.float32), backbone).astype(np.float64)
     if card.columns:  # vectors with gaps, of which columns without any value were left out
         places = [int(column.source) for column in card.columns]
         if values.ndim != 2 or values.shape[1] <= max(places):
@@ -68,7 +73,9 @@ def _pictures(rows: list[Any], card: ModelCard) -> Values | None:
     """Images by path or from Pillow, resized as those that the model was trained on."""
     if not rows or not all(isinstance(r, str | Path) or hasattr(r, "getbands") for r in rows):
         return None
-    channels, size, _ = card.read_shape
+    channels, size = 3, card.reading.side
+    if card.reading.backbone is None:
+        channels, size, _ = card.read_shape
     pillow = require("PIL.Image", extra="vision", purpose="Reading images")
     found = []
     for row in rows:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from taylored.lab.data import Dataset, Reading, builtin_names, from_frame, load
 from taylored.lab.data.assemble import RawData, assemble
+from taylored.lab.data.backbone import with_backbone
 from taylored.lab.data.formats.arrays import read_features, read_labels
 from taylored.lab.data.formats.torch_dataset import is_torch_dataset, read_torch_dataset
 from taylored.lab.data.reading import FOR_IMAGES, FOR_TABLES, refuse_unused
@@ -49,10 +50,11 @@ def _read(source: Source, target: str | None, reading: Reading, reporter: Report
         raise UsageError("target: only tables have columns. Leave it out.")
     refuse_unused(reading, "data given in Python", FOR_TABLES)
     if isinstance(source, Dataset):
-        return source
+        return with_backbone(source, reading.backbone, reporter.note)
     if is_torch_dataset(source):
         raw = read_torch_dataset(source, reading, reporter.note)
-        return assemble(raw, min_per_class=reading.min_per_class)
+        dataset = assemble(raw, min_per_class=reading.min_per_class)
+        return with_backbone(dataset, reading.backbone, reporter.note)
     refuse_unused(reading, "data given in Python", FOR_IMAGES)
     if not isinstance(source, tuple) or len(source) != 2:
         raise UsageError(

@@ -10,13 +10,13 @@ from taylored.lab.judgement.differences import Comparing, level_with_best
 from taylored.lab.judgement.judge import by_gain, judge
 from taylored.lab.judgement.summarise import CONFIDENCE, best_reference, matched_prices
 from taylored.lab.judgement.words import word_for
-from taylored.lab.measures.side_by_side import one_thread
 from taylored.lab.results import StatisticalTest
 from taylored.lab.scores.described import Setting
 from taylored.lab.scores.read import counts_of, read_scores
 from taylored.lab.scores.result import Judgement
 from taylored.lab.scores.setting import Better, classes_of, of_numbers, of_rows
 from taylored.lab.scores.words import closing_of, design_of, test_of, warnings_of
+from taylored.lab.side_by_side import one_thread
 from taylored.lab.wording import join, printable, shorten
 
 

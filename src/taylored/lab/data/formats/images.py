@@ -56,7 +56,7 @@ def load_images(folder: Path, reading: Reading, report: Callable[[str], None]) -
     # Classes whose folder is empty stay in the list, so that `assemble` lists them as left out.
     class_names = tuple(sorted({shelf.class_name for shelf in shelves}))
     number = {class_name: index for index, class_name in enumerate(class_names)}
-    pictures, damaged = decode([file for file, _ in files], reading.image_size, report)
+    pictures, damaged = decode([file for file, _ in files], reading.side, report)
     if reading.damaged == "refuse" or len(damaged) == len(files):
         refuse_damaged(damaged, len(files))
     if damaged:
@@ -74,8 +74,8 @@ def load_images(folder: Path, reading: Reading, report: Callable[[str], None]) -
         source=f"folder of images {name}",
         licence="not stated (own data)",
         description=(
-            f"{len(kept):,} images from {name}, each resized to {reading.image_size}x"
-            f"{reading.image_size} pixels (proportions not kept), {features.shape[1]} channels, "
+            f"{len(kept):,} images from {name}, each resized to {reading.side}x"
+            f"{reading.side} pixels (proportions not kept), {features.shape[1]} channels, "
             "values 0 .. 1."
         ),
         citation="",

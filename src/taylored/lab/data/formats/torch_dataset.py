@@ -91,7 +91,7 @@ def _pair(source: Any, number: int, name: str) -> tuple[Any, Any]:
 
 def _sample(sample: Any, number: int, name: str, reading: Reading) -> Any:
     if hasattr(sample, "has_transparency_data"):  # a Pillow image
-        return read_picture(sample, reading.image_size)
+        return read_picture(sample, reading.side)
     refuse_unused(reading, f"{name} with arrays", FOR_IMAGES)
     try:
         array = np.asarray(sample.detach().cpu() if hasattr(sample, "detach") else sample)

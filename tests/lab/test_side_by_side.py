@@ -7,7 +7,7 @@ import torch
 from kit.tested_rows import groups_of, one_class
 from taylored.lab.measures import measure, metrics_of
 from taylored.lab.measures.recalibrate import recalibrated
-from taylored.lab.measures.side_by_side import one_thread, side_by_side
+from taylored.lab.side_by_side import one_thread, side_by_side
 
 
 @pytest.fixture(autouse=True)
