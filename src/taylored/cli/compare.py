@@ -215,8 +215,13 @@ def _print(result: "Comparison", snippet: str, as_json: bool) -> None:
     console.print(result.rich_table())
     console.print()
     assert result.folder is not None  # noqa: S101 - a run always has a folder
+    seconds = ", ".join(f"{name} {each:.3g}" for name, each in result.seconds().items())
     files = ", ".join(sorted(p.name for p in result.folder.iterdir() if p.is_file()))
-    for line in (f"Report: {result.folder / 'report.html'}", f"Folder: {result.folder} ({files})"):
+    for line in (
+        f"Seconds per epoch, one thread each: {seconds}",
+        f"Report: {result.folder / 'report.html'}",
+        f"Folder: {result.folder} ({files})",
+    ):
         # Not markup: a folder may be called "[red]".
         console.print(escaped(line), soft_wrap=True, highlight=False, markup=False)
     console.print("The same in Python:", highlight=False)
