@@ -1,14 +1,14 @@
 """Whether the protocol of compare chooses well: learning rates, and the recalibration.
 
-    python benchmarks/protocol.py --out runs/protocol                     # half an hour on two cores
-    python benchmarks/protocol.py --out runs/protocol --small             # a few minutes
+    python benchmarks/protocol.py --out runs/protocol            # half an hour on two cores
+    python benchmarks/protocol.py --out runs/protocol --small    # a few minutes
     python benchmarks/protocol.py --out runs/digits --data digits-lt --seeds 5
 
-The regret of a learning rate is what another one of the ladder would have given on the test rows: the
-best of them by the mean over all folds, less the one that the short trainings on the first fold chose.
-The best is chosen by the test rows themselves, so that the regret is overestimated by noise. The
-likelihood is that before and after the recalibration, fitted on other folds. Every run is a folder
-below `--out`; what is there is not trained again, and a run that was stopped goes on.
+The regret of a learning rate is what another one of the ladder would have given on the test rows:
+the best of them by the mean over all folds, less the one that the short trainings on the first fold
+chose. The best is chosen by the test rows themselves, so that the regret is overestimated by noise.
+The likelihood is that before and after the recalibration, fitted on other folds. Every run is a
+folder below `--out`; what is there is not trained again, and a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main() -> int:
             others = [loss for loss in losses if chosen[loss] != rate]
             out = options.out / f"{name}-{rate:g}"
             fixed = run(out, others, options.workers, {**settings, "lr": rate})
-            keep(found, fixed, {loss: rate for loss in chosen})
+            keep(found, fixed, dict.fromkeys(chosen, rate))
         keep(found, tuned, chosen)
         for loss, values in found.items():
             best = max(values, key=values.__getitem__)
