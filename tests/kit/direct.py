@@ -27,8 +27,24 @@ Arguments = tuple[Tensor, ...]
 def numbers(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
     """Two real tensors, in the domain that the loss says."""
     both = (2, *shape)
-    drawn = torch.randn(both, generator=generator, dtype=torch.float64)
-    return tuple(drawn)
+    return tuple(torch.randn(both, generator=generator, dtype=torch.float64))
+
+
+def counts(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
+    """Rates, which are logarithms of rates as well, and counts."""
+    rate = 0.2 + 3 * torch.rand(shape, generator=generator, dtype=torch.float64)
+    return rate, 1.0 + torch.poisson(2.0 + 0.0 * rate, generator=generator)
+
+
+def with_variance(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
+    variance = 0.1 + torch.rand(shape, generator=generator, dtype=torch.float64)
+    return (*numbers(shape, generator, spec), variance)
+
+
+def distributions(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
+    """Logits and probabilities."""
+    both = torch.randn((2, *shape, 5), generator=generator, dtype=torch.float64)
+    return both[0], both[1].softmax(-1)
 
 
 def boxes(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
@@ -38,7 +54,19 @@ def boxes(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arg
     return tuple(torch.cat([start, start + sides], -1))
 
 
-DRAW: dict[str, Callable[..., Arguments]] = {"values": numbers, "boxes": boxes}
+DRAW: dict[str, Callable[..., Arguments]] = {
+    "values": numbers,
+    "distributions": distributions,
+    "boxes": boxes,
+}
+"""By what a loss is called on."""
+
+OWN: dict[str, Callable[..., Arguments]] = {"poisson_nll": counts, "gaussian_nll": with_variance}
+"""Of losses whose numbers have a domain of their own, or that take more of them."""
+
+
+def drawn(spec: Spec, shape: tuple[int, ...], generator: torch.Generator) -> Arguments:
+    return OWN.get(spec.name, DRAW[spec.takes])(shape, generator, spec)
 
 
 @dataclass(frozen=True)
@@ -64,8 +92,10 @@ class Direct:
 
     def arguments(self, dtype: torch.dtype = torch.float64) -> Arguments:
         generator = torch.Generator().manual_seed(len(self.shape))
-        drawn = DRAW[self.spec.takes](self.shape, generator, self.spec)
-        return tuple(each.to(dtype) if each.is_floating_point() else each for each in drawn)
+        found = drawn(self.spec, self.shape, generator)
+        if self.spec.takes == "distributions" and "log_probabilities" in self.text:
+            found = (found[0], found[1].log())
+        return tuple(each.to(dtype) if each.is_floating_point() else each for each in found)
 
     def expected(self, arguments: Arguments) -> Tensor:
         """Unreduced, in float64, by the reference."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kit.catalogued import CLASSIFICATION, VALUES
-from kit.direct import DRAW
+from kit.direct import drawn
 from taylored import LinearLogits, catalog
 from taylored.core.engine import executors
 from taylored.core.plan.plan import Plan
@@ -35,8 +35,8 @@ def arguments_of(name: str, classes: int = CLASSES) -> tuple[Tensor, Tensor, tup
     """What a call takes, for a batch of seven samples: logits and targets, boxes, ..."""
     generator = torch.Generator().manual_seed(0)
     if name in VALUES:
-        drawn = DRAW[VALUES[name].takes]((SAMPLES,), generator, VALUES[name])
-        first, second, *others = (each.float() for each in drawn)
+        found = drawn(VALUES[name], (SAMPLES,), generator)
+        first, second, *others = (each.float() for each in found)
         return first, second, tuple(others)
     logits = torch.randn(SAMPLES, classes, generator=generator)
     target = torch.arange(SAMPLES) % classes

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from kit.checks import direct as checks
 from kit.direct import EXAMPLES, FIRST, SHAPED, Direct
+from taylored import catalog
 
 each_shape = pytest.mark.parametrize("case", SHAPED, ids=str)
 each_example = pytest.mark.parametrize("case", EXAMPLES, ids=str)
@@ -67,3 +70,46 @@ def test_refused(case: Direct) -> None:
 @each_loss
 def test_compiled(case: Direct) -> None:
     checks.check_compiled(case)
+
+
+def test_counts_of_zero_and_rates_of_zero() -> None:
+    loss = catalog.get('poisson_nll(predicts="rate", constant="included", reduction="none")')
+    rate, counts = torch.tensor([0.0, 2.0, 0.5]), torch.tensor([0.0, 0.0, 3.0])
+    expected = torch.tensor([0.0, 2.0, 0.5 - 3 * math.log(0.5) + math.log(6.0)])
+    torch.testing.assert_close(loss(rate, counts), expected)
+
+
+DOMAINS = [
+    ("poisson_nll", ([0.0], [-1.0]), "`target` must be counts >= 0, got -1"),
+    ('poisson_nll(predicts="rate")', ([-2.0], [1.0]), "`input` must be rates >= 0, got -2"),
+    ("gaussian_nll", ([0.0], [0.0], [-3.0]), "`variance` must be numbers >= 0, got -3"),
+    ("kl_divergence", ([[0.0, 0.0]], [[1.5, -0.5]]), r"numbers in \[0, 1\], got -0.5"),
+    (
+        "kl_divergence",
+        ([[0.0, 0.0]], [[0.5, 0.6]]),
+        "sum to 1 over .* a sum of 1.1",
+    ),
+    (
+        'kl_divergence(target_form="log_probabilities")',
+        ([[0.0, 0.0]], [[0.5, 0.5]]),
+        'numbers <= 0, got 0.5. Fix: say what they are, target_form="probabilities"',
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "arguments", "message"), DOMAINS)
+def test_numbers_that_the_loss_cannot_mean(
+    text: str, arguments: tuple[list[float], ...], message: str
+) -> None:
+    """They are refused on the CPU, but not where they count for nothing."""
+    tensors = [torch.tensor(each) for each in arguments]
+    loss = catalog.get(text)
+    with pytest.raises(ValueError, match=message):
+        loss(*tensors)
+    assert loss(*tensors, sample_weight=torch.zeros(1)) == 0
+
+
+def test_broadcasting_is_refused() -> None:
+    """torch's MSELoss compares every pair of (N, 1) with (N,), and warns."""
+    with pytest.raises(ValueError, match=r"`target` must be the shape of `input`, \(4, 1\)"):
+        catalog.get("mse")(torch.zeros(4, 1), torch.zeros(4))

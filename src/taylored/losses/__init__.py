@@ -43,7 +43,17 @@ from taylored.losses.detection_quality.varifocal import *
 from taylored.losses.detection_quality.distribution_focal import *
 from taylored.losses.detection_quality.ghm import *
 from taylored.losses.boxes.giou import *
+from taylored.losses.regression.l1 import *
+from taylored.losses.regression.mse import *
+from taylored.losses.regression.huber import *
 from taylored.losses.regression.smooth_l1 import *
+from taylored.losses.regression.log_cosh import *
+from taylored.losses.regression.quantile import *
+from taylored.losses.regression.charbonnier import *
+from taylored.losses.regression.general_robust import *
+from taylored.losses.likelihood.poisson_nll import *
+from taylored.losses.likelihood.gaussian_nll import *
+from taylored.losses.likelihood.kl_divergence import *
 
 if not TYPE_CHECKING:  # type checkers read the lines above
     __all__ = [

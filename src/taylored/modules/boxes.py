@@ -65,8 +65,7 @@ class BoxLoss(ValueLoss):
     )
     format: Format = "xyxy"
 
-    @classmethod
-    def check_call(cls, input: Tensor, target: Tensor) -> None:
+    def check_call(self, input: Tensor, target: Tensor) -> None:
         """Refuse what is no boxes."""
         check_boxes(input, target)
 

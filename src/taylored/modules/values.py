@@ -24,7 +24,7 @@ from typing import Annotated, ClassVar, TypedDict
 import torch
 from torch import Tensor
 
-from taylored.core.checks import fail
+from taylored.core.checks import fail, seen
 from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Reduction, check_reduction
 from taylored.core.plan.reduced import read_positions_weight, reduced, silenced
@@ -34,6 +34,9 @@ from taylored.modules.fields.parameter import About
 
 Values = Callable[..., Tensor]
 """One value per position, of the tensors that a loss takes."""
+
+Domain = Callable[..., None]
+"""Refuses tensors that hold what a loss cannot mean; NaN it lets pass."""
 
 ValueReduction = Annotated[
     Reduction,
@@ -56,6 +59,7 @@ class ValueCall(TypedDict, total=False):
 def value_loss(
     values: Values,
     *tensors: Tensor,
+    domain: Domain | None = None,
     inner: int = 0,
     reduction: Reduction = "mean",
     sample_weight: Tensor | None = None,
@@ -63,6 +67,7 @@ def value_loss(
 ) -> Tensor:
     """Compute values of tensors in at least single precision, and reduce them.
 
+    `domain` refuses tensors that hold what the loss cannot mean; it sees NaN where nothing counts.
     `inner` is how many of the tensors' last axes lie inside one position: 0 for numbers, 1 for
     boxes and vectors.
     """
@@ -75,6 +80,8 @@ def value_loss(
         positions = first.shape[: first.dim() - inner]
         weight = read_positions_weight(sample_weight, positions).to(first.device)
         wide = [silenced(each, weight, inner) for each in wide]
+    if domain is not None and seen(first):
+        domain(*(silenced(each.detach(), weight, inner, torch.nan) for each in wide))
     return reduced(values(*wide), reduction, weight, normalizer)
 
 
@@ -110,9 +117,9 @@ def check_alike(**named: Tensor) -> None:
 class ValueLoss(Loss):
     """A loss with one value per position of `input` and `target`, which have the same shape.
 
-    A subclass declares its parameters as fields and fills `values`; `check_call` where inputs have
-    a domain. Half precision is computed in float32. Positions of `sample_weight` 0 contribute
-    exactly 0 to value and gradient, whatever they hold.
+    A subclass declares its parameters as fields and fills `values`; `check_call` where shapes have
+    other rules, `domain` where numbers have. Half precision is computed in float32. Positions of
+    `sample_weight` 0 contribute exactly 0 to value and gradient, whatever they hold.
 
     Attributes:
         inner: how many of the last axes lie inside one position.
@@ -148,10 +155,14 @@ class ValueLoss(Loss):
         """Positions; weights do not count."""
         return "positions"
 
-    @classmethod
-    def check_call(cls, input: Tensor, target: Tensor) -> None:
+    def check_call(self, input: Tensor, target: Tensor) -> None:
         """Refuse inputs that the loss cannot mean."""
         check_alike(input=input, target=target)
+
+    @property
+    def domain(self) -> Domain | None:
+        """What refuses numbers that the loss cannot mean; looked at where that costs no sync."""
+        return None
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """One value per position; the slot of a subclass."""
@@ -171,6 +182,7 @@ class ValueLoss(Loss):
             self.values,
             input,
             target,
+            domain=self.domain,
             inner=self.inner,
             reduction=self.reduction,
             sample_weight=sample_weight,

@@ -75,9 +75,9 @@ def check_weights(case: Direct) -> None:
     """Weights stand in the numerator, per position or per sample; weight 0 is as if not there."""
     arguments = case.arguments()
     values = case.loss(reduction="none")(*arguments)
-    weight = torch.linspace(0.0, 2.0, values.numel(), dtype=torch.float64).reshape(case.shape)
+    weight = torch.linspace(0.0, 3.0, values.numel(), dtype=torch.float64).reshape(case.shape)
     close(case.loss()(*arguments, sample_weight=weight), (values * weight).mean())
-    by_sample = torch.linspace(0.0, 2.0, case.shape[0], dtype=torch.float64)
+    by_sample = torch.linspace(0.0, 3.0, case.shape[0], dtype=torch.float64)
     column = by_sample.reshape(-1, *[1] * (len(case.shape) - 1))
     close(case.loss()(*arguments, sample_weight=by_sample), (values * column).mean())
     close(case.loss()(*arguments, sample_weight=by_sample.tolist()), (values * column).mean())
@@ -162,6 +162,7 @@ def check_refused(case: Direct) -> None:
 
 def check_compiled(case: Direct) -> None:
     """One graph, the same numbers."""
+    torch._dynamo.reset()  # all share one forward, whose compiled forms are counted
     arguments = case.arguments(torch.float32)
     loss = case.loss()
     compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail
-from taylored.core.numerics import harmless, tensor_of
+from taylored.core.numerics import tensor_of
 from taylored.core.plan.denominator import denominator_of, divided
 from taylored.core.plan.options import Reduction, check_reduction
 
@@ -34,15 +34,16 @@ def read_positions_weight(sample_weight: object, positions: torch.Size) -> Tenso
     )
 
 
-def silenced(values: Tensor, weight: Tensor | None, inner: int) -> Tensor:
-    """An input of the loss, with 0 for what is not finite at positions of weight 0.
+def silenced(values: Tensor, weight: Tensor | None, inner: int, instead: float = 1.0) -> Tensor:
+    """An input of the loss, with another number at positions of weight 0.
 
-    `inner` is how many of its last axes lie inside one position.
+    A weight of 0 does not silence infinity or NaN: 0 times either is NaN, in the value and in every
+    derivative. 1 is a number that every loss takes, in every place. `inner` is how many of the last
+    axes lie inside one position.
     """
     if weight is None or not values.is_floating_point():
         return values
-    nothing = (weight == 0).reshape(weight.shape + (1,) * inner)
-    return harmless(values, nothing.expand(values.shape))
+    return torch.where((weight == 0).reshape(weight.shape + (1,) * inner), instead, values)
 
 
 def reduced(

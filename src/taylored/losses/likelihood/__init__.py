@@ -1,0 +1,1 @@
+"""Negative log-likelihoods, and divergences of distributions."""
