@@ -93,8 +93,6 @@ class Direct:
     def arguments(self, dtype: torch.dtype = torch.float64) -> Arguments:
         generator = torch.Generator().manual_seed(len(self.shape))
         found = drawn(self.spec, self.shape, generator)
-        if self.spec.takes == "distributions" and "log_probabilities" in self.text:
-            found = (found[0], found[1].log())
         return tuple(each.to(dtype) if each.is_floating_point() else each for each in found)
 
     def expected(self, arguments: Arguments) -> Tensor:

@@ -196,6 +196,5 @@ SPEC = spec_of(
         "kl_divergence()",
         'kl_divergence(direction="model_to_target")',
         'kl_divergence(target_form="logits", temperature=3)',
-        'kl_divergence(target_form="log_probabilities")',
     ),
 )
