@@ -48,7 +48,7 @@ def distributions(shape: tuple[int, ...], generator: torch.Generator, spec: Spec
 
 
 def boxes(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
-    """Boxes that overlap, contain each other, or lie apart, in the format of xyxy."""
+    """Boxes that overlap, contain each other, or lie apart, and are boxes in every format."""
     start = 3 * torch.rand((2, *shape, 2), generator=generator, dtype=torch.float64)
     sides = 0.2 + 2 * torch.rand((2, *shape, 2), generator=generator, dtype=torch.float64)
     return tuple(torch.cat([start, start + sides], -1))
@@ -87,8 +87,9 @@ class Direct:
         return module.inner
 
     def loss(self, **options: Any) -> nn.Module:
+        """The loss, in evaluation: what training counts has suites of its own."""
         call = Call.of(self.text)
-        return catalog.get(call.having(**options).text())
+        return catalog.get(call.having(**options).text()).eval()
 
     def arguments(self, dtype: torch.dtype = torch.float64) -> Arguments:
         generator = torch.Generator().manual_seed(len(self.shape))
@@ -108,3 +109,6 @@ class Direct:
 EXAMPLES = [Direct(text) for spec in VALUES.values() for text in spec.examples]
 SHAPED = [Direct(each.text, shape) for each in EXAMPLES for shape in SHAPES]
 FIRST = [Direct(spec.examples[0]) for spec in VALUES.values()]
+FIRST_OF_KIND = {each.spec.takes: each for each in reversed(FIRST)}.values()
+SAME = [(Direct(one), Direct(other)) for spec in VALUES.values() for one, other in spec.identities]
+"""Pairs of calls that must give the same numbers."""

@@ -37,7 +37,7 @@ def needed(name: str) -> dict[str, object]:
     }
 
 
-def module(name: str, **options: object) -> nn.Module:
+def module(name: str, /, **options: object) -> nn.Module:
     """The module of a loss, with what it needs and these options."""
     spec = catalog.SPECS[name]
     link = {"link": options.pop("link")} if spec.inner == "required" and "link" in options else {}
@@ -48,7 +48,7 @@ def module(name: str, **options: object) -> nn.Module:
     return spec.module(*inner, **{**needed(name), **options})
 
 
-def function(name: str, *, classes: int = CLASSES, **options: object) -> Tensor:
+def function(name: str, /, *, classes: int = CLASSES, **options: object) -> Tensor:
     """The function of a loss, called with what it needs and these options."""
     logits, target, further = arguments_of(name, classes)
     called = catalog.SPECS[name].function

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kit.checks import direct as checks
-from kit.direct import EXAMPLES, FIRST, SHAPED, Direct
+from kit.direct import EXAMPLES, FIRST, FIRST_OF_KIND, SAME, SHAPED, Direct
 from taylored import catalog
 
 each_shape = pytest.mark.parametrize("case", SHAPED, ids=str)
@@ -29,6 +29,11 @@ def test_function(case: Direct) -> None:
 @each_example
 def test_derivatives(case: Direct) -> None:
     checks.check_derivatives(case)
+
+
+@pytest.mark.parametrize(("case", "other"), SAME, ids=str)
+def test_identities(case: Direct, other: Direct) -> None:
+    checks.check_identity(case, other)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -69,7 +74,8 @@ def test_refused(case: Direct) -> None:
 
 @each_loss
 def test_compiled(case: Direct) -> None:
-    checks.check_compiled(case)
+    """Traced as a compiler sees it, and for one loss of each kind with its backward."""
+    checks.check_compiled(case, "aot_eager" if case in FIRST_OF_KIND else "eager")
 
 
 def test_counts_of_zero_and_rates_of_zero() -> None:

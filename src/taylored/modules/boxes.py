@@ -1,4 +1,4 @@
-"""The base of box losses: one value per pair of boxes, in one of three formats."""
+"""The bases of box losses: one value per pair of boxes, axis-aligned, rotated or in space."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Unpack
 
 from torch import Tensor
 
-from taylored.core.boxes.geometry import BoxFormat, Pair, corners
+from taylored.core.boxes.geometry import BoxFormat, Pair
 from taylored.core.checks import fail
 from taylored.modules.base import Takes
 from taylored.modules.fields.parameter import About
@@ -30,7 +30,7 @@ class BoxCall(ValueCall, total=False):
 
 
 def box_loss(
-    values: Callable[[Pair], Tensor],
+    costs: Callable[[Pair], Tensor],
     input: Tensor,
     target: Tensor,
     *,
@@ -38,20 +38,21 @@ def box_loss(
     **shared: Unpack[ValueCall],
 ) -> Tensor:
     """The loss of predicted boxes against targets, from what pairs of boxes cost."""
-    check_boxes(input, target)
+    check_boxes(input, target, (4,))
 
-    def of_tensors(input: Tensor, target: Tensor) -> Tensor:
-        return values(Pair.of(corners(input, format), corners(target, format)))
+    def values(input: Tensor, target: Tensor) -> Tensor:
+        return costs(Pair.of(input, target, format))
 
-    return value_loss(of_tensors, input, target, inner=1, **shared)
+    return value_loss(values, input, target, inner=1, **shared)
 
 
-def check_boxes(input: Tensor, target: Tensor) -> None:
-    """Refuse what is no boxes."""
+def check_boxes(input: Tensor, target: Tensor, widths: tuple[int, ...]) -> None:
+    """Refuse what is no boxes, each of so many numbers on the last axis."""
     check_alike(input=input, target=target)
-    if input.dim() == 0 or input.shape[-1] != 4:
-        fail("input", "boxes, four numbers on the last axis", f"shape {tuple(input.shape)}",
-             "use boxes.reshape(-1, 4), or movedim for another axis")  # fmt: skip
+    if input.dim() == 0 or input.shape[-1] not in widths:
+        numbers = " or ".join(map(str, widths))
+        fail("input", f"boxes, {numbers} numbers on the last axis", f"shape {tuple(input.shape)}",
+             f"use boxes.reshape(-1, {widths[0]}), or movedim for another axis")  # fmt: skip
 
 
 class BoxLoss(ValueLoss):
@@ -60,14 +61,14 @@ class BoxLoss(ValueLoss):
     takes: ClassVar[Takes] = "boxes"
     inner: ClassVar[int] = 1
     shapes: ClassVar[str] = (
-        "input and target (..., 4), predicted and true boxes, pair by pair; a box whose second "
-        "corner lies before the first is empty."
+        "input and target (..., 4), predicted and true boxes, pair by pair. A box whose second "
+        "corner lies before the first has a side of length 0, at its middle."
     )
     format: Format = "xyxy"
 
     def check_call(self, input: Tensor, target: Tensor) -> None:
         """Refuse what is no boxes."""
-        check_boxes(input, target)
+        check_boxes(input, target, (4,))
 
     def costs(self, pair: Pair) -> Tensor:
         """What each pair of boxes costs; the slot of a subclass."""
@@ -75,4 +76,4 @@ class BoxLoss(ValueLoss):
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """One value per pair of boxes."""
-        return self.costs(Pair.of(corners(input, self.format), corners(target, self.format)))
+        return self.costs(Pair.of(input, target, self.format))

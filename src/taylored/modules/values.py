@@ -72,6 +72,17 @@ def value_loss(
     boxes and vectors.
     """
     check_reduction(reduction, normalizer)
+    wide, weight = prepared(tensors, inner, sample_weight, domain)
+    return reduced(values(*wide), reduction, weight, normalizer)
+
+
+def prepared(
+    tensors: tuple[Tensor, ...],
+    inner: int,
+    sample_weight: Tensor | None,
+    domain: Domain | None,
+) -> tuple[list[Tensor], Tensor | None]:
+    """Tensors to compute values of, and the weights of their positions."""
     first = tensors[0]
     dtype = computing_dtype(torch.empty((), dtype=_common(tensors), device="cpu"))
     wide = [each.to(dtype) if each.is_floating_point() else each for each in tensors]
@@ -82,7 +93,7 @@ def value_loss(
         wide = [silenced(each, weight, inner) for each in wide]
     if domain is not None and seen(first):
         domain(*(silenced(each.detach(), weight, inner, torch.nan) for each in wide))
-    return reduced(values(*wide), reduction, weight, normalizer)
+    return wide, weight
 
 
 def _common(tensors: tuple[Tensor, ...]) -> torch.dtype:
@@ -168,6 +179,11 @@ class ValueLoss(Loss):
         """One value per position; the slot of a subclass."""
         raise NotImplementedError
 
+    def beside(self, weight: Tensor | None, input: Tensor, target: Tensor) -> Tensor:
+        """One value per position, told the weights: for a state that counts what has any."""
+        del weight
+        return self.values(input, target)
+
     def forward(
         self,
         input: Tensor,
@@ -178,13 +194,6 @@ class ValueLoss(Loss):
     ) -> Tensor:
         """The loss of `input` against `target`."""
         self.check_call(input, target)
-        return value_loss(
-            self.values,
-            input,
-            target,
-            domain=self.domain,
-            inner=self.inner,
-            reduction=self.reduction,
-            sample_weight=sample_weight,
-            normalizer=normalizer,
-        )
+        check_reduction(self.reduction, normalizer)
+        wide, weight = prepared((input, target), self.inner, sample_weight, self.domain)
+        return reduced(self.beside(weight, *wide), self.reduction, weight, normalizer)

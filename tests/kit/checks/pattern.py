@@ -41,7 +41,7 @@ def forms_of(name: str) -> list[str]:
     return ["module"] if catalog.SPECS[name].function is None else ["module", "function"]
 
 
-def attempt(form: str, name: str, **options: object) -> BaseException | None:
+def attempt(form: str, name: str, /, **options: object) -> BaseException | None:
     """The error of building, or calling, a loss with these options, if there is one."""
     try:
         module(name, **options) if form == "module" else function(name, **options)

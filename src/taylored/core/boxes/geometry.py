@@ -1,87 +1,173 @@
-"""Two boxes: intersection, union, enclosing box, offsets; all finite for boxes of any size.
+"""Two boxes: the offset between them and their sides, and the lengths that follow.
 
-Boxes are rows (x1, y1, x2, y2). A box whose second corner lies before the first is empty: it has
-sides of length 0. Nothing is added to a denominator to keep it from being 0; a ratio of 0 to 0 is
-decided instead by what it means, once, in `ratio`.
+Lengths are (D, ...): the axes of space come first, so that every operation runs over memory that
+lies together. They are worked out from differences of coordinates, never from the coordinates
+themselves, and measured in a unit of the pair's own size. So boxes far from the origin, and boxes
+of any size, have the digits of their differences, and no area overflows or underflows.
+
+Nothing is added to a denominator to keep it from being 0. Where a ratio is 0 to 0, what it means
+decides: `ratio` makes it 0, and two boxes without area have an IoU of 1 if they are the same.
 """
 
 from __future__ import annotations
 
+import functools
+import math
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
-BOX_FORMATS: tuple[BoxFormat, ...] = ("xyxy", "xywh", "cxcywh")
 
 
-def corners(boxes: Tensor, format: BoxFormat) -> Tensor:
-    """Boxes as their two corners."""
+def constant(values: Tensor) -> Tensor:
+    """A factor that no gradient passes through."""
+    return values.detach()
+
+
+def ratio(part: Tensor, whole: Tensor) -> Tensor:
+    """A part over the whole; 0, without a gradient, where the whole is 0."""
+    return part / whole.masked_fill(whole <= 0, math.inf)
+
+
+def measure(sides: Tensor) -> Tensor:
+    """The area, or volume, of boxes with these sides."""
+    return functools.reduce(operator.mul, sides.unbind(0))
+
+
+def unit_of(lengths: Tensor) -> Tensor:
+    """A unit for lengths (D, ...) >= 0, near the longest of them; a constant for autograd.
+
+    It is a power of two: lengths keep all their digits, and those that were equal stay equal.
+    """
+    longest = lengths.detach().amax(0)
+    # What is shorter is measured in a unit whose reciprocal, squared, still fits into the dtype.
+    longest = longest.clamp_min(torch.finfo(lengths.dtype).tiny ** 0.8)
+    return longest / torch.frexp(longest).mantissa
+
+
+def axes_first(boxes: Tensor) -> Tensor:
+    """The numbers of a box on the first axis, each in one piece."""
+    return boxes.movedim(-1, 0).contiguous()
+
+
+def lengths_of(boxes: Tensor, target: Tensor, format: BoxFormat) -> tuple[Tensor, Tensor, Tensor]:
+    """The offset from the centre of the target to that of the prediction, and the sides of both."""
+    boxes, target = axes_first(boxes), axes_first(target)
+    axes = boxes.shape[0] // 2
+    first, second, start, stop = boxes[:axes], boxes[axes:], target[:axes], target[axes:]
     if format == "xyxy":
-        return boxes
-    start, size = boxes[..., :2], boxes[..., 2:]
-    if format == "cxcywh":
-        start = start - size / 2
-    return torch.cat([start, start + size], dim=-1)
+        return ((first - start) + (second - stop)) / 2, second - first, stop - start
+    if format == "xywh":
+        return (first - start) + (second - stop) / 2, second, stop
+    return first - start, second, stop
 
 
-def ratio(part: Tensor, whole: Tensor, empty: float) -> Tensor:
-    """A part over the whole, `empty` where the whole is 0; both with finite derivatives."""
-    nothing = whole <= 0
-    return torch.where(nothing, empty, part / torch.where(nothing, 1.0, whole))
+class Derived:
+    """A property that is worked out once. That of functools locks, which torch.compile refuses."""
+
+    def __init__(self, compute: Callable[[Any], Tensor]) -> None:
+        self.compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, pair: object, owner: type) -> Tensor:
+        found = pair.__dict__[self.name] = self.compute(pair)
+        return found
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A predicted box and its target, and the lengths that losses are made of, each (..., 2).
+    """A predicted box and its target, of any number of axes.
+
+    A side of negative length, of a box whose second corner lies before the first, counts as a side
+    of length 0 at its middle.
 
     Attributes:
+        offset: from the centre of the target to the centre of the prediction.
         size: sides of the predicted box.
         target_size: sides of the target.
-        overlap: sides of the intersection.
-        hull: sides of the smallest box that encloses both.
-        offset: from the centre of the target to the centre of the prediction.
+        unit: what the lengths are measured in, (...).
     """
 
+    offset: Tensor
     size: Tensor
     target_size: Tensor
-    overlap: Tensor
-    hull: Tensor
-    offset: Tensor
+    unit: Tensor
 
     @classmethod
-    def of(cls, boxes: Tensor, target: Tensor) -> Pair:
-        """The pair of boxes that are given by their corners."""
-        start, stop = boxes[..., :2], boxes[..., 2:]
-        target_start, target_stop = target[..., :2], target[..., 2:]
-        overlap = torch.minimum(stop, target_stop) - torch.maximum(start, target_start)
-        hull = torch.maximum(stop, target_stop) - torch.minimum(start, target_start)
-        return cls(
-            size=(stop - start).clamp_min(0.0),
-            target_size=(target_stop - target_start).clamp_min(0.0),
-            overlap=overlap.clamp_min(0.0),
-            hull=hull.clamp_min(0.0),
-            offset=(start - target_start + stop - target_stop) / 2,
-        )
+    def of(cls, boxes: Tensor, target: Tensor, format: BoxFormat) -> Pair:
+        """The pair of boxes that are written in a format."""
+        offset, size, target_size = lengths_of(boxes, target, format)
+        size, target_size = size.clamp_min(0.0), target_size.clamp_min(0.0)
+        unit = unit_of(offset.detach().abs() + size + target_size)
+        scale = 1.0 / unit
+        return cls(offset * scale, size * scale, target_size * scale, unit)
 
-    @property
+    def resized(self, factor: float) -> Pair:
+        """The boxes with the same centres, and sides this much as long."""
+        return Pair(self.offset, self.size * factor, self.target_size * factor, self.unit)
+
+    @Derived
+    def _reach(self) -> Tensor:
+        """Half of both sides, the distance at which the boxes touch."""
+        return (self.size + self.target_size) / 2
+
+    @Derived
+    def overlap(self) -> Tensor:
+        """Sides of the intersection."""
+        shorter = torch.minimum(self.size, self.target_size)
+        return torch.minimum(shorter, self._reach - self.offset.abs()).clamp_min(0.0)
+
+    @Derived
+    def hull(self) -> Tensor:
+        """Sides of the smallest box that encloses both."""
+        longer = torch.maximum(self.size, self.target_size)
+        return torch.maximum(longer, self._reach + self.offset.abs())
+
+    @Derived
     def intersection(self) -> Tensor:
         """Area that both have."""
-        return self.overlap[..., 0] * self.overlap[..., 1]
+        return measure(self.overlap)
 
-    @property
+    @Derived
     def union(self) -> Tensor:
         """Area that either has."""
-        area = self.size[..., 0] * self.size[..., 1]
-        target_area = self.target_size[..., 0] * self.target_size[..., 1]
-        return area + target_area - self.intersection
+        return measure(self.size) + measure(self.target_size) - self.intersection
 
-    @property
+    @Derived
+    def same(self) -> Tensor:
+        """Whether the two are one box."""
+        return ((self.offset == 0) & (self.size == self.target_size)).all(0)
+
+    @Derived
     def iou(self) -> Tensor:
-        """Intersection over union; 1 for two boxes without area at the same place, else 0."""
-        same = (self.hull == self.size).all(-1) & (self.hull == self.target_size).all(-1)
-        nothing = self.union <= 0
-        whole = torch.where(nothing, 1.0, self.union)
-        return torch.where(nothing, same.to(whole), self.intersection / whole)
+        """Intersection over union; 1 for two boxes without area that are the same, else 0."""
+        return ratio(self.intersection, self.union) + (self.same & (self.union <= 0))
+
+    @Derived
+    def enclosed(self) -> Tensor:
+        """Area of the smallest box that encloses both."""
+        return measure(self.hull)
+
+    @Derived
+    def diagonal(self) -> Tensor:
+        """Squared diagonal of the smallest box that encloses both."""
+        return self.hull.square().sum(0)
+
+    @Derived
+    def distance(self) -> Tensor:
+        """Squared distance between the centres."""
+        return self.offset.square().sum(0)
+
+    @Derived
+    def mismatch(self) -> Tensor:
+        """What the shorter of two sides lacks, as a share of the longer one, along each axis."""
+        longer = torch.maximum(self.size, self.target_size)
+        return ratio((self.size - self.target_size).abs(), longer)

@@ -16,8 +16,7 @@ __all__ = ["GIoULoss", "giou_loss"]
 
 def giou_costs(pair: Pair) -> Tensor:
     """1 - IoU + (C - U) / C, C the area of the enclosing box (Rezatofighi et al., algorithm 1)."""
-    enclosing = pair.hull[..., 0] * pair.hull[..., 1]
-    return 1.0 - pair.iou + ratio(enclosing - pair.union, enclosing, empty=0.0)
+    return 1.0 - pair.iou + ratio(pair.enclosed - pair.union, pair.enclosed)
 
 
 class GIoULoss(BoxLoss):
@@ -69,5 +68,5 @@ SPEC = spec_of(
         "default reduction is 'none', and two boxes without area at the same place cost 1 there, "
         "0 here",
     },
-    examples=("giou()", 'giou(format="cxcywh")'),
+    examples=("giou()", 'giou(format="cxcywh")', 'giou(format="xywh")'),
 )
