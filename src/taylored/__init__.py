@@ -9,6 +9,7 @@ from types import ModuleType as _ModuleType
 
 from taylored import catalog as catalog
 from taylored import kernels as _kernels  # noqa: F401 - registers the native executor
+from taylored import terms as terms
 from taylored.catalog import get as get
 from taylored.catalog.certificates import certify as certify
 from taylored.catalog.power_series_of import series as series
@@ -21,7 +22,6 @@ from taylored.core.inputs.donated_logits import donate as donate
 from taylored.core.inputs.linear_logits import LinearLogits as LinearLogits
 from taylored.core.posterior.invertible import NoPosteriorError as NoPosteriorError
 from taylored.core.state.gradient_indicator import GradientIndicator as GradientIndicator
-from taylored.core.terms import vocabulary as _vocabulary
 from taylored.core.terms.power_series import Series as Series
 from taylored.core.terms.power_series import terms_needed as terms_needed
 from taylored.core.terms.term import Term as Term
@@ -35,8 +35,6 @@ from taylored.modules.base import Loss as Loss
 from taylored.modules.classification import ClassificationLoss as ClassificationLoss
 from taylored.modules.loss_sum import LossSum as LossSum
 from taylored.monitor import GradientRatio as GradientRatio
-
-terms = _vocabulary
 
 __version__ = "0.1.0"
 

@@ -6,11 +6,11 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from taylored.core.terms import vocabulary
+from taylored import terms
 from taylored.core.terms.term import Term
 
 _BUILD: dict[str, Callable[..., Term]] = {
-    name: getattr(vocabulary, name) for name in vocabulary.__all__ if name not in ("Term", "nll")
+    name: getattr(terms, name) for name in terms.__all__ if name not in ("Term", "nll")
 }
 
 
@@ -35,7 +35,7 @@ def _value(node: ast.expr) -> Any:
     """A term, a number or a list of numbers; a LookupError for anything else."""
     match node:
         case ast.Name("nll"):
-            return vocabulary.nll
+            return terms.nll
         case ast.BinOp(left, ast.Add(), right):
             return _value(left) + _value(right)
         case ast.BinOp(left, ast.Sub(), right):

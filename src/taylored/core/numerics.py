@@ -108,18 +108,3 @@ class SignedLog(NamedTuple):
         mine, others = torch.exp(self.log - top), torch.exp(other.log - top)
         total = SignedLog.of(self.sign * mine + other.sign * others)
         return SignedLog(top + total.log, total.sign)
-
-
-def log_softplus(x: Tensor) -> Tensor:
-    """log log(1 + e^x), which is x where e^x is too small for the dtype."""
-    # log(1 + u) = u (1 - u/2 + ...). Both branches of `where` have to be finite.
-    far, near = x.clamp_max(-20.0), x.clamp_min(-20.0)
-    small = x - 0.5 * torch.exp(far)
-    return torch.where(x < -20.0, small, torch.log(-torch.nn.functional.logsigmoid(-near)))
-
-
-def log_one_minus_exp(log_rate: Tensor) -> Tensor:
-    """log(1 - e^-y) from log y, which is log y where y is too small for the dtype."""
-    far, near = log_rate.clamp_max(-20.0), log_rate.clamp(-20.0, 5.0)  # e^-148 is lost beside 1
-    small = log_rate - 0.5 * torch.exp(far)
-    return torch.where(log_rate < -20.0, small, torch.log(-torch.expm1(-torch.exp(near))))

@@ -46,6 +46,11 @@ def _leaves_no_trace(
             close(value, expected)
             close(gradient, slope)
             assert (gradient[gone] == 0).all(), (wild, path)
+        if "sample_weight" in arguments and target.is_floating_point():
+            unknown = target.masked_fill(gone, math.nan)
+            value, gradient = value_and_gradient(loss, logits, unknown, path, **arguments)
+            close(value, expected)
+            close(gradient, slope)
 
 
 def check_ignored(case: Case, path: str) -> None:

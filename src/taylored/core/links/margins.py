@@ -15,6 +15,7 @@ from torch import Tensor
 
 from taylored.core.context import compiling
 from taylored.core.inputs.targets import one_hot
+from taylored.core.logistic import log1p
 from taylored.core.numerics import without_offset
 from taylored.core.plan.plan import Plan
 from taylored.core.terms.fast_point import fast_log1p
@@ -64,7 +65,7 @@ def margins_of(z: Tensor) -> Tensor:
     is_top = _is(top, z)
     # Both branches of `where` have to be finite, or the derivative of the dropped one is NaN.
     log_p = torch.where(is_top, -1.0, z - torch.logsumexp(z, dim=1, keepdim=True))
-    return torch.where(is_top, top_margin, log_p - torch.log1p(-torch.exp(log_p)))
+    return torch.where(is_top, top_margin, log_p - log1p(-torch.exp(log_p)))
 
 
 def margins_and_pullback(z: Tensor, plan: Plan) -> tuple[Tensor, PullBack]:

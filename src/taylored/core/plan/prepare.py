@@ -23,7 +23,7 @@ from taylored.core.plan.denominator import denominator_of, divided
 from taylored.core.plan.options import Options, PerClass, check_options
 from taylored.core.plan.plan import Plan
 from taylored.core.plan.sample_weight import per_element, per_position
-from taylored.core.plan.uncounted import impossible, rows_of_masses
+from taylored.core.plan.uncounted import impossible, rows_of_masses, truth_of_counted
 from taylored.core.terms.summands import settled
 from taylored.core.terms.term import Term
 
@@ -99,6 +99,7 @@ def _softmax_plan(
     rows = divided(rows, denominator, options.normalizer)
     if options.sample_weight is not None:
         rows = rows * per_position(options.sample_weight, input, positions).to(rows)
+        target = truth_of_counted(target, rows.unsqueeze(1)) if kind != "index" else target
     rows = rows.expand(positions).unsqueeze(1)
     return logits, _plan(term, options, target, kind, rows, denominator, None, positive, None)
 
@@ -145,6 +146,7 @@ def _sigmoid_plan(
     rows = divided(rows, denominator, options.normalizer)
     if options.sample_weight is not None:
         rows = rows * per_element(options.sample_weight, input, logits).to(rows)
+        target = truth_of_counted(target, rows) if kind != "index" else target
     width = rows.shape[1] if rows.dim() > 1 else 1
     rows = rows.expand(logits.shape[0], width, *logits.shape[2:])
     positive, negative = outcome_weights(options)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail, seen
+from taylored.core.context import has_numbers, values_are_known
 from taylored.core.inputs.targets import out_of_range
 
 
@@ -52,3 +53,13 @@ def rows_of_masses(target: Tensor, ignore_index: int | None) -> Tensor | None:
     whole = held.all(dim=1)
     rows = torch.where(whole, 0.0, 1.0)
     return torch.where(held.any(dim=1) & ~whole, math.nan, rows) if mixed else rows
+
+
+def truth_of_counted(target: Tensor, rows: Tensor) -> Tensor:
+    """The target with truth 0 where a sample weight of 0 leaves nothing: it may be NaN there."""
+    if not target.is_floating_point():
+        return target
+    nothing = rows == 0
+    if values_are_known() and has_numbers(rows) and not bool(nothing.any()):
+        return target
+    return torch.where(nothing, 0.0, target)

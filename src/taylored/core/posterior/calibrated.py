@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.links.margins import margins_of
+from taylored.core.logistic import sigmoid
 from taylored.core.numerics import computing_dtype, smoothing_parts, tensor_of, without_offset
 from taylored.core.plan.canonical import canonical
 from taylored.core.plan.options import Options, PerClass
@@ -100,7 +101,7 @@ def _sigmoid(x: Tensor, term: Term, options: Options) -> Tensor:
     if options.label_smoothing == 0.0:
         return log_odds
     _, even = smoothing_parts(options.label_smoothing, 2)
-    return log_excess(log_odds.sigmoid(), even) - log_excess((-log_odds).sigmoid(), even)
+    return log_excess(sigmoid(log_odds), even) - log_excess(sigmoid(-log_odds), even)
 
 
 def point_of(margins: Tensor) -> Point:

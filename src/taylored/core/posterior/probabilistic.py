@@ -10,6 +10,7 @@ from torch import Tensor
 from taylored.core.checks import fail
 from taylored.core.context import values_are_known
 from taylored.core.inputs.targets import check_input
+from taylored.core.logistic import sigmoid
 from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import LinkName, Options, PerClass
 from taylored.core.posterior.invertible import NoPosteriorError, no_posterior
@@ -162,7 +163,7 @@ class Probabilistic:
         """
         logits = self.logits(outputs, prior=prior, counts=counts, num_samples=num_samples)
         wide = logits.to(computing_dtype(logits))
-        return wide.sigmoid() if self.link == "sigmoid" else torch.softmax(wide, self._axis(wide))
+        return sigmoid(wide) if self.link == "sigmoid" else torch.softmax(wide, self._axis(wide))
 
     def predict(
         self,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail, in_range
+from taylored.core.logistic import log1p
 from taylored.core.numerics import SignedLog
 from taylored.core.terms.point import Point
 from taylored.core.terms.power_series import Series
@@ -36,7 +37,7 @@ class ClippedFocal(Term):
         # its own, which is NaN if that is infinite.
         u = torch.where(inside, u, 0.5)
         # 1 - u is p + margin, which keeps the digits of a small sum.
-        small = torch.log1p(-u.clamp_max(0.5))
+        small = log1p(-u.clamp_max(0.5))
         log_rest = torch.where(u < 0.5, small, torch.log(at.p + self.margin))
         return torch.where(inside, torch.exp(self.gamma * torch.log(u)) * -log_rest, 0.0)
 
@@ -58,7 +59,7 @@ class ClippedFocal(Term):
         inside = at.q - self.margin > _NOTHING
         u = torch.where(inside, at.q - self.margin, 0.5)
         rest = torch.where(inside, at.p + self.margin, 0.5)
-        log_rest = torch.where(u < 0.5, torch.log1p(-u.clamp_max(0.5)), torch.log(rest))
+        log_rest = torch.where(u < 0.5, log1p(-u.clamp_max(0.5)), torch.log(rest))
         log_power, sign = self.gamma * torch.log(u), inside.to(u.dtype)
         value = log_power + torch.log(-log_rest)
         pull = torch.log(self.gamma * -log_rest / u + 1.0 / rest)

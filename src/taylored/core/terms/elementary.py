@@ -10,7 +10,8 @@ from torch import Tensor
 
 from taylored.core.checks import fail, in_range
 from taylored.core.labels import PerClass, in_class_order
-from taylored.core.numerics import SignedLog, log_softplus, tensor_of
+from taylored.core.logistic import log_softplus
+from taylored.core.numerics import SignedLog, tensor_of
 from taylored.core.terms.point import Exponent, Point
 from taylored.core.terms.power_series import Powers, Series, collect
 from taylored.core.terms.term import Constant, Pick, Term

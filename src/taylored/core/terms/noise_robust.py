@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from taylored.core.checks import in_range
-from taylored.core.numerics import SignedLog, log_one_minus_exp, log_softplus
+from taylored.core.logistic import expm1, log1p, log_one_minus_exp, log_sigmoid, log_softplus
+from taylored.core.numerics import SignedLog
 from taylored.core.terms.known_slope import with_known_slope
 from taylored.core.terms.point import Point
 from taylored.core.terms.power_series import Series, collect, log_of_value
@@ -45,7 +45,7 @@ class BoxCox(Term):
     def _value(self, at: Point) -> Tensor:
         if self.exponent < _NO_EXPONENT:
             return -at.log_p
-        return -torch.expm1(self.exponent * at.log_p) / self.exponent
+        return -expm1(self.exponent * at.log_p) / self.exponent
 
     def _slope(self, at: Point) -> Tensor:
         return at.q * torch.exp(self.exponent * at.log_p)
@@ -100,7 +100,7 @@ class JensenShannon(Term):
         norm = -c * math.log1p(-self.pi)
         if self.pi >= 0.5:
             mixture = 1.0 - c * at.q
-            parts = c * (at.p * at.log_p) - mixture * torch.log1p(-c * at.q)
+            parts = c * (at.p * at.log_p) - mixture * log1p(-c * at.q)
             return at.q + parts / norm
         mixture = self.pi + c * at.p
         far = (c / norm) * (at.p * at.log_p) - (mixture / norm) * torch.log(mixture)
@@ -108,13 +108,13 @@ class JensenShannon(Term):
         # stay finite.
         edge = math.log(self.pi)
         ratio = self.pi * torch.exp(-at.margin.clamp_min(edge))
-        near = (self.pi / norm) * -at.log_p - (at.p + self.pi * at.q) / norm * torch.log1p(ratio)
+        near = (self.pi / norm) * -at.log_p - (at.p + self.pi * at.q) / norm * log1p(ratio)
         return at.q + torch.where(at.margin > edge, near, far)
 
     def _slope(self, at: Point) -> Tensor:
         # log(1 + pi / (c p)) as a softplus, which does not overflow and keeps its digits.
         odds = math.log(self.pi) - math.log1p(-self.pi)
-        return at.p * at.q * (F.logsigmoid(at.log_p - odds) / math.log1p(-self.pi))
+        return at.p * at.q * (log_sigmoid(at.log_p - odds) / math.log1p(-self.pi))
 
     def series(self, order: int) -> Series:
         """1, then (1 - c^(j-1)) / (-log c) / (j (j - 1))."""

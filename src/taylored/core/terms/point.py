@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from taylored.core.context import values_are_known
+from taylored.core.logistic import log_sigmoid, sigmoid
 from taylored.core.numerics import tensor_of
 
 Exponent = float | Tensor
@@ -71,7 +71,7 @@ class Point:
     def log_p(self) -> Tensor:
         """Logarithm of p."""
         if self._log_p is None:
-            self._log_p = F.logsigmoid(self.margin)
+            self._log_p = log_sigmoid(self.margin)
         return self._log_p
 
     @property
@@ -83,21 +83,21 @@ class Point:
     def log_q(self) -> Tensor:
         """log(1 - p)."""
         if self._log_q is None:
-            self._log_q = F.logsigmoid(-self.margin)
+            self._log_q = log_sigmoid(-self.margin)
         return self._log_q
 
     @property
     def p(self) -> Tensor:
         """The probability of the truth."""
         if self._p is None:
-            self._p = torch.sigmoid(self.margin)
+            self._p = sigmoid(self.margin)
         return self._p
 
     @property
     def q(self) -> Tensor:
         """1 - p."""
         if self._q is None:
-            self._q = torch.sigmoid(-self.margin)
+            self._q = sigmoid(-self.margin)
         return self._q
 
     def q_power(self, exponent: Exponent) -> Tensor:

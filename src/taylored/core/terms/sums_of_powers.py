@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from taylored.core.checks import fail
-from taylored.core.numerics import SignedLog, log_one_minus_exp, log_softplus
+from taylored.core.logistic import expm1, log_one_minus_exp, log_softplus
+from taylored.core.numerics import SignedLog
 from taylored.core.terms.known_slope import with_known_slope
 from taylored.core.terms.point import Point
 from taylored.core.terms.power_series import Series, collect, log_of_value
@@ -46,7 +46,7 @@ class Truncated(Term):
         return value, SignedLog.positive(at.log_q + rest)
 
     def _slope(self, at: Point) -> Tensor:
-        return at.q * -torch.expm1(self.count * at.log_q)
+        return at.q * -expm1(self.count * at.log_q)
 
     def series(self, order: int) -> Series:
         """1/j at q^j up to n."""

@@ -1,15 +1,11 @@
 """The algebra: a classification loss as an expression in q = 1 - p_t.
 
-A term is a function phi(p_t). Besides its value every term knows its **slope** h = q * gain, where
-the gain is g = -p_t * phi'(p_t). Cross-entropy has gain 1 everywhere, and -h is the derivative of
-phi in the margin log(p/q). Sums and products of terms find their slopes by the rules of calculus,
-so that a loss written as an expression has its gradient in closed form. Terms carry the slope and
-not the gain, because for exponents below one the gain is infinite at q = 0 and the slope is not.
+Sums and products of terms find their slopes by the rules of calculus, so that a loss written as an
+expression has its gradient in closed form.
 """
 
 from __future__ import annotations
 
-import abc
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,14 +15,15 @@ from torch import Tensor
 from taylored.core.numerics import SignedLog
 from taylored.core.terms.point import Point
 from taylored.core.terms.power_series import Powers, Series, collect, log_of_powers, pairs_of
+from taylored.core.terms.scalar_function import ScalarFunction
 from taylored.core.written import literal
 
 Pick = Callable[[Tensor], Tensor]
 """Brings one value per class into the shape of the margins (by target, or along the class axis)."""
 
 
-class Term(abc.ABC):
-    """A function of the probability of the truth, with its slope and its power series.
+class Term(ScalarFunction):
+    """A function of the probability of the truth that can be added and multiplied.
 
     Build terms with `nll`, `power(a)`, `truncated(n)`, `series(...)` and `constant(c)`, and
     combine them with `+`, `-` and `*`. The repr builds the term again where these names are
@@ -43,48 +40,9 @@ class Term(abc.ABC):
         (0.3608, 1.1591)
     """
 
-    @abc.abstractmethod
-    def evaluate(self, at: Point) -> Tensor:
-        """The value. It can be differentiated in the margin, to any order and in any mode."""
-
-    @abc.abstractmethod
-    def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
-        """Value and slope together. Neither needs to be differentiable."""
-
-    def multiply(self, at: Point, value: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
-        """Value and slope of the product with another term, whose value and slope are given."""
-        mine, my_slope = self.evaluate_with_slope(at)
-        return mine * value, mine * slope + value * my_slope
-
-    def logarithms(self, at: Point) -> tuple[SignedLog, SignedLog]:
-        """Value and slope as logarithms, differentiable, where the numbers would underflow too."""
-        value, slope = self.evaluate_with_slope(at)
-        return SignedLog.of(value), SignedLog.of(slope)
-
-    def slope_in_powers(self) -> Powers | None:
-        """The slope as a sum of few powers of q; None if it is none."""
-        return None
-
     def bind(self, pick: Pick) -> Term:
         """The same expression with per-class parameters brought to the shape of the margins."""
         return self
-
-    def parameters(self) -> tuple[Tensor, ...]:
-        """The per-class parameters, as tensors."""
-        return ()
-
-    @abc.abstractmethod
-    def series(self, order: int) -> Series:
-        """The `order` lowest powers of q."""
-
-    def value(self, p: Tensor | float) -> Tensor:
-        """phi(p) in float64."""
-        return self.evaluate(Point.of_probability(p))
-
-    def gain(self, p: Tensor | float) -> Tensor:
-        """-p * phi'(p) in float64: the gradient relative to cross-entropy's."""
-        at = Point.of_probability(p)
-        return self.evaluate_with_slope(at)[1] / at.q
 
     def __add__(self, other: Term | float) -> Term:
         return Sum(self, _as_term(other))

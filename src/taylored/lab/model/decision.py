@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
 
+from taylored.core.logistic import log_sigmoid, sigmoid
 from taylored.lab.measures.adjust import adjusted, tau_normalised
 from taylored.lab.model.card import ModelCard
 from taylored.lab.own.code import is_own
@@ -61,8 +61,8 @@ class Deployed(nn.Module):
 
     def _probabilities(self, logits: Tensor) -> Tensor:
         if self._task == "multi-label":
-            return logits.sigmoid()
-        return (logits if self._link == "softmax" else logsigmoid(logits)).softmax(1)
+            return sigmoid(logits)
+        return (logits if self._link == "softmax" else log_sigmoid(logits)).softmax(1)
 
 
 def _loss(card: ModelCard, learnt: Mapping[str, Tensor]) -> ClassificationLoss | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from taylored.core.checks import fail
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import sigmoid_kind
 from taylored.core.links.margins import margins_of
+from taylored.core.logistic import log_sigmoid
 from taylored.core.plan.options import Options, PerClass
 from taylored.core.plan.plan import along_classes
 from taylored.core.posterior.calibrated import rows_of
@@ -87,7 +87,7 @@ class ClassBalancedLoss(ReweightingLoss):
             return logits
         # Class k is yes with the share of its weighted samples in those of all classes.
         wide = rows_of(logits, "sigmoid")
-        log_eta = F.logsigmoid(wide) - torch.log(along_classes(self.weights, wide))
+        log_eta = log_sigmoid(wide) - torch.log(along_classes(self.weights, wide))
         return margins_of(log_eta).reshape(logits.shape)
 
     def moved(
@@ -96,7 +96,7 @@ class ClassBalancedLoss(ReweightingLoss):
         """Under another prior; with weights by sample the classes share one label."""
         if not self._by_sample:
             return super().moved(logits, prior, counts, num_samples)
-        log_eta = F.logsigmoid(rows_of(logits, "sigmoid"))
+        log_eta = log_sigmoid(rows_of(logits, "sigmoid"))
         log_eta = under_prior(log_eta, "softmax", prior, counts, num_samples)
         return margins_of(log_eta).reshape(logits.shape)
 

@@ -11,7 +11,7 @@ from taylored.core.class_weights import check_counts
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input, one_hot, sigmoid_kind, softmax_kind
-from taylored.core.numerics import computing_dtype, without_offset
+from taylored.core.numerics import computing_dtype, harmless, without_offset
 from taylored.core.plan.options import LinkName, Options, PerClass
 from taylored.core.plan.sample_weight import per_element_weight
 from taylored.core.terms.elementary import nll
@@ -46,7 +46,8 @@ def _sparing(input: Logits, target: Tensor, rare: Tensor, gamma: float, options:
         return p_t_loss(moved, target, nll, options)
     weight = 1.0 - spared * (1.0 - truth)
     if options.sample_weight is not None:
-        weight = weight * per_element_weight(options.sample_weight, logits)
+        given = per_element_weight(options.sample_weight, logits)
+        weight = harmless(weight * given, given == 0)
     return p_t_loss(logits, target, nll, options._replace(sample_weight=weight))
 
 

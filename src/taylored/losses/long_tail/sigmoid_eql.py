@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from taylored.core.logistic import log_sigmoid, logaddexp
 from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Options
 from taylored.core.state.gradient_indicator import GradientIndicator
@@ -134,9 +134,9 @@ class SigmoidEQLLoss(WeightedLoss, BackgroundLoss):
         if self.background == "none":
             return logits
         wide = logits.to(computing_dtype(logits))
-        yes, no = F.logsigmoid(wide[:, :-1]), F.logsigmoid(-wide[:, :-1])
-        free, background = F.logsigmoid(-wide[:, -1:]), F.logsigmoid(wide[:, -1:])
-        return yes + free - torch.logaddexp(no, yes + background)
+        yes, no = log_sigmoid(wide[:, :-1]), log_sigmoid(-wide[:, :-1])
+        free, background = log_sigmoid(-wide[:, -1:]), log_sigmoid(wide[:, -1:])
+        return yes + free - logaddexp(no, yes + background)
 
 
 SPEC = spec_of(
