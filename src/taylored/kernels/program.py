@@ -15,7 +15,8 @@ from weakref import WeakKeyDictionary
 from torch import Tensor
 
 from taylored.core.terms.elementary import Power
-from taylored.core.terms.summands import Summands, added, merged, multiplied, summands_of
+from taylored.core.terms.power_series import Summands, added, merged, multiplied
+from taylored.core.terms.summands import summands_of
 from taylored.core.terms.term import Product, Scaled, Sum, Term
 
 MOST_POWERS = 32

@@ -12,7 +12,9 @@ import torch
 from kit.executors import PATHS, running
 from taylored import TermLoss, terms
 from taylored.core.plan import prepare
-from taylored.core.terms.summands import merged, settled, summands_of
+from taylored.core.terms.point import Point
+from taylored.core.terms.power_series import merged
+from taylored.core.terms.summands import settled, summands_of
 from taylored.core.terms.term import Term
 
 MARGINS = (-30.0, -5.0, -1.2, -1.0, -0.9, 0.0, 0.1, 1.0, 1.2, 3.0, 8.0, 11.8, 20.0, 40.0)
@@ -75,8 +77,38 @@ def test_a_sum_as_it_is_written_is_noticed(path: str, monkeypatch: pytest.Monkey
         check_digits("poly(-1)", path, torch.float64)
 
 
+LONG = {
+    "long": (terms.truncated(1000) - terms.power(1), 1000, (1.0,)),
+    "just too long": (terms.truncated(33) - terms.power(1), 33, (1.0,)),
+    "two powers": (terms.truncated(100) - terms.truncated(2), 100, (1.0, 0.5)),
+    "in three parts": (terms.power(1) + (terms.truncated(50) - 2.0 * terms.power(1)), 50, (1.0,)),
+    "scaled": (0.5 * (2.0 * terms.truncated(40) - 2.0 * terms.power(1)), 40, (1.0,)),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_long_sums_keep_their_digits(name: str) -> None:
+    """Less the first powers, of which as many as are named are taken off."""
+    term, count, off = LONG[name]
+    margins = torch.tensor([-5.0, -1.0, 0.0, 1.0, 3.0, 8.0, 11.8, 20.0, 40.0], dtype=torch.float64)
+    at = Point(margins)
+    value, slope = settled(term).evaluate_with_slope(at)
+    logs = settled(term).logarithms(at)
+    with mp.workdps(60):
+        for i, margin in enumerate(margins.tolist()):
+            q = 1 / (1 + mp.exp(mp.mpf(margin)))
+            left = {j: mp.mpf(1) / j for j in range(1, count + 1)}
+            left |= {j: left[j] - mp.mpf(c) for j, c in enumerate(off, start=1)}
+            right = mp.fsum(c * q**j for j, c in left.items())
+            steep = (1 - q) * mp.fsum(j * c * q**j for j, c in left.items())
+            assert abs(value[i].item() - right) <= 2e-12 * abs(right)
+            assert abs(slope[i].item() - steep) <= 2e-12 * abs(steep)
+            for found, exactly in zip(logs, (right, steep), strict=True):
+                assert abs(found.log[i].item() - mp.log(abs(exactly))) <= 1e-10
+
+
 def test_higher_derivatives() -> None:
-    for term in CANCELLING.values():
+    for term in (*CANCELLING.values(), *(term for term, _, _ in LONG.values())):
         logits = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
         loss = TermLoss(term)
         target = torch.tensor([0, 1, 2, 0])

@@ -73,6 +73,60 @@ def pairs_of(series: Series) -> list[tuple[float, float]]:
     return list(zip(series.exponents, series.coefficients, strict=True))
 
 
+Summands = dict[tuple[int, float], float]
+"""(how often times -log p, power of q) -> coefficient."""
+
+
+def added(left: Summands, right: Summands) -> Summands:
+    """The sum of both."""
+    total = dict(left)
+    for key, c in right.items():
+        total[key] = total.get(key, 0.0) + c
+    return total
+
+
+def multiplied(left: Summands, right: Summands) -> Summands:
+    """The product of both."""
+    product: Summands = {}
+    for (k, e), a in left.items():
+        for (m, f), b in right.items():
+            key = (k + m, e + f)
+            product[key] = product.get(key, 0.0) + a * b
+    return product
+
+
+MOST_SKIPPED = 8
+"""Terms of the series that are merged at most; the kernels know the same number."""
+
+_SAME = 1e-9
+"""How near two exponents are the same: (0.1 + 3) - 0.1 is a whole number but for its last digit."""
+
+
+def merged(summands: Summands) -> tuple[int, Summands]:
+    """How many terms of the series of -log p are skipped, and the summands with the remainder.
+
+    The k of the summands counts factors of the remainder then. Nothing is skipped where nothing
+    cancels.
+    """
+    logs = {e: c for (k, e), c in summands.items() if k == 1 and c}
+    powers = {e: c for (k, e), c in summands.items() if k == 0 and c}
+    against = [
+        round(f - e)
+        for e, a in logs.items()
+        for f, b in powers.items()
+        if a * b < 0 and abs(f - e - round(f - e)) < _SAME * max(1.0, f)
+    ]
+    skipped = max((j for j in against if 1 <= j <= MOST_SKIPPED), default=0)
+    if skipped == 0 or any(k > 1 for k, _ in summands):
+        return 0, {key: c for key, c in summands.items() if c}
+    for e, a in logs.items():
+        for j in range(1, skipped + 1):
+            here = next((f for f in powers if abs(f - e - j) < _SAME * max(1.0, f)), e + j)
+            powers[here] = powers.get(here, 0.0) + a / j
+    left = {(0, f): b for f, b in powers.items() if b != 0.0}
+    return skipped, {**{(1, e): a for e, a in logs.items()}, **left}
+
+
 Powers = list[tuple[float, float]]
 """(exponent of q, coefficient) of a sum."""
 

@@ -8,6 +8,8 @@ are merged with the others before any number is put in. The slope of T_m is q^(m
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -19,23 +21,22 @@ from taylored.core.numerics import SignedLog
 from taylored.core.terms.elementary import NegativeLogLikelihood, Power
 from taylored.core.terms.known_slope import with_known_slope
 from taylored.core.terms.point import Point
-from taylored.core.terms.power_series import Series, collect, log_of_value
+from taylored.core.terms.power_series import (
+    Series,
+    Summands,
+    added,
+    collect,
+    log_of_value,
+    merged,
+    multiplied,
+)
 from taylored.core.terms.shifted import Shifted
 from taylored.core.terms.sums_of_powers import Polynomial, Truncated
 from taylored.core.terms.term import Constant, Product, Scaled, Sum, Term
 from taylored.core.terms.truncated_sum import remainder
 
-Summands = dict[tuple[int, float], float]
-"""(how often times -log p, power of q) -> coefficient."""
-
-MOST_SKIPPED = 8
-"""Terms of the series that are merged at most; the kernels know the same number."""
-
 MOST_POWERS = 32
 """The longest sum of powers that is written out."""
-
-_SAME = 1e-9
-"""How near two exponents are the same: (0.1 + 3) - 0.1 is a whole number but for its last digit."""
 
 
 def summands_of(term: Term) -> Summands | None:
@@ -51,7 +52,7 @@ def summands_of(term: Term) -> Summands | None:
             return {(0, 0.0): term.number}
         case Polynomial() if len(term.coefficients) <= MOST_POWERS:
             return {(0, float(j)): a for j, a in enumerate(term.coefficients, 1)}
-        case Truncated() if term.count <= MOST_POWERS:
+        case Truncated() if term.first == 1 and term.count <= MOST_POWERS:
             return {(0, float(j)): 1.0 / j for j in range(1, term.count + 1)}
         case Scaled():
             inner = summands_of(term.term)
@@ -62,49 +63,6 @@ def summands_of(term: Term) -> Summands | None:
                 return None
             return added(left, right) if isinstance(term, Sum) else multiplied(left, right)
     return None
-
-
-def added(left: Summands, right: Summands) -> Summands:
-    """The sum of both."""
-    total = dict(left)
-    for key, c in right.items():
-        total[key] = total.get(key, 0.0) + c
-    return total
-
-
-def multiplied(left: Summands, right: Summands) -> Summands:
-    """The product of both."""
-    product: Summands = {}
-    for (k, e), a in left.items():
-        for (m, f), b in right.items():
-            key = (k + m, e + f)
-            product[key] = product.get(key, 0.0) + a * b
-    return product
-
-
-def merged(summands: Summands) -> tuple[int, Summands]:
-    """How many terms of the series of -log p are skipped, and the summands with the remainder.
-
-    The k of the summands counts factors of the remainder then. Nothing is skipped where nothing
-    cancels.
-    """
-    logs = {e: c for (k, e), c in summands.items() if k == 1 and c}
-    powers = {e: c for (k, e), c in summands.items() if k == 0 and c}
-    against = [
-        round(f - e)
-        for e, a in logs.items()
-        for f, b in powers.items()
-        if a * b < 0 and abs(f - e - round(f - e)) < _SAME * max(1.0, f)
-    ]
-    skipped = max((j for j in against if 1 <= j <= MOST_SKIPPED), default=0)
-    if skipped == 0 or any(k > 1 for k, _ in summands):
-        return 0, {key: c for key, c in summands.items() if c}
-    for e, a in logs.items():
-        for j in range(1, skipped + 1):
-            here = next((f for f in powers if abs(f - e - j) < _SAME * max(1.0, f)), e + j)
-            powers[here] = powers.get(here, 0.0) + a / j
-    left = {(0, f): b for f, b in powers.items() if b != 0.0}
-    return skipped, {**{(1, e): a for e, a in logs.items()}, **left}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -215,7 +173,7 @@ def _rewritten(term: Term) -> Term:
                 skipped, left = merged(summands)
                 cancels = skipped > 0 or _opposed(term)
                 return Cancelling(skipped, left) if cancels else term
-            return _with_parts(term, _rewritten(term.left), _rewritten(term.right))
+            return _regrouped(term)
         case Product():
             return _with_parts(term, _rewritten(term.left), _rewritten(term.right))
         case Scaled():
@@ -227,10 +185,42 @@ def _rewritten(term: Term) -> Term:
     return term
 
 
-def _opposed(term: Sum) -> bool:
-    """Whether both parts have the same power, with opposite signs."""
+def _regrouped(term: Sum) -> Term:
+    """A sum whose parts have no common form: those of one are brought together, and may cancel."""
+    together, others = list[Term](), list[Term]()
+    for factor, part in _parts(term, 1.0):
+        scaled = part if factor == 1.0 else Scaled(factor, part)
+        (others if summands_of(part) is None else together).append(scaled)
+    if together:
+        whole = functools.reduce(Sum, together)
+        found = _rewritten(whole)
+        if found is not whole:
+            return functools.reduce(Sum, map(_rewritten, others), found)
+    return _with_parts(term, _rewritten(term.left), _rewritten(term.right))
+
+
+def _parts(term: Term, factor: float) -> Iterator[tuple[float, Term]]:
+    match term:
+        case Sum():
+            yield from _parts(term.left, factor)
+            yield from _parts(term.right, factor)
+        case Scaled():
+            yield from _parts(term.term, factor * term.factor)
+        case Truncated() if term.first == 1 and term.count > MOST_POWERS:
+            yield from ((factor, part) for part in term.divided(MOST_POWERS))
+        case _:
+            yield factor, term
+
+
+def _opposed(term: Term) -> bool:
+    """Whether two parts of a sum have the same power, with opposite signs."""
+    if isinstance(term, Scaled):
+        return _opposed(term.term)
+    if not isinstance(term, Sum):
+        return False
     left, right = summands_of(term.left) or {}, summands_of(term.right) or {}
-    return any(c * right.get(key, 0.0) < 0 for key, c in left.items())
+    here = any(c * right.get(key, 0.0) < 0 for key, c in left.items())
+    return here or _opposed(term.left) or _opposed(term.right)
 
 
 def _with_parts(term: Sum | Product, left: Term, right: Term) -> Term:

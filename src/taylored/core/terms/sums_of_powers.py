@@ -15,48 +15,67 @@ from taylored.core.terms.known_slope import with_known_slope
 from taylored.core.terms.point import Point
 from taylored.core.terms.power_series import Series, collect, log_of_value
 from taylored.core.terms.term import Term
-from taylored.core.terms.truncated_sum import polynomial, truncated_sum
+from taylored.core.terms.truncated_sum import polynomial, tail_of_sum, truncated_sum
 from taylored.core.written import literal
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Truncated(Term):
-    """The first n terms of the cross-entropy series, in constant memory for any n."""
+    """Terms of the cross-entropy series up to the n-th, in constant memory for any n.
+
+    Attributes:
+        count: n.
+        first: the lowest power; 1, or what is left when `divided`.
+    """
 
     count: int
+    first: int = 1
 
     def evaluate(self, at: Point) -> Tensor:
         """Sum of q^j / j for j <= n."""
-        return with_known_slope(
-            at.margin,
-            lambda point: truncated_sum(point.q, point.log_q, self.count),
-            self._slope,
-        )
+        return with_known_slope(at.margin, self._value, self._slope)
 
     def evaluate_with_slope(self, at: Point) -> tuple[Tensor, Tensor]:
-        """The sum, and q (1 - q^n)."""
-        return truncated_sum(at.q, at.log_q, self.count), self._slope(at)
+        """The sum, and q^first (1 - q^(n + 1 - first))."""
+        return self._value(at), self._slope(at)
 
     def logarithms(self, at: Point) -> tuple[SignedLog, SignedLog]:
-        """Of the sum, and log q + log(1 - q^n)."""
-        rest = log_one_minus_exp(math.log(self.count) + log_softplus(at.margin))
-        value = log_of_value(
-            lambda point: truncated_sum(point.q, point.log_q, self.count), self.series(3), at
-        )
-        return value, SignedLog.positive(at.log_q + rest)
+        """Of the sum, and of the factors of the slope."""
+        rest = log_one_minus_exp(math.log(self._number) + log_softplus(at.margin))
+        if self.first == 1:
+            value = log_of_value(self._value, self.series(3), at)
+        else:  # has no digits where q is small, and is added to larger powers
+            value = SignedLog.of(self._value(at).clamp_min(0.0))
+        return value, SignedLog.positive(self.first * at.log_q + rest)
+
+    def divided(self, last: int) -> tuple[Truncated, Truncated]:
+        """The terms up to a power, and those beyond it."""
+        return Truncated(last, self.first), Truncated(self.count, last + 1)
+
+    @property
+    def _number(self) -> int:
+        return self.count + 1 - self.first
+
+    def _value(self, at: Point) -> Tensor:
+        if self.first == 1:
+            return truncated_sum(at.q, at.log_q, self.count)
+        return tail_of_sum(at.log_q, self.first, self.count)
 
     def _slope(self, at: Point) -> Tensor:
-        return at.q * -expm1(self.count * at.log_q)
+        return at.q_power(float(self.first)) * -expm1(self._number * at.log_q)
 
     def series(self, order: int) -> Series:
         """1/j at q^j up to n."""
-        return collect(((float(j), 1.0 / j) for j in range(1, min(order, self.count) + 1)), order)
+        last = min(self.first + order - 1, self.count)
+        return collect(((float(j), 1.0 / j) for j in range(self.first, last + 1)), order)
 
     def __repr__(self) -> str:
-        return f"truncated({self.count})"
+        return (
+            f"truncated({self.count})" if self.first == 1 else f"tail({self.first}, {self.count})"
+        )
 
     def __str__(self) -> str:
-        return f"sum((1-p)^j/j, j=1..{self.count})"
+        return f"sum((1-p)^j/j, j={self.first}..{self.count})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

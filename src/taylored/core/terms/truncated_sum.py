@@ -75,7 +75,7 @@ def _correction(rate: Tensor, x: float) -> Tensor:
     return total * torch.exp(-rate * x)
 
 
-def _tail(log_q: Tensor, first: int, last: int) -> Tensor:
+def tail_of_sum(log_q: Tensor, first: int, last: int) -> Tensor:
     """Sum of q^j / j for j = first..last, first large enough for Euler-Maclaurin."""
     # At r = 60 the tail is below e^-1920 already. The bound keeps powers of r finite.
     rate = (-log_q).clamp_max(60.0)
@@ -109,4 +109,4 @@ def remainder(q: Tensor, nll: Tensor, skipped: int) -> Tensor:
 def truncated_sum(q: Tensor, log_q: Tensor, count: int) -> Tensor:
     """Sum of q^j / j for j = 1..count."""
     head = polynomial(tuple(1.0 / j for j in range(1, min(count, _HEAD) + 1)), q)
-    return head if count <= _HEAD else head + _tail(log_q, _HEAD + 1, count)
+    return head if count <= _HEAD else head + tail_of_sum(log_q, _HEAD + 1, count)
