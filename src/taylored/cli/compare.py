@@ -103,12 +103,11 @@ def compare(
     """Which loss is better on my data?
 
     Trains every loss on the same folds, weights and batches, and says what differs from the best
-    that cross-entropy reaches for nothing. With many labels per sample (multi-hot) losses need
-    link="sigmoid".
+    that cross-entropy reaches for nothing. With many labels per sample losses need link="sigmoid".
     Reading is steered by --drop, --keep, --category, --group, --na, --separator, --decimal,
-    --encoding, --no-header, --image-size, --backbone efficientnet_lite0, --skip-damaged and
-    --min-per-class; --time-limit (300) ends trainings that hang, --weight-decay is that of AdamW:
-    0.01, or a list (0,0.01,0.1) to choose from with the learning rate, or tune. Example:
+    --encoding, --no-header, --image-size, --backbone, --skip-damaged and --min-per-class;
+    --time-limit (300) ends trainings that hang, --weight-decay (0.01; a list or "tune" chooses) is
+    that of AdamW. Example:
 
       taylored compare "focal(gamma=2)" --data my.csv --target species --quick
     """
