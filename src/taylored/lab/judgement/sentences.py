@@ -128,8 +128,8 @@ def _at_price(loss: LossResult, metric: Metric, task: Task) -> str:
     if matched is None or matched.versus.difference is None:
         return ""
     return (
-        f"At the same {task.metrics[matched.price].label}, {task.reference} + tau "
-        f"{matched.tau:.2g} is the free one: {evidence(matched.versus, metric)}."
+        f"Against {task.reference} + tau {matched.tau:.2g}, which is free and has the same "
+        f"{task.metrics[matched.price].label}: {evidence(matched.versus, metric)}."
     )
 
 

@@ -170,3 +170,18 @@ class TestCopies:
         assert (
             warnings(data)[0] == "Warning: 60 rows of the given parts have a copy in another part"
         )
+
+
+def test_numbers_inside_of_parts_are_named_and_hours_are_not() -> None:
+    """A running number that begins again with every class, as in the raw penguins."""
+    kind = np.repeat(["cat", "dog", "eel"], (152, 68, 124))
+    number = np.concatenate([np.arange(n) + 1 for n in (152, 68, 124)])
+    rows = len(kind)
+    table = pd.DataFrame({"Sample Number": number, "x": np.arange(rows) ** 2 % 7, "kind": kind})
+    found = from_frame(table, "kind", Reading())
+    assert any(
+        "column 'Sample Number' counts from row to row and begins 3 times" in text
+        for text in warnings(found)
+    )
+    hours = pd.DataFrame({"hour": np.arange(rows) % 24, "x": number % 5, "kind": kind})
+    assert not warnings(from_frame(hours, "kind", Reading()))

@@ -13,6 +13,8 @@ from taylored.lab.data.tables.raw import ROW_NAMES, RawColumn
 _MOST_COLUMNS: Final = 1000  # of an array that are looked at: each is sorted
 _PURE_ROWS: Final = 5
 """Rows per value from which it is no accident that every value has one class."""
+_COUNTED_ROWS: Final = 50
+"""Rows that are counted one by one from which it is no accident; hours of a day are fewer."""
 _NAMES_OF_ROWS: Final = re.compile(
     r"unnamed:.*|__index_level_\d+__|index|level_0|row ?(?:names?|num(?:ber)?|id|no|nr)?s?|"
     r"rownames?|.*[ _.-](?:id|no|nr|num|number|key)|id|no|nr|num|number|key|uuid|guid|#|",
@@ -42,11 +44,18 @@ def row_number_reason(column: RawColumn, numbers: npt.NDArray[np.float64] | None
 
 
 def order_warning(column: RawColumn, numbers: npt.NDArray[np.float64] | None) -> str | None:
-    """A warning about values that are distinct and in the order of the rows, or None."""
-    if numbers is None or len(numbers) < 20 or np.isnan(numbers).any() or not _monotone(numbers):
+    """A warning about values in the order of the rows, at least piece by piece, or None."""
+    if numbers is None or len(numbers) < 20 or np.isnan(numbers).any():
+        return None
+    pieces = np.count_nonzero(np.diff(numbers) != 1) + 1
+    if _monotone(numbers):
+        how = "grows or falls from row to row, as a row number does"
+    elif pieces * _COUNTED_ROWS <= len(numbers):
+        how = f"counts from row to row and begins {pieces} times, as numbers inside of parts do"
+    else:
         return None
     return (
-        f"{WARNING}column {column.name!r} grows or falls from row to row, as a row number does. "
+        f"{WARNING}column {column.name!r} {how}. "
         "If rows are sorted by class it gives the class away: drop= leaves it out"
     )
 
