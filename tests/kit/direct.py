@@ -54,10 +54,27 @@ def boxes(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arg
     return tuple(torch.cat([start, start + sides], -1))
 
 
+def rotated_boxes(
+    shape: tuple[int, ...], generator: torch.Generator, spec: Spec, axes: int = 2
+) -> Arguments:
+    """Centres near each other, sides, and an angle of any size."""
+    parts = (axes, axes, 1)
+    centre, sides, angle = (
+        torch.rand((2, *shape, size), generator=generator, dtype=torch.float64) for size in parts
+    )
+    return tuple(torch.cat([3 * centre, 0.2 + 2 * sides, 10 * angle - 5], -1))
+
+
+def boxes_in_space(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
+    return rotated_boxes(shape, generator, spec, axes=3)
+
+
 DRAW: dict[str, Callable[..., Arguments]] = {
     "values": numbers,
     "distributions": distributions,
     "boxes": boxes,
+    "rotated_boxes": rotated_boxes,
+    "boxes_3d": boxes_in_space,
 }
 """By what a loss is called on."""
 

@@ -55,6 +55,11 @@ from taylored.losses.boxes.shape_iou import *
 from taylored.losses.boxes.wiou import *
 from taylored.losses.boxes.nwd import *
 from taylored.losses.boxes.bounded_iou import *
+from taylored.losses.rotated_boxes.probiou import *
+from taylored.losses.rotated_boxes.kfiou import *
+from taylored.losses.boxes_3d.iou_3d import *
+from taylored.losses.boxes_3d.giou_3d import *
+from taylored.losses.boxes_3d.diou_3d import *
 from taylored.losses.regression.l1 import *
 from taylored.losses.regression.mse import *
 from taylored.losses.regression.huber import *

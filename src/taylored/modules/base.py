@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from taylored.modules.loss_sum import LossSum
     from taylored.modules.spec import Spec
 
-Takes = Literal["logits", "values", "distributions", "boxes", "embeddings", "pairs", "sequences"]
+Takes = Literal[
+    "logits",
+    "values",
+    "distributions",
+    "boxes",
+    "rotated_boxes",
+    "boxes_3d",
+    "embeddings",
+    "pairs",
+    "sequences",
+]
 """What a loss is called on; losses that take the same can be added up."""
 
 

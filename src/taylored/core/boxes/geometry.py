@@ -104,11 +104,15 @@ class Pair:
     @classmethod
     def of(cls, boxes: Tensor, target: Tensor, format: BoxFormat) -> Pair:
         """The pair of boxes that are written in a format."""
-        offset, size, target_size = lengths_of(boxes, target, format)
+        return cls.measured(*lengths_of(boxes, target, format))
+
+    @classmethod
+    def measured(cls, offset: Tensor, size: Tensor, target_size: Tensor) -> Pair:
+        """The pair of boxes with these lengths, in a unit of their own."""
         size, target_size = size.clamp_min(0.0), target_size.clamp_min(0.0)
         unit = unit_of(offset.detach().abs() + size + target_size)
         scale = 1.0 / unit
-        return cls(offset * scale, size * scale, target_size * scale, unit)
+        return Pair(offset * scale, size * scale, target_size * scale, unit)
 
     def resized(self, factor: float) -> Pair:
         """The boxes with the same centres, and sides this much as long."""

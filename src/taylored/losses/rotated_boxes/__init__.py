@@ -1,0 +1,1 @@
+"""Losses of rotated bounding boxes in the plane."""
