@@ -53,6 +53,7 @@ class Population:
             "cross_entropy": cross_entropy,
             "balanced_softmax": taylored.BalancedSoftmaxLoss(counts=counts),
             "focal": taylored.FocalLoss(gamma=2),
+            "logit_adjusted": taylored.LogitAdjustedLoss(counts=counts, tau=0.5),
             "A/A": cross_entropy,
         }
 

@@ -173,11 +173,14 @@ def test_a_loss_that_gains_more_at_its_price_trades_better():
     assert abs(versus.difference) < 0.01
     assert not versus.beyond_noise
     assert moved.verdict == "free gain"
-    # A loss that pays nothing at all gains what it gains, and is not moved anywhere.
+    # A loss that pays nothing at all gains what it gains over a baseline that pays a point.
     best, versus = of("best", knows_more, 0.6)
     accuracy = best.metrics["accuracy"]
     assert accuracy > max(point.values["accuracy"] for point in moved_curve(base))
     assert 0 < versus.difference < 0.2
+    paid = max(point.values["accuracy"] for point in moved_curve(base)) - 0.01
+    taus = [point.tau for point in moved_curve(base) if point.values["accuracy"] >= paid]
+    assert best.matched.tau == pytest.approx(taus[-1], abs=0.1)
 
 
 def test_a_trap_for_the_free_reference_is_the_plain_baseline():

@@ -1,7 +1,9 @@
 """The baseline at the price of a loss: its scores moved until it pays as much as the loss does.
 
 A loss that gains balanced accuracy and pays with overall accuracy is worth having only if the
-baseline, moved along its tau curve to the same overall accuracy, gains less.
+baseline, moved along its tau curve to the same overall accuracy, gains less. Near the top of that
+curve a price hardly says how far to move, and chance decides. So the baseline pays a point at
+least: a loss that pays less is compared with more than its price would buy.
 """
 
 from collections.abc import Sequence
@@ -18,6 +20,8 @@ from taylored.lab.measures.adjust import TauPoint, adjusting, decisions
 _STEP = 0.1
 _FLAT = 1e-3  # change of the price over two steps below which the curve has no slope there
 _STEEPEST = 5.0
+_LEAST_PAID = 0.01
+"""What the baseline pays at least, below the best of its curve: 1 point."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,15 +62,16 @@ def at_price(
         return None
     keys = (primary, price)
     mine = measure_decisions(loss.tested.decided, groups, keys)
-    tau = _where(curve, price, mine[price].value or 0.0, up=price == "accuracy")
+    dearest = max(point.values[price] or 0.0 for point in curve) - _LEAST_PAID
+    paid = mine[price].value or 0.0
+    tau = _where(curve, price, min(paid, dearest), up=price == "accuracy")
     known = priors.to(baseline.tested.scores.dtype)
     moves = [adjusting(known, by) for by in (tau - _STEP, tau, tau + _STEP)]
     below, theirs, above = (
         measure_decisions(decided, groups, keys) for decided in decisions(baseline.tested, moves)
     )
-    slope = 0.0  # a loss that pays nothing has no price to be made equal
-    if (mine[price].value or 0.0) < max(point.values[price] or 0.0 for point in curve):
-        slope = _slope(below, above, primary, price)
+    # A loss that pays less than the baseline then does has no price to be made equal.
+    slope = _slope(below, above, primary, price) if paid < dearest else 0.0
     return AtPrice(
         tau,
         _along(mine[primary], mine[price], slope),

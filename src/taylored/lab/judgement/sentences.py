@@ -128,7 +128,7 @@ def _at_price(loss: LossResult, metric: Metric, task: Task) -> str:
     if matched is None or matched.versus.difference is None:
         return ""
     return (
-        f"Against {task.reference} + tau {matched.tau:.2g}, which is free and has the same "
+        f"Against {task.reference} + tau {matched.tau:.2g}, which is free, at about the same "
         f"{task.metrics[matched.price].label}: {evidence(matched.versus, metric)}."
     )
 
