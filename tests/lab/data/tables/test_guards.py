@@ -185,3 +185,21 @@ def test_numbers_inside_of_parts_are_named_and_hours_are_not() -> None:
     )
     hours = pd.DataFrame({"hour": np.arange(rows) % 24, "x": number % 5, "kind": kind})
     assert not warnings(from_frame(hours, "kind", Reading()))
+
+
+def test_names_that_nearly_tell_the_class_are_named_loudly() -> None:
+    """Tail numbers of aeroplanes: a few were sold to another airline, and are of two classes."""
+    rng = np.random.default_rng(5)
+    plane = rng.integers(0, 100, 1000)
+    airline = np.array(["AA", "B6", "UA", "WN"])[plane % 4]
+    airline[:8] = "UA"  # sold
+    table = pd.DataFrame({"tail": [f"N{n}" for n in plane], "x": rng.random(1000), "y": airline})
+    found = from_frame(table, "y", Reading())
+    assert any(
+        "column 'tail' alone determines the target: 0." in text
+        and "% of the rows have another class than most of their value" in text
+        for text in warnings(found)
+    )
+    airline = np.where(rng.random(1000) < 0.01, "rare", "usual")  # 99 % right without any column
+    table = table.assign(y=airline)
+    assert not warnings(from_frame(table, "y", Reading()))

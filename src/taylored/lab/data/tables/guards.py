@@ -13,6 +13,10 @@ from taylored.lab.data.tables.raw import ROW_NAMES, RawColumn
 _MOST_COLUMNS: Final = 1000  # of an array that are looked at: each is sorted
 _PURE_ROWS: Final = 5
 """Rows per value from which it is no accident that every value has one class."""
+_NAMES: Final = 10
+"""Values per class from which a column rather names something than describes it."""
+_NEARLY: Final = 0.05
+"""Share of the errors of always saying the largest class that is left where values tell it."""
 _COUNTED_ROWS: Final = 50
 """Rows that are counted one by one from which it is no accident; hours of a day are fewer."""
 _NAMES_OF_ROWS: Final = re.compile(
@@ -81,6 +85,11 @@ def target_reason(
             in_order = labels[np.argsort(codes, kind="stable")]
             if np.count_nonzero(np.diff(in_order)) == classes - 1:
                 return None, _determines(name, "sorted by it, the rows are sorted by class")
+    elif distinct >= _NAMES * classes and len(codes) >= _PURE_ROWS * distinct:
+        left = _wrong(codes, labels)
+        if left <= _NEARLY * _wrong(np.zeros_like(codes), labels):
+            how = f"{100 * left:.2g} % of the rows have another class than most of their value"
+            return None, _determines(name, how)
     some_missing = _PURE_ROWS <= np.count_nonzero(missing) <= len(missing) - _PURE_ROWS
     if some_missing and not set(labels[missing].tolist()) & set(labels[~missing].tolist()):
         how = "the classes of the rows in which it is missing never have it"
@@ -124,6 +133,14 @@ def _determines(name: str, how: str) -> str:
         f"{WARNING}column {name!r} alone determines the target: {how}. Unless it is known "
         "before the target is, the results mean nothing: drop= leaves it out"
     )
+
+
+def _wrong(codes: npt.NDArray[np.int64], labels: Labels) -> float:
+    """Share of the rows that have not the most frequent class of the rows with their value."""
+    pairs, counts = np.unique(codes * (int(labels.max()) + 1) + labels, return_counts=True)
+    most = np.zeros(int(codes.max()) + 1, dtype=np.int64)
+    np.maximum.at(most, pairs // (int(labels.max()) + 1), counts)
+    return 1 - float(most.sum()) / len(labels)
 
 
 def _whole_and_distinct(numbers: npt.NDArray[np.float64]) -> bool:
