@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kit.cases import COUNTS
+from kit.cases import COUNTS, GENERATED
 from kit.tolerances import close
 from kit.traits import CLASSES, STATEFUL
 from taylored import LinearLogits, catalog, donate
@@ -162,3 +162,24 @@ def test_small_mass_on_a_rare_class() -> None:
     exact = loss(torch.zeros(1, 3).double(), target.double())
     assert found.item() == pytest.approx(exact.item(), rel=1e-5, abs=1e-6)
     assert found.item() < 1e-6
+
+
+OF_YES_AND_NO = [f"{name}()" for name, spec in GENERATED.items() if spec.links == ("sigmoid",)]
+
+
+@pytest.mark.parametrize("text", [*OF_YES_AND_NO, SIGMOID[1]])
+@pytest.mark.parametrize("wrong", [100.0, -1.0])
+def test_truths_outside_of_the_unit_interval_are_no_plausible_number(
+    text: str, wrong: float
+) -> None:
+    """They are refused where looking is free, and NaN under a compiler."""
+    loss, z = loss_of(text), LOGITS.float()
+    y = torch.zeros(z.shape)
+    y[0, 0] = 1.0
+    torch._dynamo.reset()
+    compiled = torch.compile(loss, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(z, y), loss(z, y))
+    y[1, 1] = wrong
+    with pytest.raises(ValueError, match=r"`target` must be probabilities in \[0, 1\]"):
+        loss(z, y)
+    assert compiled(z, y).isnan()

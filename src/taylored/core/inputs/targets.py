@@ -161,7 +161,7 @@ def check_truths(target: Tensor, ignore: int | None, rows: Tensor) -> None:
     low, high = kept.aminmax()
     if low >= 0 and high <= 1:
         return
-    inside = _in_unit_interval(target) | (rows == 0)
+    inside = in_unit_interval(target) | (rows == 0)
     if ignore is not None:
         inside |= target == ignore
     _refuse_outside(target, inside)
@@ -171,7 +171,8 @@ _ROUNDING = 1e-3
 """How far a truth may be outside [0, 1]: mixed targets add up to 1 but for their last digits."""
 
 
-def _in_unit_interval(target: Tensor) -> Tensor:
+def in_unit_interval(target: Tensor) -> Tensor:
+    """Whether a truth is one, but for rounding."""
     return (target >= -_ROUNDING) & (target <= 1 + _ROUNDING)
 
 
@@ -199,7 +200,7 @@ def check_probabilities(
         return
     if kept is not None:
         target, axis = target.movedim(1, -1)[kept], None if axis is None else -1
-    inside = _in_unit_interval(target)
+    inside = in_unit_interval(target)
     if ignore_index is not None:
         inside |= target == ignore_index
     _refuse_outside(target, inside)

@@ -23,7 +23,12 @@ from taylored.core.plan.denominator import denominator_of, divided
 from taylored.core.plan.options import Options, PerClass, check_options
 from taylored.core.plan.plan import Plan
 from taylored.core.plan.sample_weight import per_element, per_position
-from taylored.core.plan.uncounted import impossible, rows_of_masses, truth_of_counted
+from taylored.core.plan.uncounted import (
+    impossible,
+    rows_of_masses,
+    truth_of_counted,
+    truth_or_nan,
+)
 from taylored.core.terms.summands import settled
 from taylored.core.terms.term import Term
 
@@ -147,6 +152,8 @@ def _sigmoid_plan(
     if options.sample_weight is not None:
         rows = rows * per_element(options.sample_weight, input, logits).to(rows)
         target = truth_of_counted(target, rows) if kind != "index" else target
+    if kind != "index":
+        target = truth_or_nan(target, ignore)
     width = rows.shape[1] if rows.dim() > 1 else 1
     rows = rows.expand(logits.shape[0], width, *logits.shape[2:])
     positive, negative = outcome_weights(options)

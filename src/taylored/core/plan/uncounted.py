@@ -9,7 +9,7 @@ from torch import Tensor
 
 from taylored.core.checks import fail, seen
 from taylored.core.context import has_numbers, values_are_known
-from taylored.core.inputs.targets import out_of_range
+from taylored.core.inputs.targets import in_unit_interval, out_of_range
 
 
 def impossible(rows: Tensor, index: Tensor, num_classes: int) -> Tensor:
@@ -19,6 +19,19 @@ def impossible(rows: Tensor, index: Tensor, num_classes: int) -> Tensor:
     """
     wrong = out_of_range(index, num_classes)
     return rows if wrong is None else torch.where(wrong.reshape(_like(index, rows)), math.nan, rows)
+
+
+def truth_or_nan(truth: Tensor, ignore_index: int | None) -> Tensor:
+    """Truths, with NaN for what is outside [0, 1], if looking would cost a device sync.
+
+    Beyond 1 the loss of an element is no loss: it falls without bound.
+    """
+    if truth.dtype == torch.bool or seen(truth):
+        return truth
+    wrong = ~in_unit_interval(truth)
+    if ignore_index is not None:
+        wrong &= truth != ignore_index
+    return torch.where(wrong, math.nan, truth)
 
 
 def _like(index: Tensor, rows: Tensor) -> torch.Size:

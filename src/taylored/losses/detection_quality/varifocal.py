@@ -28,7 +28,8 @@ def varifocal_values(alpha: float, gamma: float) -> Values:
 
     def values(at: Point, y: Tensor) -> Tensor:
         positive = y * at.binary_cross_entropy(y)
-        return torch.where(y > 0, positive, -alpha * at.complement().q_power(gamma) * at.log_q)
+        negative = -alpha * at.complement().q_power(gamma) * at.log_q
+        return torch.where(y <= 0, negative, positive)  # NaN, of a truth that is none, stays
 
     return values
 
