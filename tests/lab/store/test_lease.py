@@ -114,3 +114,58 @@ def test_a_lease_with_nonsense_in_it_is_nobodys(two):
     one, other = two
     (one._folder / "trial.lease").write_text("../../etc")
     assert other.acquire("trial")
+
+
+def test_what_a_killed_process_was_writing_is_swept_away(tmp_path):
+    """Killed between the temporary file and its name; that of a living process stays."""
+    script = (
+        "import os, sys, pathlib\n"
+        "from taylored.lab.store import files, lease\n"
+        "def killed(*_):\n"
+        "    print('written', flush=True)\n"
+        "    sys.stdin.read()\n"
+        "leases = lease.Leases(pathlib.Path(sys.argv[1]))\n"
+        "files.os.link = killed\n"
+        "leases.__enter__()\n"
+    )
+    writer = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert writer.stdout.readline() == b"written\n"
+        with Leases(tmp_path):
+            pass
+        left = [file.name for file in (tmp_path / "leases").iterdir()]
+        assert len(left) == 1
+        assert left[0].endswith(".tmp")
+    finally:
+        writer.kill()
+        writer.wait()
+    with Leases(tmp_path):
+        pass
+    assert not (tmp_path / "leases").exists()
+
+
+def test_a_late_heartbeat_brings_nothing_back(tmp_path, monkeypatch):
+    """The process leaves between the moment for a heartbeat and the heartbeat itself."""
+    monkeypatch.setattr(lease, "HEARTBEAT", 0.01)
+    beats, go_on, touch = threading.Event(), threading.Event(), os.utime
+
+    def late(file):
+        beats.set()
+        go_on.wait(5)
+        touch(file)
+
+    monkeypatch.setattr(lease.os, "utime", late)
+    leases = Leases(tmp_path)
+    leases.__enter__()
+    assert beats.wait(5)
+    leaving = threading.Thread(target=leases.__exit__, args=(None, None, None))
+    leaving.start()
+    time.sleep(0.2)
+    go_on.set()
+    leaving.join()
+    time.sleep(0.2)
+    assert not (tmp_path / "leases").exists()

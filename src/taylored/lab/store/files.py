@@ -5,10 +5,11 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 
 from taylored.lab.errors import RunError
 
-_PREFIX, _SUFFIX = ".", ".tmp"
+_PREFIX, _OWNED, _SUFFIX = ".", "+", ".tmp"
 ABANDONED_AFTER = 3600.0
 """Seconds; a temporary file lives for a moment, so that one this old belongs to nobody."""
 
@@ -26,10 +27,14 @@ def write_text(target: Path, text: str) -> None:
         raise RunError(f"cannot write {target}: {reason(error)}.") from error
 
 
-def create_text(target: Path, text: str) -> bool:
-    """Write a file that does not exist yet; False if it does. Of several processes one succeeds."""
+def create_text(target: Path, text: str, owner: str | None = None) -> bool:
+    """Write a file that does not exist yet; False if it does. Of several processes one succeeds.
+
+    The `owner` is in the name of the temporary file, so that others know when nobody needs it.
+    """
+    prefix = _PREFIX if owner is None else f"{_PREFIX}{owner}{_OWNED}"
     try:
-        temporary = _written(target, text)
+        temporary = _written(target, text, prefix)
         try:
             os.link(temporary, target)  # unlike a renaming, it never replaces a file
         except FileExistsError:
@@ -51,6 +56,16 @@ def remove_leftovers(folder: Path) -> None:
                 file.unlink()
 
 
+def owner_of(file: Path) -> str:
+    """The owner of a temporary file that was made with one."""
+    return file.name.removeprefix(_PREFIX).partition(_OWNED)[0]
+
+
+def owned_name(owner: str) -> str:
+    """A new name for a temporary file of this owner."""
+    return f"{_PREFIX}{owner}{_OWNED}{token_hex(8)}{_SUFFIX}"
+
+
 def is_leftover(file: Path) -> bool:
     """Whether a file is a temporary one, of a live process or of a dead one."""
     return file.name.startswith(_PREFIX) and file.name.endswith(_SUFFIX)
@@ -61,9 +76,9 @@ def reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _written(target: Path, text: str) -> Path:
+def _written(target: Path, text: str, prefix: str = _PREFIX) -> Path:
     """A temporary file beside the target with this text, on the disk."""
-    handle, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=target.parent)
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=_SUFFIX, dir=target.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from taylored.lab.errors import RunError
-from taylored.lab.store.files import create_text, reason
+from taylored.lab.store.files import create_text, owned_name, owner_of, reason
 
 HEARTBEAT = 5.0
 STALE_AFTER = 30.0
@@ -49,6 +49,7 @@ class Leases:
         traceback: TracebackType | None,
     ) -> None:
         self._stop.set()
+        self._thread.join()  # a late heartbeat would find its file gone, and make it again
         with suppress(OSError):
             for file in self._mine:
                 file.unlink(missing_ok=True)
@@ -91,7 +92,7 @@ class Leases:
         for _ in range(3):
             try:
                 self._folder.mkdir(exist_ok=True)
-                return create_text(file, self.name if text is None else text)
+                return create_text(file, self.name if text is None else text, self.name)
             except (OSError, RunError) as error:
                 last = error  # another process may have removed the empty folder just now
         why = reason(last) if isinstance(last, OSError) else str(last)
@@ -126,7 +127,7 @@ class Leases:
 
     def _take_away(self, file: Path, holder: str | None) -> None:
         """Delete the lease of a dead process, and no other that was made in its place meanwhile."""
-        aside = self._folder / f".{token_hex(8)}.tmp"
+        aside = self._folder / owned_name(self.name)
         with suppress(OSError):
             file.rename(aside)
             if _content(aside) != holder:
@@ -143,6 +144,22 @@ class Leases:
         for file in self._folder.glob("*.process"):
             if not self._is_alive(file.name.removesuffix(".process")):
                 file.unlink(missing_ok=True)
+        for file in self._folder.glob(".*.tmp"):
+            if self._is_abandoned(file):
+                file.unlink(missing_ok=True)
+
+    def _is_abandoned(self, file: Path) -> bool:
+        """Whether a temporary file is of a process that was killed while it wrote.
+
+        A process that announces itself has no file yet by which it could be known to be alive.
+        """
+        owner = owner_of(file)
+        if self._is_alive(owner):
+            return False
+        host, _, pid = owner.rpartition("-")[0].rpartition("-")
+        if _home() is not None and host == self.name.rsplit("-", 2)[0] and pid.isdigit():
+            return not Path(f"/proc/{pid}").exists()
+        return self._file.stat().st_mtime - file.stat().st_mtime > STALE_AFTER
 
 
 def _content(file: Path) -> str | None:
