@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taylored import catalog
 from taylored.modules.classification import ClassificationLoss
+from taylored.modules.overlap import OverlapLoss
 from taylored.modules.values import ValueLoss
 
 CLASSIFICATION = {
@@ -12,3 +13,6 @@ CLASSIFICATION = {
     if issubclass(spec.module, ClassificationLoss)
 }
 VALUES = {name: spec for name, spec in catalog.SPECS.items() if issubclass(spec.module, ValueLoss)}
+OVERLAP = {
+    name: spec for name, spec in catalog.SPECS.items() if issubclass(spec.module, OverlapLoss)
+}

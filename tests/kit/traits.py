@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from kit.catalogued import CLASSIFICATION, VALUES
+from kit.catalogued import CLASSIFICATION, OVERLAP, VALUES
 from kit.direct import drawn
 from taylored import LinearLogits, catalog
 from taylored.core.engine import executors
@@ -38,6 +39,10 @@ def arguments_of(name: str, classes: int = CLASSES) -> tuple[Tensor, Tensor, tup
         found = drawn(VALUES[name], (SAMPLES,), generator)
         first, second, *others = (each.float() for each in found)
         return first, second, tuple(others)
+    if name in OVERLAP:
+        shape = (SAMPLES, *(4, 3)[: OVERLAP[name].module.least_axes])
+        logits = torch.randn(shape[0], classes, *shape[1:], generator=generator)
+        return logits, (torch.arange(math.prod(shape)) % classes).reshape(shape), ()
     logits = torch.randn(SAMPLES, classes, generator=generator)
     target = torch.arange(SAMPLES) % classes
     match catalog.SPECS[name].call:

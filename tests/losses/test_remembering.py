@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from kit.catalogued import CLASSIFICATION
 from kit.checks import remembering as checks
 from kit.remembering import BESIDE, EXAMPLES, REMEMBERING, Remembering, identified
 from kit.traits import COUNTS, STATEFUL, arguments_of, loss_of
@@ -74,7 +75,7 @@ def test_every_loss_can_be_told(name: str) -> None:
             loss.accumulate(wrong)
 
 
-@pytest.mark.parametrize("name", catalog.SPECS)
+@pytest.mark.parametrize("name", CLASSIFICATION)
 def test_a_single_sample_in_training(name: str) -> None:
     spec = catalog.SPECS[name]
     if spec.call != "plain" or "softmax" not in spec.links:

@@ -10,8 +10,10 @@ import os
 
 from taylored.core.checks import fail
 from taylored.core.engine.executors import keep, register
+from taylored.core.overlap import sweeps
 from taylored.kernels.executor import Native
 from taylored.kernels.library import Absent, Library, find
+from taylored.kernels.overlap import NativeOverlap
 from taylored.kernels.shortcut import NativeShortcut
 
 NATIVE: Library | Absent = find()
@@ -29,5 +31,6 @@ def _restrict(setting: str) -> None:
 
 if isinstance(NATIVE, Library):
     register(Native(NATIVE), NativeShortcut(NATIVE))
+    sweeps.register(NativeOverlap(NATIVE))
 if os.environ.get(SETTING):
     _restrict(os.environ[SETTING])

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-ABI = 3
-"""Version of the interface that `abi.py` packs for; `cpp/sweep.h` has the same number."""
+ABI = 4
+"""Version of the interface that `abi.py` and `overlap.py` pack for; `cpp/sweep.h` has the same."""
 
 LEVELS = ("avx512", "avx2", "baseline")
 """Instruction sets, best first."""
@@ -30,6 +30,7 @@ class Library:
         kept: how many class indices are not ignored, -1 if there is no column for one.
         rows: masks, weights and divides class indices; float32 coefficients.
         rows_double: the same in float64.
+        overlap: runs a packed `Overlap`; 0 means done.
     """
 
     level: str
@@ -37,6 +38,7 @@ class Library:
     kept: Callable[..., int]
     rows: Callable[..., None]
     rows_double: Callable[..., None]
+    overlap: Callable[..., int]
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,9 @@ def _declared(library: ctypes.CDLL, level: str) -> Library:
     for function in (rows, rows_double):
         function.argtypes = [pointer, *[number] * 4, pointer, number, pointer, pointer]
         function.restype = None
-    return Library(level, sweep, kept, rows, rows_double)
+    overlap = library.taylored_overlap
+    overlap.argtypes, overlap.restype = [ctypes.c_char_p], ctypes.c_int
+    return Library(level, sweep, kept, rows, rows_double, overlap)
 
 
 @dataclass(frozen=True)

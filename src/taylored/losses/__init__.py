@@ -42,6 +42,13 @@ from taylored.losses.detection_quality.quality_focal import *
 from taylored.losses.detection_quality.varifocal import *
 from taylored.losses.detection_quality.distribution_focal import *
 from taylored.losses.detection_quality.ghm import *
+from taylored.losses.overlap.dice import *
+from taylored.losses.overlap.generalized_dice import *
+from taylored.losses.overlap.jaccard import *
+from taylored.losses.overlap.tversky import *
+from taylored.losses.overlap.focal_tversky import *
+from taylored.losses.overlap.log_cosh_dice import *
+from taylored.losses.overlap.mcc import *
 from taylored.losses.boxes.iou import *
 from taylored.losses.boxes.giou import *
 from taylored.losses.boxes.diou import *

@@ -238,7 +238,7 @@ def links_of(loss: type[Loss]) -> tuple[str, ...]:
     field = parameters_of(loss).get("link")
     if field is not None:
         return (str(field.default), *(link for link in field.choices if link != field.default))
-    if not issubclass(loss, ClassificationLoss):
+    if loss.takes != "logits":
         return ()
     link = link_of(loss)
     return LINK_NAMES if link == "either" else (link,)

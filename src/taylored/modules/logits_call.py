@@ -9,7 +9,7 @@ from torch import Tensor
 
 from taylored.core.inputs.given import read_weight, usual
 from taylored.core.inputs.logits import Logits
-from taylored.modules.base import FunctionCall, parameters_of
+from taylored.modules.base import FunctionCall, Loss, parameters_of
 from taylored.modules.class_axis import at_home, check_lengths, class_count, lengths
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ RAISES = (
 )
 
 
-def link_of(loss: type[ClassificationLoss]) -> str:
+def link_of(loss: type[Loss]) -> str:
     """The link of a loss class; "either" where the instance says it."""
     link = getattr(loss, "link", None)
     return link if isinstance(link, str) else "either"

@@ -9,8 +9,9 @@
 //     walk.h          strided axes as long runs
 //     pages.h         fewer page faults for a fresh gradient
 //     threads.h       torch's OpenMP team, scratch memory per thread
-//     softmax_hard.h, softmax_soft.h, sigmoid.h, rows.h    the kernels
+//     softmax_hard.h, softmax_soft.h, sigmoid.h, rows.h, overlap.h    the kernels
 
+#include "overlap.h"
 #include "pages.h"
 #include "rows.h"
 #include "sigmoid.h"
@@ -66,6 +67,20 @@ extern "C" int taylored_sweep(const Sweep* sweep) {
   (sweep->dtype == f64 ? run<double> : run<float>)(*sweep, threads, collected);
   collected.hand_over();
   return collected.strange() ? 2 : 0;
+}
+
+// The sums of an overlap loss, or its gradient. Returns 1 for a record that it does not run.
+extern "C" int taylored_overlap(const Overlap* overlap) {
+  using namespace taylored;
+  const Overlap& w = *overlap;
+  if (w.n < 1 || w.c < 1 || w.s < 1 || w.dtype > f16 || w.target_dtype > i32) return 1;
+  if (w.gradient) {
+    if (w.g_dtype != w.dtype) return 1;
+    prefer_large_pages(w.gradient, static_cast<size_t>(w.n * w.c * w.s) *
+                                       (w.dtype == f64 ? 8 : w.dtype == f32 ? 4 : 2));
+  }
+  (w.dtype == f64 ? run_overlap<double> : run_overlap<float>)(w);
+  return 0;
 }
 
 extern "C" int64_t taylored_kept(const int64_t* target, int64_t count, int64_t ignores,

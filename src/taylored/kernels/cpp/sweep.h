@@ -6,7 +6,7 @@
 
 namespace taylored {
 
-constexpr int abi = 3;
+constexpr int abi = 4;
 
 enum Link : int64_t { softmax = 0, sigmoid = 1 };
 enum Dtype : int64_t { f32 = 0, f64 = 1, bf16 = 2, f16 = 3, u8 = 4, i64 = 5, i32 = 6 };  // u8: bool

@@ -1,0 +1,1 @@
+"""Overlap of predicted and true regions: sums over positions, and ratios of them."""

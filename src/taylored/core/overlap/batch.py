@@ -1,0 +1,116 @@
+"""The arguments of an overlap loss in canonical form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from taylored.core.context import compiling
+from taylored.core.engine.elementwise import ElementBatch, Elements, elements
+from taylored.core.inputs.given import read_target, read_weight
+from taylored.core.inputs.logits import Logits
+from taylored.core.inputs.targets import check_input, check_truths
+from taylored.core.numerics import harmless, one_if_zero, widest_dtype
+from taylored.core.overlap.options import OverlapOptions
+from taylored.core.plan.options import Options
+from taylored.core.plan.plan import Plan
+from taylored.core.plan.prepare import prepare
+from taylored.core.terms.elementary import nll
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Logits and truths, and what each position counts.
+
+    Attributes:
+        logits: (N, C) or (N, C, S), as given.
+        plan: link, target, and the coefficient of each position or element (`rows`).
+        by_sample: whether every sample has sums of its own.
+        samples: what the ratios of each sample are multiplied by, (N, 1), or None. Its logits may
+            be anything where that is 0.
+        spatial: the axes that S stands for.
+    """
+
+    logits: Tensor
+    plan: Plan
+    by_sample: bool
+    samples: Tensor | None
+    spatial: torch.Size
+
+    @property
+    def classes(self) -> int:
+        """How many classes the logits have."""
+        return self.logits.shape[1]
+
+    @property
+    def groups(self) -> int:
+        """How many ratios each class has."""
+        return self.logits.shape[0] if self.by_sample else 1
+
+    def elements(self) -> Elements:
+        """Logits, truth and coefficient of every class, by plain differentiable operations."""
+        found = elements(ElementBatch(self.logits, self.plan, ()))
+        if self.samples is None:
+            return found
+        return replace(found, z=harmless(found.z, self._along_samples() == 0))
+
+    def of_counted_samples(self) -> Batch:
+        """The same with coefficients of 0 for samples that count for nothing."""
+        if self.samples is None:
+            return self
+        rows = torch.where(self._along_samples() == 0, 0.0, self.plan.rows)
+        return replace(self, plan=replace(self.plan, rows=rows))
+
+    def _along_samples(self) -> Tensor:
+        assert self.samples is not None  # noqa: S101 - for type checkers
+        return self.samples.reshape(-1, *[1] * (self.logits.dim() - 1))
+
+    def probabilities(self, z: Tensor) -> Tensor:
+        """What the link makes of logits."""
+        return torch.softmax(z, dim=1) if self.plan.link == "softmax" else torch.sigmoid(z)
+
+    def summed(self, values: Tensor) -> Tensor:
+        """Sums over the positions of each ratio, (G, C) in float64, of (N, C[, S])."""
+        wide = values.to(widest_dtype(values.device))
+        wide = wide.sum(dim=2) if wide.dim() == 3 else wide
+        return wide if self.by_sample else wide.sum(dim=0, keepdim=True)
+
+    def counted(self) -> Tensor:
+        """The coefficients of each ratio's positions, added up, (G, C) in float64."""
+        rows, plan = self.plan.rows, self.plan
+        if plan.ignore is not None and plan.target.dtype != torch.bool:
+            rows = torch.where(plan.target != plan.ignore, rows, 0.0)
+        return self.summed(rows).expand(self.groups, self.classes)
+
+
+def read_batch(input: Logits, target: Tensor, options: OverlapOptions) -> Batch:
+    """Logits with the classes on axis 1 and targets of any form, checked.
+
+    Weights of positions stand in the sums; weights of whole samples multiply the ratios, where
+    every sample has its own.
+    """
+    input = check_input(input)
+    target = read_target(target, input.shape, options.link)
+    weight, samples = options.sample_weight, None
+    if weight is not None:
+        weight = read_weight(weight, input.shape)
+    whole = isinstance(weight, Tensor) and weight.shape == input.shape[:1] and input.dim() > 1
+    if weight is not None and whole and options.by_sample:
+        samples, weight = weight.to(widest_dtype(input.device)).unsqueeze(1), None
+    given = Options(
+        link=options.link,
+        ignore_index=options.ignore_index,
+        reduction="sum",
+        sample_weight=weight,
+    )
+    logits, plan = prepare(input, target, nll, given)
+    if plan.link == "sigmoid" and plan.target_kind == "dense" and not compiling():
+        check_truths(plan.target, plan.ignore, plan.rows)
+    return Batch(logits, plan, options.by_sample, samples, input.shape[2:])
+
+
+def ratio(over: Tensor, under: Tensor, *, empty: float = 1.0) -> Tensor:
+    """A quotient that is `empty` where there is nothing to divide by."""
+    return torch.where(under == 0, empty, over / one_if_zero(under))

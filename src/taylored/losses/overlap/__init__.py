@@ -1,0 +1,1 @@
+"""Losses of how far predicted and true regions overlap."""
