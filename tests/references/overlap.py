@@ -6,6 +6,8 @@ each costs, `region_loss` the reduced loss.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -111,7 +113,7 @@ def found_of(
                 )
             region = Region(*(each[group][:, columns] for each in (logits, p, y)), part)
             counts = bool(part.sum() > 0)
-            one = COSTS[name](region, own) if counts else logits.sum() * 0.0
+            one = COSTS[name](region, {**own, "columns": columns}) if counts else logits.sum() * 0.0
             if empty != "keep" and bool(region.total(region.y) == 0):
                 one, counts = one * 0.0, counts and empty == "perfect"
             cost.append(one)
@@ -257,3 +259,133 @@ def generalized_dice(region: Region, parameters: Parameters) -> Tensor:
         over = over + 2 * weight * (w * p * y).sum()
         under = under + weight * (w * (p + y)).sum()
     return 1 - smoothed(over, under, parameters)
+
+
+# --- sorted errors --------------------------------------------------------------------------------
+
+
+def extension(errors: Tensor, region: Region) -> Tensor:
+    """Berman et al. 2018, equation 8: errors times growths of the Jaccard loss, largest first."""
+    flat = [each.reshape(-1) for each in (errors, region.y, region.w)]
+    order = sorted(range(flat[0].numel()), key=lambda i: -float(flat[0][i].detach()))
+    truths, weights = flat[1].tolist(), flat[2].tolist()
+    whole = sum(w * y for w, y in zip(weights, truths, strict=True))
+    missed = wrong = before = 0.0
+    total = errors.sum() * 0.0
+    for i in order:
+        missed += weights[i] * truths[i]
+        wrong += weights[i] * (1 - truths[i])
+        union = whole + wrong
+        jaccard = 1 - (whole - missed) / union if union > 0 else 0.0
+        total = total + flat[0][i] * (jaccard - before)
+        before = jaccard
+    return total
+
+
+@reference_of_regions("lovasz_softmax")
+def lovasz_softmax(region: Region, parameters: Parameters) -> Tensor:
+    """Equation 9: errors 1 - p where the class is true, p elsewhere."""
+    return extension((region.y - region.p).abs(), region)
+
+
+@reference_of_regions("lovasz_hinge")
+def lovasz_hinge(region: Region, parameters: Parameters) -> Tensor:
+    """Equation 10."""
+    return extension((1 - region.z * (2 * region.y - 1)).clamp(min=0), region)
+
+
+# --- places ---------------------------------------------------------------------------------------
+
+
+def shifted(volume: Tensor, steps: tuple[int, ...], outside: float) -> Tensor:
+    """The neighbours of every position of (n, c, d1, ...)."""
+    for axis, step in enumerate(steps, start=2):
+        if step:
+            edge = torch.full_like(volume.narrow(axis, 0, 1), outside)
+            rest = volume.narrow(axis, max(0, step), volume.shape[axis] - abs(step))
+            volume = torch.cat([rest, edge] if step > 0 else [edge, rest], dim=axis)
+    return volume
+
+
+def eroded(volume: Tensor) -> Tensor:
+    axes = volume.dim() - 2
+    cross = [tuple(s if a == axis else 0 for a in range(axes))
+             for axis in range(axes) for s in (-1, 0, 1)]  # fmt: skip
+    return torch.stack([shifted(volume, step, math.inf) for step in cross]).min(dim=0).values
+
+
+def dilated(volume: Tensor) -> Tensor:
+    square = itertools.product((-1, 0, 1), repeat=volume.dim() - 2)
+    return torch.stack([shifted(volume, step, -math.inf) for step in square]).max(dim=0).values
+
+
+def skeleton(volume: Tensor, iterations: int) -> Tensor:
+    """Shit et al. 2021, algorithm 1, with max(0, a - a b) for the part that is new."""
+    found = (volume - dilated(eroded(volume))).clamp(min=0)
+    for _ in range(iterations):
+        volume = eroded(volume)
+        ridge = (volume - dilated(eroded(volume))).clamp(min=0)
+        found = found + (ridge - found * ridge).clamp(min=0)
+    return found
+
+
+@reference_of_regions("cldice")
+def cldice(region: Region, parameters: Parameters) -> Tensor:
+    """Shit et al. 2021, equations 1 and 2."""
+    kept = region.w > 0
+    p, y = torch.where(kept, region.p, 0.0), torch.where(kept, region.y, 0.0)
+    n = parameters.get("iterations", 3)
+    lines, true_lines = skeleton(p, n), skeleton(y, n)
+    precision = smoothed(region.total(lines * y), region.total(lines), parameters)
+    sensitivity = smoothed(region.total(true_lines * p), region.total(true_lines), parameters)
+    if bool(precision + sensitivity == 0):
+        return precision * 0 + 1
+    return 1 - 2 * precision * sensitivity / (precision + sensitivity)
+
+
+def distances(mask: Tensor) -> Tensor:
+    """To the nearest position on the other side, by looking at all of them; (n, 1, d1, ...)."""
+    found = torch.zeros(mask.shape, dtype=torch.float64)
+    for n in range(len(mask)):
+        inside, outside = mask[n, 0].nonzero().double(), (~mask[n, 0]).nonzero().double()
+        if len(inside) and len(outside):
+            apart = torch.cdist(inside, outside)
+            found[n, 0][mask[n, 0]] = apart.min(dim=1).values
+            found[n, 0][~mask[n, 0]] = apart.min(dim=0).values
+    return found
+
+
+@reference_of_regions("boundary")
+def boundary(region: Region, parameters: Parameters) -> Tensor:
+    """Kervadec et al. 2019, equation 5; inside, distances are one less as in the authors' code."""
+    mask = torch.where(region.w > 0, region.y, 0.0).detach() > 0.5
+    away = distances(mask)
+    signed = torch.where(mask & (away > 0), 1 - away, away)
+    return region.total(region.p * signed) / region.w.sum()
+
+
+@reference_of_regions("hausdorff")
+def hausdorff(region: Region, parameters: Parameters) -> Tensor:
+    """Karimi and Salcudean 2020, equation 8."""
+    kept, alpha = region.w > 0, parameters.get("alpha", 2.0)
+    p, y = torch.where(kept, region.p, 0.0), torch.where(kept, region.y, 0.0)
+    away = distances(p.detach() > 0.5) ** alpha + distances(y.detach() > 0.5) ** alpha
+    return region.total((p - y) ** 2 * away) / region.w.sum()
+
+
+@reference_of_regions("unified_focal")
+def unified_focal(region: Region, parameters: Parameters) -> Tensor:
+    """Yeung et al. 2022, the asymmetric losses of section 3.3; class 0 is the background."""
+    balance, delta = parameters.get("balance", 0.5), parameters.get("delta", 0.6)
+    gamma, p, y = parameters.get("gamma", 0.5), region.p, region.y
+    nll = -y * torch.log(p)
+    hit = region.total(p * y)
+    missed, wrong = region.total((1 - p) * y), region.total(p * (1 - y))
+    under = hit + delta * missed + (1 - delta) * wrong
+    cost = 1 - hit / under if bool(under > 0) else under
+    if parameters["columns"] == [0]:
+        entropy = (1 - delta) * (1 - p) ** gamma * nll
+    else:
+        entropy = delta * nll
+        cost = cost ** (1 - gamma) if bool(cost > 0) else cost * 0
+    return balance * region.total(entropy) / region.w.sum() + (1 - balance) * cost

@@ -49,6 +49,12 @@ from taylored.losses.overlap.tversky import *
 from taylored.losses.overlap.focal_tversky import *
 from taylored.losses.overlap.log_cosh_dice import *
 from taylored.losses.overlap.mcc import *
+from taylored.losses.overlap.lovasz_softmax import *
+from taylored.losses.overlap.lovasz_hinge import *
+from taylored.losses.overlap.cldice import *
+from taylored.losses.overlap.boundary import *
+from taylored.losses.overlap.hausdorff import *
+from taylored.losses.overlap.unified_focal import *
 from taylored.losses.boxes.iou import *
 from taylored.losses.boxes.giou import *
 from taylored.losses.boxes.diou import *

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, TypedDict
 
 from torch import Tensor
 
+from taylored.core.checks import fail
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
 from taylored.core.overlap.batch import Batch, read_batch
@@ -106,11 +107,10 @@ _RETURNS = (
 
 
 class OverlapCall(TypedDict, total=False):
-    """The shared keywords of a call of an overlap loss's function, but for link and average."""
+    """The shared keywords of a call of any overlap loss's function."""
 
     weight: PerClass | None
     ignore_index: int | None
-    empty: Empty
     reduction: Reduction
     class_dim: int
     sample_weight: Tensor | None
@@ -122,6 +122,7 @@ class RegionCall(OverlapCall, total=False):
 
     link: LinkName
     average: Average
+    empty: Empty
     smooth_numerator: float
     smooth_denominator: float
 
@@ -130,6 +131,7 @@ class VolumeCall(OverlapCall, total=False):
     """Those of a loss that needs every probability in its place."""
 
     average: PerClassAverage
+    empty: Empty
 
 
 def overlap_loss(input: Logits, target: Tensor, costs: Costs, options: OverlapOptions) -> Tensor:
@@ -138,7 +140,7 @@ def overlap_loss(input: Logits, target: Tensor, costs: Costs, options: OverlapOp
         return _moved(input, target, costs, options)
     batch = read_batch(input, target, options)
     check_weight(options, batch.classes)
-    return reduced(batch, costs(batch, options), options)
+    return reduced(batch, costs(batch), options)
 
 
 def region_loss(
@@ -150,9 +152,21 @@ def region_loss(
     squares: bool = False,
 ) -> Tensor:
     """The loss of a cost of each region's sums."""
-    return overlap_loss(
-        input, target, functools.partial(costs_of_sums, cost=cost, squares=squares), options
-    )
+    costs = functools.partial(costs_of_sums, options=options, cost=cost, squares=squares)
+    return overlap_loss(input, target, costs, options)
+
+
+def check_axes(batch: Batch, least: int, most: int | None = None) -> None:
+    """Refuse logits with too few or too many axes of positions."""
+    axes = len(batch.spatial)
+    if axes < least or (most is not None and axes > most):
+        count = f"at least {least}" if most is None else f"{least} to {most}"
+        fail(
+            "input",
+            f"logits (N, C, d1, ...) with {count} axes of positions",
+            f"{axes} of them",
+            "give the positions their axes: logits.unflatten or unsqueeze",
+        )
 
 
 def _moved(input: Logits, target: Tensor, costs: Costs, options: OverlapOptions) -> Tensor:
@@ -220,7 +234,7 @@ class OverlapLoss(Loss):
         """The ratios that count, by their class weights."""
         return "class weights of the ratios that count"
 
-    def costs(self, batch: Batch, options: OverlapOptions) -> Ratios:
+    def costs(self, batch: Batch) -> Ratios:
         """What each ratio costs; the slot of a subclass."""
         raise NotImplementedError
 
@@ -273,9 +287,9 @@ class RegionLoss(OverlapLoss):
         """What each ratio costs; the slot of a subclass."""
         raise NotImplementedError
 
-    def costs(self, batch: Batch, options: OverlapOptions) -> Ratios:
+    def costs(self, batch: Batch) -> Ratios:
         """From the sums of the batch."""
-        return costs_of_sums(batch, options, self.cost, squares=self.squares)
+        return costs_of_sums(batch, self.options(), self.cost, squares=self.squares)
 
     def options(
         self, sample_weight: Tensor | None = None, normalizer: float | Tensor | None = None
@@ -291,6 +305,9 @@ class RegionLoss(OverlapLoss):
 
 
 class VolumeLoss(OverlapLoss):
-    """A loss that needs every probability in its place; a subclass fills `costs`."""
+    """A loss that needs every probability in its place; a subclass fills `costs`.
+
+    It is made of plain operations, and takes several times the memory of the logits.
+    """
 
     average: AverageOfClasses = "class"

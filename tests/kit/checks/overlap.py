@@ -15,6 +15,7 @@ from kit.tolerances import GRADIENT_RTOL, close
 from references.overlap import region_loss
 from taylored import catalog, donate
 from taylored.core.engine import executors
+from taylored.modules.overlap import RegionLoss
 
 REDUCTIONS = ("none", "sum", "mean", "batch_mean")
 
@@ -74,7 +75,7 @@ def check_derivatives(case: Case) -> None:
 
 def check_soft_targets_learn(case: Case) -> None:
     """Targets and sample weights have derivatives too."""
-    if case.kind not in ("probabilities", "soft"):
+    if case.kind not in ("probabilities", "soft") or not sums_alone(case):
         return
     loss = case.loss()
     weight = torch.linspace(0.5, 1.5, math.prod(case.positions())).double()
@@ -84,6 +85,11 @@ def check_soft_targets_learn(case: Case) -> None:
     assert torch.autograd.gradcheck(
         lambda z, y, w: loss(z, y, sample_weight=w), (logits, target, weight)
     )
+
+
+def sums_alone(case: Case) -> bool:
+    """Whether the loss depends on its target by sums: orders and distances have no derivative."""
+    return issubclass(catalog.spec(case.text).module, RegionLoss)
 
 
 def check_half(case: Case, dtype: torch.dtype, path: str) -> None:
@@ -96,6 +102,9 @@ def check_half(case: Case, dtype: torch.dtype, path: str) -> None:
         close(got, value, 1e-5, 1e-6)
         found = gradient_of(case.loss(), logits, target)
     assert found.dtype == dtype
+    if not sums_alone(case):  # coarse numbers are often equal, and then an order is not unique
+        assert found.isfinite().all()
+        return
     size = float(gradient.abs().max())
     close(found, gradient, max(GRADIENT_RTOL[dtype], 1e-4), max(1e-6, 1e-5 * size))
 
@@ -221,6 +230,8 @@ def check_extremes(case: Case, path: str) -> None:
             assert gradient_of(case.loss(), logits, target).isfinite().all()
     masked = clean.clone()
     masked[:, -1] = -math.inf
+    if target.dim() == clean.dim():  # a masked truth costs infinity in some losses
+        target[:, -1] = 0
     with running(path):
         assert case.loss()(masked, target).isfinite()
         found = gradient_of(case.loss(), masked, target)

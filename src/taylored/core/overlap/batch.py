@@ -72,9 +72,9 @@ class Batch:
         return torch.softmax(z, dim=1) if self.plan.link == "softmax" else torch.sigmoid(z)
 
     def summed(self, values: Tensor) -> Tensor:
-        """Sums over the positions of each ratio, (G, C) in float64, of (N, C[, S])."""
+        """Sums over the positions of each ratio, (G, C) in float64, of (N, C[, d1, ...])."""
         wide = values.to(widest_dtype(values.device))
-        wide = wide.sum(dim=2) if wide.dim() == 3 else wide
+        wide = wide.flatten(2).sum(dim=2) if wide.dim() > 2 else wide
         return wide if self.by_sample else wide.sum(dim=0, keepdim=True)
 
     def counted(self) -> Tensor:
@@ -83,6 +83,36 @@ class Batch:
         if plan.ignore is not None and plan.target.dtype != torch.bool:
             rows = torch.where(plan.target != plan.ignore, rows, 0.0)
         return self.summed(rows).expand(self.groups, self.classes)
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """Every probability in its place, for losses that are no function of sums.
+
+    Attributes:
+        z: logits, finite where they count for nothing.
+        p: probabilities, (N, C, d1, ...).
+        y: truths; 0 where they count for nothing.
+        w: coefficients; 0 where a position counts for nothing.
+    """
+
+    z: Tensor
+    p: Tensor
+    y: Tensor
+    w: Tensor
+
+    def inside(self, values: Tensor) -> Tensor:
+        """The values, with 0 where they count for nothing."""
+        return torch.where(self.w == 0, 0.0, values)
+
+
+def volume_of(batch: Batch) -> Volume:
+    """The probabilities and truths of a batch, with the axes that the caller has."""
+    found = batch.elements()
+    shape = (*batch.logits.shape[:2], *batch.spatial)
+    w = found.coefficient.expand(found.z.shape).reshape(shape)
+    z, y = found.z.reshape(shape), found.y.reshape(shape)
+    return Volume(z, batch.probabilities(found.z).reshape(shape), torch.where(w == 0, 0.0, y), w)
 
 
 def read_batch(input: Logits, target: Tensor, options: OverlapOptions) -> Batch:

@@ -31,7 +31,7 @@ class Ratios(NamedTuple):
     counted: Tensor
 
 
-Costs = Callable[[Batch, OverlapOptions], Ratios]
+Costs = Callable[[Batch], Ratios]
 
 
 def costs_of_sums(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from taylored.core.inputs.logits import Logits
 from taylored.core.overlap.batch import Batch
-from taylored.core.overlap.options import OverlapOptions
+from taylored.core.overlap.options import Empty, OverlapOptions
 from taylored.core.overlap.reduced import Ratios
 from taylored.core.overlap.sums import class_weights, sums_of
 from taylored.core.plan.options import LinkName
@@ -29,6 +29,7 @@ class PooledCall(OverlapCall, total=False):
     """The shared keywords of a loss with one ratio for all classes."""
 
     link: LinkName
+    empty: Empty
     smooth_numerator: float
     smooth_denominator: float
 
@@ -37,20 +38,23 @@ def generalized_dice_costs(batch: Batch, options: OverlapOptions, rarity: float)
     """1 - 2 sum_c w_c T_c / sum_c w_c (P_c + Y_c), w_c = Y_c^-rarity (Sudre et al. 2017, (4))."""
     smooth = (options.smooth_numerator, options.smooth_denominator)
     sums = sums_of(batch, squares=False, smooth=smooth)
-    weight = volume_weights(sums.true, rarity, options)
-    own = class_weights(options.weight, weight)
+    own = class_weights(options.weight, sums.true)
+    weight = volume_weights(sums.true, rarity, own, largest=options.empty == "keep")
     pooled = sums.pooled(weight if own is None else weight * own)
     return Ratios(dice_cost(pooled, 1), pooled.true, pooled.counted)
 
 
-def volume_weights(volume: Tensor, rarity: float, options: OverlapOptions) -> Tensor:
-    """Weights of the classes by their volume; one without any has the largest of the others."""
+def volume_weights(volume: Tensor, rarity: float, own: Tensor | None, *, largest: bool) -> Tensor:
+    """Weights of the classes by their volume.
+
+    A class without any has the `largest` weight of those that count, or else 0.
+    """
     absent = volume == 0
-    weight = torch.where(absent, 1.0, volume) ** -rarity
-    if options.empty != "keep":
-        return torch.where(absent, 0.0, weight)
-    least = torch.where(absent, 0.0, weight)
-    most = least.amax(dim=1, keepdim=True) if volume.shape[1] else least
+    weight = torch.where(absent, 0.0, torch.where(absent, 1.0, volume) ** -rarity)
+    if not largest or volume.shape[1] == 0:
+        return weight
+    counting = weight if own is None else torch.where(own == 0, 0.0, weight)
+    most = counting.amax(dim=1, keepdim=True)
     return torch.where(absent, torch.where(most > 0, most, 1.0), weight)
 
 
@@ -85,9 +89,9 @@ class GeneralizedDiceLoss(RegionLoss):
         ),
     ] = 2.0
 
-    def costs(self, batch: Batch, options: OverlapOptions) -> Ratios:
+    def costs(self, batch: Batch) -> Ratios:
         """One value per batch or sample."""
-        return generalized_dice_costs(batch, options, self.rarity)
+        return generalized_dice_costs(batch, self.options(), self.rarity)
 
 
 @function_of(GeneralizedDiceLoss)
@@ -107,8 +111,9 @@ def generalized_dice_loss(
         >>> generalized_dice_loss(logits, truth, rarity=0.0)
         tensor(0.5000)
     """
-    costs = functools.partial(generalized_dice_costs, rarity=rarity)
-    return overlap_loss(input, target, costs, OverlapOptions(average=average, **shared))
+    options = OverlapOptions(average=average, **shared)
+    costs = functools.partial(generalized_dice_costs, options=options, rarity=rarity)
+    return overlap_loss(input, target, costs, options)
 
 
 SPEC = spec_of(
