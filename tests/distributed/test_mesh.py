@@ -46,7 +46,9 @@ def alone(subject: Remembering, group: int = 1) -> list[State]:
     """The states of one process on the batches of both data-parallel ranks, some steps at once."""
     loss, states = subject.build(), []
     for first in range(0, STEPS, group):
-        parts = [share(step, data) for step in range(first, first + group) for data in range(2)]
+        parts = [
+            share(loss, step, data) for step in range(first, first + group) for data in range(2)
+        ]
         stepped(loss, *(torch.cat(each) for each in zip(*parts, strict=True)))
         states.append(state_of(loss))
     return states

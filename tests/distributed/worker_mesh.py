@@ -26,22 +26,22 @@ COMPILED = (REMEMBERING[0].text, "seesaw")
 FAULTY = next(subject for subject in REMEMBERING if subject.text == "seesaw")
 
 
-def share(step: int, data: int) -> tuple[Tensor, Tensor]:
+def share(loss: nn.Module, step: int, data: int) -> tuple[Tensor, Tensor]:
     """The batch of a data-parallel rank: uneven, and once nothing at all."""
-    return batch(100 * step + data, 0 if (step, data) == (2, 1) else 4 + step + data)
+    return batch(loss, 100 * step + data, 0 if (step, data) == (2, 1) else 4 + step + data)
 
 
 def train(loss: nn.Module, run: nn.Module, data: int) -> list[State]:
     states = []
     for step in range(STEPS):
-        stepped(run, *share(step, data))
+        stepped(run, *share(loss, step, data))
         states.append(state_of(loss))
     return states
 
 
 def refusal(loss: nn.Module) -> str:
     try:
-        stepped(loss, *share(0, 0))
+        stepped(loss, *share(loss, 0, 0))
     except ValueError as error:
         return str(error)
     return ""

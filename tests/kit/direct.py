@@ -62,7 +62,7 @@ def rotated_boxes(
     centre, sides, angle = (
         torch.rand((2, *shape, size), generator=generator, dtype=torch.float64) for size in parts
     )
-    return tuple(torch.cat([3 * centre, 0.2 + 2 * sides, 10 * angle - 5], -1))
+    return tuple(torch.cat([2 * centre, 0.5 + 2 * sides, 10 * angle - 5], -1))
 
 
 def boxes_in_space(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from kit.cases import GENERATED
+from kit.catalogued import VALUES
+from kit.direct import drawn
 from kit.parameters import fields_of, inside, module
 from kit.traits import CLASSES, COUNTS
 from taylored import CrossEntropyLoss, GradientIndicator, GradientRatio, Loss, catalog
@@ -22,9 +24,12 @@ from taylored.modules.classification import parameters_of
 State = dict[str, Tensor]
 
 
-def batch(seed: int, size: int) -> tuple[Tensor, Tensor]:
-    """Logits in float64 and class indices."""
+def batch(loss: nn.Module, seed: int, size: int) -> tuple[Tensor, Tensor]:
+    """What a loss is called on, in float64: logits and class indices, or boxes."""
     generator = torch.Generator().manual_seed(seed)
+    if getattr(loss, "takes", "logits") != "logits":
+        first, second = drawn(loss.spec, (size,), generator)
+        return first, second
     logits = torch.randn(size, CLASSES, generator=generator, dtype=torch.float64)
     return logits, torch.randint(CLASSES, (size,), generator=generator)
 
@@ -67,8 +72,9 @@ def variants(name: str) -> list[Remembering]:
 
 def found_for(name: str) -> list[Remembering]:
     """Those examples of a loss that remember something; else the first variant that does."""
-    texts = [text for text in GENERATED[name].examples if text != f"{name}()"]
-    if GENERATED[name].inner != "required":
+    spec = catalog.SPECS[name]
+    texts = [text for text in spec.examples if text != f"{name}()"]
+    if spec.inner != "required":
         texts.insert(0, name)
     examples = [of(text) for text in texts]
     found = [subject for subject in examples if remembers(subject)]
@@ -82,7 +88,9 @@ def remembers(subject: Remembering) -> bool:
     except ValueError:  # a parameter that does not go with the default of another
         return False
     before = state_of(loss)
-    logits, target = batch(0, 7)
+    if not before:
+        return False
+    logits, target = batch(loss, 0, 7)
     loss(logits.requires_grad_(), target)
     return any(not torch.equal(before[name], value) for name, value in state_of(loss).items())
 
@@ -106,7 +114,7 @@ def sums_of(loss: nn.Module) -> State:
     return {k: v for k, v in persistent if v.dim() == 1 and id(v) not in open_groups}
 
 
-EXAMPLES = tuple(subject for name in GENERATED for subject in found_for(name))
+EXAMPLES = tuple(subject for name in (*GENERATED, *VALUES) for subject in found_for(name))
 """The losses of the catalogue that remember something."""
 
 WRAPPED = (of('class_balanced(sigmoid_eql(), weighting="class")'),)

@@ -13,7 +13,6 @@ from torch.utils.checkpoint import checkpoint
 
 from kit.remembering import Remembering, State, batch, state_of, sums_of
 from kit.tolerances import within
-from kit.traits import CLASSES
 
 SIZES = (6, 3, 4)
 """Uneven micro-batches. None has as many rows as there are classes: a compiler would take the two
@@ -22,7 +21,7 @@ sizes for one, and begin anew at the next batch."""
 
 def step(loss: nn.Module, seed: int, size: int) -> Tensor:
     """The gradient of a training step."""
-    logits, target = batch(seed, size)
+    logits, target = batch(loss, seed, size)
     return stepped(loss, logits, target)
 
 
@@ -30,6 +29,11 @@ def stepped(loss: nn.Module, logits: Tensor, target: Tensor) -> Tensor:
     z = logits.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(loss(z, target).sum(), z)
     return gradient
+
+
+def head_for(logits: Tensor) -> nn.Linear:
+    """A last layer that gives what a loss is called on."""
+    return nn.Linear(logits.shape[1], logits.shape[1]).double()
 
 
 def same(found: State, expected: State, tolerance: float = 1e-12) -> None:
@@ -40,8 +44,8 @@ def same(found: State, expected: State, tolerance: float = 1e-12) -> None:
 
 def _checkpointed(run: nn.Module, reentrant: bool) -> None:
     """A step whose checkpoint has the loss inside."""
-    head = nn.Linear(CLASSES, CLASSES).double()
-    logits, target = batch(1, 6)
+    logits, target = batch(run, 1, 6)
+    head = head_for(logits)
     value = checkpoint(
         lambda z: run(head(z), target), logits.requires_grad_(), use_reentrant=reentrant
     )
@@ -65,14 +69,14 @@ def check_checkpoint(subject: Remembering, reentrant: bool) -> None:
     loss.eval()
     plain = copy.deepcopy(loss)
     before = state_of(loss)
-    logits, target = batch(2, 6)
+    logits, target = batch(loss, 2, 6)
     z, w = (logits.clone().requires_grad_() for _ in range(2))
     checkpoint(loss, z, target, use_reentrant=reentrant).sum().backward()
     plain(w, target).sum().backward()
     assert torch.equal(z.grad, w.grad)
     assert all(torch.equal(value, before[name]) for name, value in state_of(loss).items())
 
-    head = nn.Linear(CLASSES, CLASSES).double()
+    head = head_for(logits)
     for each, around in ((loss.train(), True), (plain.train(), False)):
         z = logits.clone().requires_grad_()
         out = checkpoint(head, z, use_reentrant=reentrant) if around else head(z)
@@ -98,7 +102,7 @@ def check_accumulation(subject: Remembering, compiled: bool = False) -> None:
         torch._dynamo.reset()
         run = torch.compile(loss, fullgraph=True, backend="aot_eager", dynamic=True)
     for group in range(3):
-        parts = [batch(10 * group + i, size) for i, size in enumerate(SIZES)]
+        parts = [batch(loss, 10 * group + i, size) for i, size in enumerate(SIZES)]
         before = sums_of(copy.deepcopy(loss))
         gradients = []
         for i, part in enumerate(parts):
@@ -118,7 +122,7 @@ def check_incomplete_group(subject: Remembering) -> None:
     """An incomplete group is closed by saying the size again, and counts as the batch it is."""
     loss, whole = subject.build(), subject.build()
     loss.accumulate(3)
-    parts = [batch(i, size) for i, size in enumerate(SIZES[:2])]
+    parts = [batch(loss, i, size) for i, size in enumerate(SIZES[:2])]
     for part in parts:
         stepped(loss, *part)
     loss.accumulate(3)

@@ -124,12 +124,12 @@ def test_boxes_as_they_come(kind: str) -> None:
         for got, expected in zip((mine, theirs), wide_gradients, strict=True):
             large = expected.abs() > torch.finfo(dtype).max / 2
             assert (got.isfinite() | large).all()
-        if not ({"alpha_above", "floor"} & call.arguments.keys() or call.option("form") == "log"):
-            close(values, wide, 1e-3, 1e-4)  # those have a step, or divide by a small IoU
-
-        # Against the reference, where its formula has no 0 / 0.
+        # And against the reference, where its formula has no 0 / 0.
         fair = ordinary(wide_boxes.detach(), kind, format)
         fair = fair & ordinary(wide_target.detach(), kind, format)
+        # Boxes without area make most of them jump; some have a step, or divide by a small IoU.
+        if not ({"alpha_above", "floor"} & call.arguments.keys() or call.option("form") == "log"):
+            close(values[fair], wide[fair], 1e-3, 1e-4)
         apart = (wide_boxes - wide_target).detach().abs().amax(-1) > 0
         rows = (fair & apart).reshape(-1)
         flat = [

@@ -70,6 +70,20 @@ def test_the_logarithm_goes_on_below_the_floor() -> None:
     assert float(hardly.grad[0]) > 10
 
 
+@pytest.mark.parametrize("text", ["eiou()", "giou()", "siou()"])
+def test_a_point_can_grow(text: str) -> None:
+    """A prediction of 0 x 0 inside its target, or of no width, has a gradient for its sides."""
+    target = torch.tensor([2.0, 2.0, 2.0, 2.0])
+    for sides in ((0.0, 0.0), (0.0, 1.0)):
+        boxes = torch.tensor([2.0, 2.0, *sides], requires_grad=True)
+        loss = catalog.get(text)
+        loss.format = "cxcywh"
+        loss(boxes, target).backward()
+        assert boxes.grad is not None
+        if text == "eiou()" or sides[1] > 0:
+            assert boxes.grad[2] < 0, sides
+
+
 def test_focal_eiou_is_silent_for_boxes_apart() -> None:
     loss = catalog.get("focal_eiou()")
     boxes = torch.tensor([5.0, 0.0, 6.0, 1.0], requires_grad=True)

@@ -50,6 +50,11 @@ def unit_of(lengths: Tensor) -> Tensor:
     return longest / torch.frexp(longest).mantissa
 
 
+def lengths_only(sides: Tensor) -> Tensor:
+    """Sides, with 0 for negative ones; one of 0 keeps its derivative, so that it can grow."""
+    return torch.where(sides < 0, 0.0, sides)
+
+
 def axes_first(boxes: Tensor) -> Tensor:
     """The numbers of a box on the first axis, each in one piece."""
     return boxes.movedim(-1, 0).contiguous()
@@ -109,7 +114,7 @@ class Pair:
     @classmethod
     def measured(cls, offset: Tensor, size: Tensor, target_size: Tensor) -> Pair:
         """The pair of boxes with these lengths, in a unit of their own."""
-        size, target_size = size.clamp_min(0.0), target_size.clamp_min(0.0)
+        size, target_size = lengths_only(size), lengths_only(target_size)
         unit = unit_of(offset.detach().abs() + size + target_size)
         scale = 1.0 / unit
         return Pair(offset * scale, size * scale, target_size * scale, unit)
