@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taylored import catalog
 from taylored.modules.classification import ClassificationLoss
+from taylored.modules.embeddings import EmbeddingLoss
 from taylored.modules.overlap import OverlapLoss
 from taylored.modules.values import ValueLoss
 
@@ -15,4 +16,7 @@ CLASSIFICATION = {
 VALUES = {name: spec for name, spec in catalog.SPECS.items() if issubclass(spec.module, ValueLoss)}
 OVERLAP = {
     name: spec for name, spec in catalog.SPECS.items() if issubclass(spec.module, OverlapLoss)
+}
+EMBEDDINGS = {
+    name: spec for name, spec in catalog.SPECS.items() if issubclass(spec.module, EmbeddingLoss)
 }

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from kit.catalogued import CLASSIFICATION, OVERLAP, VALUES
+from kit.catalogued import CLASSIFICATION, EMBEDDINGS, OVERLAP, VALUES
 from kit.direct import drawn
 from taylored import LinearLogits, catalog
 from taylored.core.engine import executors
@@ -35,6 +35,9 @@ def loss_of(name: str, **options: object) -> nn.Module:
 def arguments_of(name: str, classes: int = CLASSES) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """What a call takes, for a batch of seven samples: logits and targets, boxes, ..."""
     generator = torch.Generator().manual_seed(0)
+    if name in EMBEDDINGS:
+        vectors = torch.randn(SAMPLES, 4, generator=generator)
+        return vectors, torch.arange(SAMPLES) % 3, ()
     if name in VALUES:
         found = drawn(VALUES[name], (SAMPLES,), generator)
         first, second, *others = (each.float() for each in found)

@@ -56,6 +56,12 @@ from taylored.losses.overlap.boundary import *
 from taylored.losses.overlap.hausdorff import *
 from taylored.losses.overlap.unified_focal import *
 from taylored.losses.boxes.iou import *
+from taylored.losses.embedding.cosface import *
+from taylored.losses.embedding.supervised_contrastive import *
+from taylored.losses.embedding.contrastive import *
+from taylored.losses.embedding.triplet import *
+from taylored.losses.embedding.multi_similarity import *
+from taylored.losses.embedding.circle import *
 from taylored.losses.boxes.giou import *
 from taylored.losses.boxes.diou import *
 from taylored.losses.boxes.ciou import *

@@ -1,0 +1,1 @@
+"""Embeddings of a batch, compared pair by pair."""

@@ -1,0 +1,1 @@
+"""Losses of embeddings: what belongs together close, everything else apart."""

@@ -1,0 +1,109 @@
+"""References of the losses of embeddings: anchor by anchor, in loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from references.formulas import Parameters, class_weight, is_index, kept_mask, one_hot, softmax
+from references.registry import reference
+
+Anchor = Callable[[Tensor, Tensor, Parameters], "Tensor | None"]
+"""Cosines to the positives and to the negatives of an anchor to its loss; None if it has none."""
+
+
+def reference_of_anchors(name: str) -> Callable[[Anchor], Anchor]:
+    """The reference is what one anchor costs; NaN marks the anchors that do not count."""
+
+    def register(anchor: Anchor) -> Anchor:
+        @reference(name)
+        def values(input: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+            units = input / input.square().sum(1, keepdim=True).sqrt()
+            ignored, found = parameters.get("ignore_index", -100), []
+            for i in range(len(units)):
+                others = [j for j in range(len(units)) if j != i and target[j] != ignored]
+                own = [j for j in others if target[j] == target[i]]
+                apart = [j for j in others if target[j] != target[i]]
+                cost = None
+                if target[i] != ignored:
+                    cost = anchor(units[own] @ units[i], units[apart] @ units[i], parameters)
+                found.append(input.new_tensor(float("nan")) if cost is None else cost)
+            return torch.stack(found)
+
+        return anchor
+
+    return register
+
+
+@reference_of_anchors("supervised_contrastive")
+def supervised_contrastive(own: Tensor, apart: Tensor, parameters: Parameters) -> Tensor | None:
+    if not len(own):
+        return None
+    t = parameters.get("temperature", 0.1)
+    total = (own / t).exp().sum() + (apart / t).exp().sum()
+    return -torch.log((own / t).exp() / total).mean()
+
+
+@reference_of_anchors("triplet")
+def triplet(own: Tensor, apart: Tensor, parameters: Parameters) -> Tensor | None:
+    if not len(own) or not len(apart):
+        return None
+    m = parameters.get("margin", 0.2)
+    near, far = 2 - 2 * own, 2 - 2 * apart
+    if parameters.get("mining") != "semihard":
+        return torch.relu(near.max() - far.min() + m)
+    costs = []
+    for d in near:
+        farther = [x for x in far if x > d]
+        chosen = min(farther) if farther else far.max()
+        costs.append(torch.relu(d - chosen + m))
+    return torch.stack(costs).mean()
+
+
+@reference_of_anchors("multi_similarity")
+def multi_similarity(own: Tensor, apart: Tensor, parameters: Parameters) -> Tensor | None:
+    if not len(own) and not len(apart):
+        return None
+    a, b, base = (parameters.get(k, d) for k, d in (("alpha", 2.0), ("beta", 50.0), ("base", 0.5)))
+    positive = torch.log(1 + torch.exp(-a * (own - base)).sum()) / a
+    return positive + torch.log(1 + torch.exp(b * (apart - base)).sum()) / b
+
+
+@reference_of_anchors("circle")
+def circle(own: Tensor, apart: Tensor, parameters: Parameters) -> Tensor | None:
+    if not len(own) or not len(apart):
+        return None
+    m, gamma = parameters.get("margin", 0.25), parameters.get("scale", 256.0)
+    a_p = torch.relu(1 + m - own).detach()
+    a_n = torch.relu(apart + m).detach()
+    positive = torch.exp(-gamma * a_p * (own - (1 - m))).sum()
+    return torch.log(1 + torch.exp(gamma * a_n * (apart - m)).sum() * positive)
+
+
+@reference_of_anchors("contrastive")
+def contrastive(own: Tensor, apart: Tensor, parameters: Parameters) -> Tensor | None:
+    if not len(own) and not len(apart):
+        return None
+    m, total = parameters.get("margin", 1.0), own.new_zeros(())
+    if len(own):
+        total = total + (2 - 2 * own).mean()
+    if len(apart):
+        total = total + (torch.relu(m - (2 - 2 * apart).sqrt()) ** 2).mean()
+    return total
+
+
+@reference("cosface")
+def cosface(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """The margin is taken off the logit of each class where it is the truth."""
+    s, m, c = parameters.get("scale", 64.0), parameters.get("margin", 0.35), logits.shape[1]
+    smoothing = parameters.get("label_smoothing", 0.0)
+    y = one_hot(target, c) if is_index(target, logits) else target.double()
+    y = y * (1 - smoothing) + smoothing / c
+    losses = []
+    for k in range(c):
+        moved = logits - m * one_hot(torch.full_like(logits[:, 0], k), c)
+        losses.append(-torch.log(softmax(s * moved)[:, k]))
+    weighted = class_weight(parameters, logits) * y * torch.stack(losses, 1)
+    return weighted.sum(1) * kept_mask(logits, target, parameters, "softmax")
