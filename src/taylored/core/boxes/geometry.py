@@ -62,9 +62,8 @@ def axes_first(boxes: Tensor) -> Tensor:
 
 def lengths_of(boxes: Tensor, target: Tensor, format: BoxFormat) -> tuple[Tensor, Tensor, Tensor]:
     """The offset from the centre of the target to that of the prediction, and the sides of both."""
-    boxes, target = axes_first(boxes), axes_first(target)
-    axes = boxes.shape[0] // 2
-    first, second, start, stop = boxes[:axes], boxes[axes:], target[:axes], target[axes:]
+    first, second = axes_first(boxes).chunk(2)
+    start, stop = axes_first(target).chunk(2)
     if format == "xyxy":
         return ((first - start) + (second - stop)) / 2, second - first, stop - start
     if format == "xywh":
@@ -115,7 +114,7 @@ class Pair:
     def measured(cls, offset: Tensor, size: Tensor, target_size: Tensor) -> Pair:
         """The pair of boxes with these lengths, in a unit of their own."""
         size, target_size = lengths_only(size), lengths_only(target_size)
-        unit = unit_of(offset.detach().abs() + size + target_size)
+        unit = unit_of(offset.detach().abs() + size.detach() + target_size.detach())
         scale = 1.0 / unit
         return Pair(offset * scale, size * scale, target_size * scale, unit)
 
@@ -124,21 +123,25 @@ class Pair:
         return Pair(self.offset, self.size * factor, self.target_size * factor, self.unit)
 
     @Derived
-    def _reach(self) -> Tensor:
-        """Half of both sides, the distance at which the boxes touch."""
-        return (self.size + self.target_size) / 2
+    def _both(self) -> Tensor:
+        """Both sides, end to end."""
+        return self.size + self.target_size
+
+    @Derived
+    def _common(self) -> Tensor:
+        """What both sides have in common; below 0 it is the gap between them."""
+        shorter = torch.minimum(self.size, self.target_size)
+        return torch.minimum(shorter, self._both / 2 - self.offset.abs())
 
     @Derived
     def overlap(self) -> Tensor:
         """Sides of the intersection."""
-        shorter = torch.minimum(self.size, self.target_size)
-        return torch.minimum(shorter, self._reach - self.offset.abs()).clamp_min(0.0)
+        return self._common.clamp_min(0.0)
 
     @Derived
     def hull(self) -> Tensor:
         """Sides of the smallest box that encloses both."""
-        longer = torch.maximum(self.size, self.target_size)
-        return torch.maximum(longer, self._reach + self.offset.abs())
+        return self._both - self._common
 
     @Derived
     def intersection(self) -> Tensor:
