@@ -321,11 +321,11 @@ def dilated(volume: Tensor) -> Tensor:
 
 def skeleton(volume: Tensor, iterations: int) -> Tensor:
     """Shit et al. 2021, algorithm 1, with max(0, a - a b) for the part that is new."""
-    found = (volume - dilated(eroded(volume))).clamp(min=0)
+    found = torch.relu(volume - dilated(eroded(volume)))
     for _ in range(iterations):
         volume = eroded(volume)
-        ridge = (volume - dilated(eroded(volume))).clamp(min=0)
-        found = found + (ridge - found * ridge).clamp(min=0)
+        ridge = torch.relu(volume - dilated(eroded(volume)))
+        found = found + torch.relu(ridge - found * ridge)
     return found
 
 

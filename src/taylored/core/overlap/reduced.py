@@ -42,7 +42,7 @@ def costs_of_sums(
     sums = sums_of(batch, squares, smooth)
     if options.pooled:
         sums = sums.pooled(class_weights(options.weight, sums.both))
-    return Ratios(cost(sums), sums.true, sums.counted)
+    return Ratios(cost(sums.settled()), sums.true, sums.counted)
 
 
 def reduced(batch: Batch, found: Ratios, options: OverlapOptions) -> Tensor:

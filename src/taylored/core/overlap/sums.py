@@ -56,13 +56,20 @@ class Sums:
             weighed = each if weight is None else each * weight
             return weighed.sum(dim=1, keepdim=True)
 
+        return self._each(together)
+
+    def settled(self) -> Sums:
+        """The sums, with 1 where nothing counts: costs and their derivatives are finite there."""
+        return self._each(lambda each: torch.where(self.counted > 0, each, 1.0))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Sums:
         return Sums(
-            together(self.both),
-            together(self.predicted),
-            together(self.true),
-            together(self.predicted_squares),
-            together(self.true_squares),
-            together(self.counted),
+            change(self.both),
+            change(self.predicted),
+            change(self.true),
+            change(self.predicted_squares),
+            change(self.true_squares),
+            change(self.counted),
             self.smooth,
         )
 

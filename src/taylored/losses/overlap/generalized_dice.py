@@ -41,7 +41,7 @@ def generalized_dice_costs(batch: Batch, options: OverlapOptions, rarity: float)
     own = class_weights(options.weight, sums.true)
     weight = volume_weights(sums.true, rarity, own, largest=options.empty == "keep")
     pooled = sums.pooled(weight if own is None else weight * own)
-    return Ratios(dice_cost(pooled, 1), pooled.true, pooled.counted)
+    return Ratios(dice_cost(pooled.settled(), 1), pooled.true, pooled.counted)
 
 
 def volume_weights(volume: Tensor, rarity: float, own: Tensor | None, *, largest: bool) -> Tensor:

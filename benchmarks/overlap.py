@@ -1,0 +1,165 @@
+"""Our Dice beside those of kornia, MONAI and segmentation-models: time and memory of a step.
+
+    python benchmarks/overlap.py
+    python benchmarks/overlap.py --threads 1 --clock cpu    # a busy machine
+
+A step is forward and backward of eager code, on float32 logits and class indices. All contestants
+take turns in one process, and ratios are of the fastest step of each. Memory is the growth of the
+process over a step in a fresh process for each contestant, in multiples of the logits; the gradient
+is one of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def ours(executor: str) -> Loss:
+    from taylored import DiceLoss
+    from taylored.core.engine import executors
+
+    loss = DiceLoss(average="sample", smooth_numerator=1e-5, smooth_denominator=1e-5)
+
+    def run(logits: Tensor, target: Tensor) -> Tensor:
+        with executors.only(executor):  # forward; backward asks again
+            return loss(logits, target)
+
+    if executor == "blocked":
+        executors.keep(("blocked",))
+        return loss
+    return run
+
+
+def kornia(average: str) -> Loss:
+    from kornia.losses import DiceLoss
+
+    return DiceLoss(average=average)
+
+
+def kornia_one_hot() -> Loss:
+    """What kornia runs under 2^15 logits, and ran everywhere before 0.9."""
+    import kornia.losses.dice as dice
+
+    def run(logits: Tensor, target: Tensor) -> Tensor:
+        dice._CPU_MIN_NUMEL = 1 << 62
+        try:
+            return dice.dice_loss(logits, target, average="macro")
+        finally:
+            dice._CPU_MIN_NUMEL = 1 << 15
+
+    return run
+
+
+def monai() -> Loss:
+    from monai.losses import DiceLoss
+
+    loss = DiceLoss(softmax=True, to_onehot_y=True)
+    return lambda logits, target: loss(logits, target.unsqueeze(1))
+
+
+def smp() -> Loss:
+    from segmentation_models_pytorch.losses import DiceLoss
+
+    return DiceLoss("multiclass")
+
+
+CONTESTANTS: dict[str, tuple[str, Callable[[], Loss]]] = {
+    "taylored (native)": ("taylored", lambda: ours("native")),
+    "kornia micro": ("kornia", lambda: kornia("micro")),
+    "kornia macro": ("kornia", lambda: kornia("macro")),
+    "kornia macro, one-hot": ("kornia", kornia_one_hot),
+    "MONAI": ("monai", monai),
+    "smp": ("segmentation_models_pytorch", smp),
+    "taylored (blocked)": ("taylored", lambda: ours("blocked")),
+}
+"""The last keeps its process to one executor."""
+
+
+def data(shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    torch.manual_seed(0)
+    logits = torch.randn(shape)
+    target = torch.randint(0, shape[1], (shape[0], *(max(1, side // 16) for side in shape[2:])))
+    whole = torch.nn.functional.interpolate(target[:, None].float(), size=shape[2:])  # blobs
+    return logits, whole[:, 0].long()
+
+
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+def step(
+    loss: Loss, logits: Tensor, target: Tensor, clock: Callable[[], float] = time.perf_counter
+) -> float:
+    leaf = logits.requires_grad_()
+    leaf.grad = None
+    began = clock()
+    loss(leaf, target).backward()
+    return clock() - began
+
+
+def memory(name: str, shape: tuple[int, ...]) -> float:
+    """Peak growth of this process over a step, in multiples of the logits."""
+    loss = CONTESTANTS[name][1]()
+    step(loss, *data((1, *shape[1:2], 8, 8)))
+    logits, target = data(shape)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    held = torch.ones(max(0, before * 1024 - _resident()) // 4)  # so that the peak moves at once
+    step(loss, logits, target)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    del held
+    return grown * 1024 / (logits.numel() * 4)
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    parser.add_argument("--shape", default="8,21,512,512")
+    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    shape = tuple(map(int, options.shape.split(",")))
+    torch.set_num_threads(options.threads)
+    if options.memory_of:
+        print(f"{memory(options.memory_of, shape):.2f}")
+        return
+    there = {n: c for n, c in CONTESTANTS.items() if importlib.util.find_spec(c[0])}
+    *first, last = there
+    clock = CLOCKS[options.clock]
+    logits, target = data(shape)
+    losses = {name: there[name][1]() for name in first}
+    times: dict[str, list[float]] = {name: [] for name in there}
+    for _ in range(options.rounds):
+        for name, loss in losses.items():
+            times[name].append(step(loss, logits, target, clock))
+    loss = there[last][1]()
+    times[last] = [step(loss, logits, target, clock) for _ in range(options.rounds)]
+    best = min(times["taylored (native)"])
+    print(
+        f"{options.shape}, {options.threads} threads, {options.clock} time, fastest of {options.rounds}\n"
+    )
+    print("| Dice | ms | times ours | memory |\n| --- | --- | --- | --- |")
+    for name, found in times.items():
+        command = [sys.executable, __file__, "--memory-of", name, "--shape", options.shape]
+        command += ["--threads", str(options.threads)]
+        peak = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        print(f"| {name} | {1000 * min(found):.0f} | {min(found) / best:.2f} | {peak} |")
+
+
+if __name__ == "__main__":
+    main()
