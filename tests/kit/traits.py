@@ -35,6 +35,13 @@ def loss_of(name: str, **options: object) -> nn.Module:
 def arguments_of(name: str, classes: int = CLASSES) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """What a call takes, for a batch of seven samples: logits and targets, boxes, ..."""
     generator = torch.Generator().manual_seed(0)
+    if catalog.SPECS[name].takes == "sequences":
+        lengths = torch.full((SAMPLES,), 6), torch.full((SAMPLES,), 2)
+        return (
+            torch.randn(6, SAMPLES, 4, generator=generator),
+            torch.ones(SAMPLES, 2).long(),
+            lengths,
+        )
     if name in EMBEDDINGS:
         vectors = torch.randn(SAMPLES, 4, generator=generator)
         return vectors, torch.arange(SAMPLES) % 3, ()

@@ -62,6 +62,7 @@ from taylored.losses.embedding.contrastive import *
 from taylored.losses.embedding.triplet import *
 from taylored.losses.embedding.multi_similarity import *
 from taylored.losses.embedding.circle import *
+from taylored.losses.sequence.ctc import *
 from taylored.losses.boxes.giou import *
 from taylored.losses.boxes.diou import *
 from taylored.losses.boxes.ciou import *
