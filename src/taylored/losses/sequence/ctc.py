@@ -118,7 +118,7 @@ class CTCLoss(Loss):
     reduction: Annotated[
         Reduction,
         About(
-            '"mean" divides by the number of sequences that have an alignment, "batch_mean" by that '
+            '"mean" divides by the number of sequences with an alignment, "batch_mean" by that '
             "of all sequences",
             shared=True,
         ),
@@ -131,7 +131,7 @@ class CTCLoss(Loss):
             "input (T, N, C) logits; target (N, S) labels, padded at the end; input_lengths and "
             "target_lengths (N,). The call also takes `sample_weight`, one number per sequence (in "
             'the numerator only), and `normalizer`, which replaces the denominator of "mean".',
-            'A scalar, or with reduction="none" one value per sequence; float32 for half precision.',
+            'A scalar, or one value per sequence with reduction="none"; float32 for half inputs.',
             "ValueError: for a parameter out of its domain, or shapes that do not fit.\n"
             "TypeError: for a keyword that the loss does not have, and a parameter without its "
             "keyword.",
