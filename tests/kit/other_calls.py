@@ -109,7 +109,20 @@ def draw_views(shape: tuple[int, ...], generator: torch.Generator) -> Arguments:
     return logits, _indices(shape, generator), ()
 
 
-DRAW = {"distances": draw_distances, "features": draw_features, "stacked": draw_views}
+def draw_sets(shape: tuple[int, ...], generator: torch.Generator) -> Arguments:
+    """Rows with some true classes, with all and with none, and truths between."""
+    target = torch.randint(2, _with_classes(shape, CLASSES), generator=generator).double()
+    target[0] = 0.0
+    target[-1, 0] = 0.3
+    return _normal(_with_classes(shape, CLASSES), generator), target, ()
+
+
+DRAW = {
+    "distances": draw_distances,
+    "features": draw_features,
+    "stacked": draw_views,
+    "sets": draw_sets,
+}
 """How a call of each kind is drawn."""
 
 SUBJECTS = tuple(

@@ -56,7 +56,7 @@ def arguments_of(name: str, classes: int = CLASSES) -> tuple[Tensor, Tensor, tup
     logits = torch.randn(SAMPLES, classes, generator=generator)
     target = torch.arange(SAMPLES) % classes
     match catalog.SPECS[name].call:
-        case "plain":
+        case "plain" | "sets":
             return logits, target, ()
         case "stacked":
             return torch.stack([logits, -logits]), target, ()

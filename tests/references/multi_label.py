@@ -63,3 +63,10 @@ def hill(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
     yes = -((1 - moved) ** parameters.get("gamma", 2.0)) * torch.log(moved)
     no = (parameters.get("limit", 1.5) - p) * p**2
     return coefficient * (y * yes + (1 - y) * no)
+
+
+@reference("zlpr")
+def zlpr(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    y = target.double()
+    above, below = ((1 - y) * logits.exp()).sum(1), (y * (-logits).exp()).sum(1)
+    return torch.log(1 + above) + torch.log(1 + below)

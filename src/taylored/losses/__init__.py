@@ -34,6 +34,7 @@ from taylored.losses.long_tail.ecm import *
 from taylored.losses.multi_label.asymmetric import *
 from taylored.losses.multi_label.distribution_balanced import *
 from taylored.losses.multi_label.hill import *
+from taylored.losses.multi_label.zlpr import *
 from taylored.losses.noisy_labels.generalized_cross_entropy import *
 from taylored.losses.noisy_labels.symmetric_cross_entropy import *
 from taylored.losses.noisy_labels.jensen_shannon import *
@@ -55,6 +56,8 @@ from taylored.losses.overlap.cldice import *
 from taylored.losses.overlap.boundary import *
 from taylored.losses.overlap.hausdorff import *
 from taylored.losses.overlap.unified_focal import *
+from taylored.losses.scores.brier import *
+from taylored.losses.scores.multiclass_hinge import *
 from taylored.losses.boxes.iou import *
 from taylored.losses.embedding.cosface import *
 from taylored.losses.embedding.supervised_contrastive import *

@@ -17,7 +17,7 @@ from taylored.modules.classification import links_of
 from taylored.modules.docs import append
 from taylored.modules.fields.parameter import REQUIRED, Parameter
 
-Call = Literal["plain", "features", "stacked", "distances"]
+Call = Literal["plain", "features", "stacked", "distances", "sets"]
 Head = Literal["linear", "cosine"]
 
 
@@ -59,7 +59,8 @@ class Spec:
         head: the classifier layer that the loss is made for: "linear", or "cosine" (features and
             class vectors normalised, `CosineClassifier`).
         call: what a call takes: "plain" is logits and targets; "features" the last features too;
-            "stacked" several predictions of every sample; "distances" a real number as target.
+            "stacked" several predictions of every sample; "distances" a real number as target;
+            "sets" is a set of true classes, with one value for all of a position's.
             The generated suites run what is plain; the others have their own.
     """
 

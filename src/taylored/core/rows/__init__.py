@@ -1,0 +1,1 @@
+"""Losses of all classes of a position at once."""

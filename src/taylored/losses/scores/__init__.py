@@ -1,0 +1,1 @@
+"""Margins and scores: hinge losses, and proper scores of probabilities."""
