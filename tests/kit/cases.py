@@ -48,6 +48,9 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 GENERATED = {name: spec for name, spec in CLASSIFICATION.items() if spec.call == "plain"}
 """Losses that the suites call, with logits and targets; the others have suites of their own."""
 
+OF_A_BATCH = {name: spec for name, spec in CLASSIFICATION.items() if spec.call == "batch"}
+"""Losses whose value belongs to the whole batch: `test_batch_calls.py` calls them."""
+
 
 def examples() -> list[str]:
     return [text for spec in GENERATED.values() for text in spec.examples]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from kit.cases import IGNORED, Case
+from kit.cases import IGNORED, Case, build
 from references import Call
 from taylored import catalog
 
@@ -73,7 +73,7 @@ def common_offset(pair: Pair, dice: torch.Generator) -> Pair:
     call, logits = pair.wild.call, pair.wild.logits
     if call.link() != "softmax" or logits.dtype != torch.float32:
         return pair
-    if scales_logits(call):  # not invariant
+    if sees_offset(call, logits, pair.wild.target):
         return pair
     steps = (8.0 * torch.randint(-3, 4, logits.shape, generator=dice)).to(logits)
     return replace(
@@ -85,7 +85,7 @@ def common_offset(pair: Pair, dice: torch.Generator) -> Pair:
 
 def masked_class(pair: Pair, dice: torch.Generator) -> Pair:
     """A class at -inf that is nobody's truth costs nothing."""
-    if smoothing_of(pair.wild.call) != 0.0 or scales_logits(pair.wild.call):  # FAR may come near
+    if smoothing_of(pair.wild.call) != 0.0:
         return pair
     classes = pair.wild.logits.shape[1]
     masked, target = chance(dice, classes), pair.wild.target.clone()
@@ -98,13 +98,28 @@ def masked_class(pair: Pair, dice: torch.Generator) -> Pair:
     here = torch.zeros_like(pair.untouched)
     here[:, masked] = True
     tame = replace(pair.tame, target=target, logits=pair.tame.logits.masked_fill(here, FAR))
+    if pulled(tame)[here].any():
+        return pair  # a far class costs something: its logit has no limit
     logits = pair.wild.logits.masked_fill(here, -math.inf)
     return Pair(replace(pair.wild, target=target, logits=logits), tame, pair.untouched | here)
 
 
-def scales_logits(call: Call) -> bool:
-    """Whether classes have factors of their own."""
-    return "vector_scaling" in call.text()
+def sees_offset(call: Call, logits: Tensor, target: Tensor) -> bool:
+    """Whether the loss changes with a common offset of the logits, as with factors per class."""
+    moved, still = (_values(call, z, target) for z in (logits.double() + 3.0, logits.double()))
+    return not torch.allclose(moved, still, rtol=1e-9, equal_nan=True)
+
+
+def pulled(called: Called) -> Tensor:
+    """The gradient of the loss."""
+    logits = called.logits.double().requires_grad_()
+    (gradient,) = torch.autograd.grad(_values(called.call, logits, called.target).sum(), logits)
+    return gradient
+
+
+def _values(call: Call, logits: Tensor, target: Tensor) -> Tensor:
+    torch.manual_seed(0)  # for losses that draw
+    return build(call)(logits, target)
 
 
 def smoothing_of(call: Call) -> float:

@@ -128,6 +128,6 @@ DRAW = {
 SUBJECTS = tuple(
     Subject(text)
     for spec in CLASSIFICATION.values()
-    if spec.call != "plain"
+    if spec.call not in ("plain", "batch")
     for text in spec.examples
 )

@@ -56,7 +56,7 @@ def arguments_of(name: str, classes: int = CLASSES) -> tuple[Tensor, Tensor, tup
     logits = torch.randn(SAMPLES, classes, generator=generator)
     target = torch.arange(SAMPLES) % classes
     match catalog.SPECS[name].call:
-        case "plain" | "sets":
+        case "plain" | "sets" | "batch":
             return logits, target, ()
         case "stacked":
             return torch.stack([logits, -logits]), target, ()
@@ -86,8 +86,8 @@ def is_stateful(name: str) -> bool:
 def is_batchwise(name: str) -> bool:
     """Whether a sample's loss depends on the other samples of its batch."""
     logits, target, further = arguments_of(name)
-    if catalog.SPECS[name].call == "stacked":
-        return False
+    if catalog.SPECS[name].call in ("stacked", "batch"):
+        return catalog.SPECS[name].call == "batch"
     loss = _unreduced(name)
     few = slice(0, 3)
     alone = loss(logits[few], target[few], *(each[few] for each in further))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kit.cases import GENERATED
+from kit.cases import GENERATED, OF_A_BATCH
 from kit.catalogued import CLASSIFICATION
 from kit.checks import other_calls as checks
 from kit.other_calls import DRAW, SHAPES, SUBJECTS, Subject
@@ -22,9 +22,9 @@ DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
 def test_every_loss_is_called_by_some_suite() -> None:
-    assert {spec.call for spec in CLASSIFICATION.values()} <= {"plain", *DRAW}
+    assert {spec.call for spec in CLASSIFICATION.values()} <= {"plain", "batch", *DRAW}
     assert {catalog.spec(subject.text).name for subject in SUBJECTS} == (
-        CLASSIFICATION.keys() - GENERATED.keys()
+        CLASSIFICATION.keys() - GENERATED.keys() - OF_A_BATCH.keys()
     )
 
 

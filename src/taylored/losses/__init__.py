@@ -35,6 +35,7 @@ from taylored.losses.multi_label.asymmetric import *
 from taylored.losses.multi_label.distribution_balanced import *
 from taylored.losses.multi_label.hill import *
 from taylored.losses.multi_label.zlpr import *
+from taylored.losses.multi_label.two_way import *
 from taylored.losses.noisy_labels.generalized_cross_entropy import *
 from taylored.losses.noisy_labels.symmetric_cross_entropy import *
 from taylored.losses.noisy_labels.jensen_shannon import *
@@ -56,6 +57,13 @@ from taylored.losses.overlap.cldice import *
 from taylored.losses.overlap.boundary import *
 from taylored.losses.overlap.hausdorff import *
 from taylored.losses.overlap.unified_focal import *
+from taylored.losses.reductions.hardest import *
+from taylored.losses.reductions.tilted import *
+from taylored.losses.calibration.dual_focal import *
+from taylored.losses.calibration.max_sup import *
+from taylored.losses.calibration.mbls import *
+from taylored.losses.calibration.logit_norm import *
+from taylored.losses.calibration.z_loss import *
 from taylored.losses.scores.brier import *
 from taylored.losses.scores.multiclass_hinge import *
 from taylored.losses.boxes.iou import *

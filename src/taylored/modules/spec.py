@@ -17,7 +17,7 @@ from taylored.modules.classification import links_of
 from taylored.modules.docs import append
 from taylored.modules.fields.parameter import REQUIRED, Parameter
 
-Call = Literal["plain", "features", "stacked", "distances", "sets"]
+Call = Literal["plain", "features", "stacked", "distances", "sets", "batch"]
 Head = Literal["linear", "cosine"]
 
 
@@ -60,7 +60,8 @@ class Spec:
             class vectors normalised, `CosineClassifier`).
         call: what a call takes: "plain" is logits and targets; "features" the last features too;
             "stacked" several predictions of every sample; "distances" a real number as target;
-            "sets" is a set of true classes, with one value for all of a position's.
+            "sets" is a set of true classes, with one value for all of a position's; "batch" is
+            plain, but the value belongs to the batch, and to no position.
             The generated suites run what is plain; the others have their own.
     """
 

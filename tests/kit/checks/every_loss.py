@@ -228,9 +228,11 @@ def check_finite(loss: nn.Module, logits: Tensor, target: Tensor, path: str = "w
         assert plain.isfinite().all(), f"gradient {plain} at {logits.tolist()}"
         assert gradient.isfinite().all(), f"composed gradient {gradient} at {logits.tolist()}"
         if not gradient.requires_grad:
-            return
+            return None
         direction = torch.linspace(-1, 1, z.numel(), dtype=z.dtype).reshape(z.shape)
         (curved,) = torch.autograd.grad((gradient * direction).sum(), z, allow_unused=True)
+    if curved is not None and logits.dtype == torch.float16 and not curved.isfinite().all():
+        return check_finite(loss, logits.float(), target, path)  # too large a number for float16
     assert curved is None or curved.isfinite().all(), f"Hessian at {logits.tolist()}"
 
 

@@ -1,5 +1,7 @@
 """The single pass over losses of `core/engine/elementwise.py`: forward finds the gradient.
 
+The form of a loss says what it makes of a piece; `core/rows/` has another one.
+
 Autograd finds the gradient of one piece of the batch at a time, so that what it saves is as large
 as a piece. For the whole batch nothing but the gradient is kept, as in
 `core/engine/tensor_pass.py`.
@@ -8,8 +10,8 @@ as a piece. For the whole batch nothing but the gradient is kept, as in
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -35,16 +37,71 @@ from taylored.core.terms.fast_point import PiecePoint
 from taylored.core.terms.point import continued, inside
 
 
+class Form(Protocol):
+    """What a loss makes of a batch, or of a piece of one."""
+
+    def composed(self, given: ElementBatch) -> Tensor:
+        """The loss, differentiable in every slot and mode: the reference."""
+        ...
+
+    def each(self, given: ElementBatch) -> Tensor:
+        """The weighted losses of a piece as they are reported, without a gradient."""
+        ...
+
+    def each_and_gradient(self, given: ElementBatch) -> tuple[Tensor, Tensor]:
+        """The same, and the gradient of their sum on the logits."""
+        ...
+
+    def reaches_further(self, given: ElementBatch) -> bool:
+        """Whether it contains tensors of its own for which derivatives could be asked."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class _Elementwise:
+    """The form of a loss with one value per element."""
+
+    values: Values
+
+    def composed(self, given: ElementBatch) -> Tensor:
+        return composed(given, self.values)
+
+    def each(self, given: ElementBatch) -> Tensor:
+        found = elements(given)
+        margins = found.margins(given.plan)
+        losses = self.values(PiecePoint(inside(margins)), found.y, *given.beside)
+        losses = continued(losses, margins, found.coefficient) * found.coefficient
+        return _summed(losses, given)
+
+    def each_and_gradient(self, given: ElementBatch) -> tuple[Tensor, Tensor]:
+        found = elements(given)
+        coefficient = found.coefficient
+        margins, pull_back = margins_and_pullback(found.z, given.plan)
+        with torch.enable_grad():
+            margins.requires_grad_()
+            losses = self.values(PiecePoint(inside(margins)), found.y, *given.beside)
+            losses = continued(losses, margins, coefficient)
+            outputs = coefficient.expand(losses.shape)
+            (pulls,) = torch.autograd.grad(losses, margins, outputs)
+        return _summed(losses.detach() * coefficient, given), pull_back(pulls)
+
+    def reaches_further(self, given: ElementBatch) -> bool:
+        found = elements(given)
+        margins = found.margins(given.plan)
+        losses = self.values(PiecePoint(inside(margins)), found.y, *given.beside)
+        return losses.requires_grad or has_tangent(losses)
+
+
 class _PieceByPiece(torch.autograd.Function):
-    """(logits, what they are given with, values) -> loss."""
+    """(logits, what they are given with, form of the loss) -> loss."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, given: ElementBatch, values: Values) -> Tensor:
-        loss, gradient = _sweep(given, values)
+    def forward(ctx: Any, logits: Tensor, given: ElementBatch, form: Form) -> Tensor:
+        loss, gradient = _sweep(given, form)
         keep(ctx, gradient, logits, given.plan.target, *given.beside)
         # A loss that outlives its graph is not to keep the logits alive.
         ctx.given = replace(given, logits=logits.new_empty(0), beside=())
-        ctx.values, ctx.dtype = values, logits.dtype
+        ctx.form, ctx.dtype = form, logits.dtype
         return loss
 
     @staticmethod
@@ -57,7 +114,7 @@ class _PieceByPiece(torch.autograd.Function):
             plan = replace(ctx.given.plan, target=target)
             given = replace(ctx.given, logits=logits, plan=plan, beside=tuple(beside))
             (grad,) = torch.autograd.grad(
-                composed(given, ctx.values), logits, grad_loss, create_graph=True
+                ctx.form.composed(given), logits, grad_loss, create_graph=True
             )
             return grad, None, None
         return scaled_gradient(ctx, grad_loss, ctx.dtype), None, None
@@ -76,13 +133,21 @@ def element_loss(
 
 def loss_of_batch(input: Logits, given: ElementBatch, values: Values) -> Tensor:
     """The loss in the shape that the caller's input asks for."""
-    if not _in_pieces(given) or _reaches_further(given, values):
-        loss = composed(given, values)
-    elif torch.is_grad_enabled() and given.logits.requires_grad:
-        loss = _PieceByPiece.apply(given.logits, given, values)
-    else:
-        loss = _value(given, values)
-    return in_shape_of(input, loss, given.plan)
+    return in_shape_of(input, loss_of_form(given, _Elementwise(values)), given.plan)
+
+
+def loss_of_form(given: ElementBatch, form: Form) -> Tensor:
+    """The loss of canonical logits, by the cheapest way that gives every derivative needed."""
+    if not _in_pieces(given) or form.reaches_further(_first(given)):
+        return form.composed(given)
+    if torch.is_grad_enabled() and given.logits.requires_grad:
+        loss: Tensor = _PieceByPiece.apply(given.logits, given, form)
+        return loss
+    collected = Collector(given.logits, given.plan)
+    with torch.no_grad():
+        for place in blocked.places(given.logits):
+            collected.add(place, form.each(given.piece(place)))
+    return collected.loss()
 
 
 def pieces(given: ElementBatch) -> Iterator[ElementBatch]:
@@ -106,15 +171,13 @@ def _in_pieces(given: ElementBatch) -> bool:
     return not tensor_pass.needs_composition(given.logits, given.plan)
 
 
-def _reaches_further(given: ElementBatch, values: Values) -> bool:
-    """Whether `values` contains tensors of its own for which derivatives could be asked."""
+def _first(given: ElementBatch) -> ElementBatch:
+    """The first position alone, with logits for which no derivative is asked."""
     first = given.piece((slice(0, 1), slice(None), slice(0, 1))[: given.logits.dim()])
-    found = elements(replace(first, logits=first.logits.detach()))
-    losses = values(PiecePoint(inside(found.margins(given.plan))), found.y, *first.beside)
-    return losses.requires_grad or has_tangent(losses)
+    return replace(first, logits=first.logits.detach())
 
 
-def _sweep(given: ElementBatch, values: Values) -> tuple[Tensor, Tensor]:
+def _sweep(given: ElementBatch, form: Form) -> tuple[Tensor, Tensor]:
     """The loss, and the gradient of its sum."""
     collected = Collector(given.logits, given.plan)
     gradient = torch.empty_like(given.logits, dtype=gradient_dtype(given.logits))
@@ -122,33 +185,10 @@ def _sweep(given: ElementBatch, values: Values) -> tuple[Tensor, Tensor]:
     # freed within this call.
     with saved_tensors_hooks(_detached, _unchanged):
         for place in blocked.places(given.logits):
-            piece = given.piece(place)
-            found = elements(piece)
-            coefficient = found.coefficient
-            margins, pull_back = margins_and_pullback(found.z, given.plan)
-            with torch.enable_grad():
-                margins.requires_grad_()
-                losses = values(PiecePoint(inside(margins)), found.y, *piece.beside)
-                losses = continued(losses, margins, coefficient)
-                outputs = coefficient.expand(losses.shape)
-                (pulls,) = torch.autograd.grad(losses, margins, outputs)
-            gradient[place].copy_(pull_back(pulls))
-            collected.add(place, _summed(losses.detach() * coefficient, given))
+            losses, found = form.each_and_gradient(given.piece(place))
+            gradient[place].copy_(found)
+            collected.add(place, losses)
     return collected.loss(), gradient
-
-
-def _value(given: ElementBatch, values: Values) -> Tensor:
-    """The loss alone."""
-    collected = Collector(given.logits, given.plan)
-    with torch.no_grad():
-        for place in blocked.places(given.logits):
-            piece = given.piece(place)
-            found = elements(piece)
-            margins = found.margins(given.plan)
-            losses = values(PiecePoint(inside(margins)), found.y, *piece.beside)
-            losses = continued(losses, margins, found.coefficient) * found.coefficient
-            collected.add(place, _summed(losses, given))
-    return collected.loss()
 
 
 def _summed(losses: Tensor, given: ElementBatch) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options
 from taylored.core.rows.row_loss import row_loss
+from taylored.core.terms.point import continued, inside
 from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
 from taylored.modules.spec import Reference, spec_of
@@ -27,11 +28,17 @@ def multiclass_hinge_values(
     """max(0, m - z_t + z_j)^power of the strongest rival j, or its sum over rivals over C."""
     truth = y.detach() > 0.5
     own = torch.where(truth, z, 0.0).sum(1, keepdim=True)
-    excess = (margin - own + z).clamp_min(0.0)
-    excess = torch.where(truth, 0.0, excess)
+    others = torch.where(truth, -torch.inf, z)
+    if rivals == "strongest":
+        others = others.amax(1, keepdim=True)
+    # Differences first: at an offset of 1e8 a margin of 1 would be rounded away. A class at -inf is
+    # no rival, not even of a truth at -inf.
+    excess = torch.where(others == -torch.inf, 0.0, others - own + margin).clamp_min(0.0)
+    # NaN is to be seen, and +inf, which a softmax has no meaning for either.
+    excess = torch.where(own.isnan() | (own == torch.inf), torch.nan, excess)
     if power != 1.0:
-        excess = excess**power
-    return excess.amax(1) if rivals == "strongest" else excess.sum(1) / z.shape[1]
+        excess = continued(inside(excess) ** power, excess, torch.ones_like(excess))
+    return excess.sum(1) / (1 if rivals == "strongest" else z.shape[1])
 
 
 class MulticlassHingeLoss(WeightedLoss):
@@ -66,7 +73,7 @@ class MulticlassHingeLoss(WeightedLoss):
         float,
         About(
             "of the shortfall; 2 makes the loss smooth and large shortfalls costlier",
-            within="[1, inf)",
+            within="[1, 2]",
             search=(1.0, 2.0),
         ),
     ] = 1.0

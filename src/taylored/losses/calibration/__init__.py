@@ -1,0 +1,1 @@
+"""Losses for probabilities and scores that can be trusted: overconfidence is made costly."""
