@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Unpack
+from typing import Annotated, Literal, Unpack
 
 import torch
 import torch.nn.functional as F
@@ -55,9 +55,6 @@ def one_way(
 def _loss(
     input: Logits, target: Tensor, positive: float, negative: float, options: Options
 ) -> Tensor:
-    if options.reduction not in ("mean", "sum"):
-        fail("reduction", '"mean" or "sum": half of the loss belongs to classes, not to positions',
-             options.reduction, 'use reduction="mean"')  # fmt: skip
     given = element_batch(input, target, options._replace(reduction="none", normalizer=None))
     found, plan = elements(given), given.plan
     if plan.rows.shape[1] != 1:
@@ -114,6 +111,15 @@ class TwoWayLoss(BackgroundLoss):
             search=(0.25, 4.0, "log"),
         ),
     ] = 1.0
+    reduction: Annotated[
+        Literal["mean", "sum"],
+        About(
+            '"mean" or "sum" over samples and over classes; half of it belongs to classes, so '
+            "that positions have no values of their own",
+            shared=True,
+            slot=True,
+        ),
+    ] = "mean"
 
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """Both ways."""
