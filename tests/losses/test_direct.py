@@ -73,6 +73,11 @@ def test_refused(case: Direct) -> None:
 
 
 @each_loss
+def test_transforms(case: Direct) -> None:
+    checks.check_transforms(case)
+
+
+@each_loss
 def test_compiled(case: Direct) -> None:
     """Traced as a compiler sees it, and for one loss of each kind with its backward."""
     checks.check_compiled(case, "aot_eager" if case in FIRST_OF_KIND else "eager")

@@ -173,6 +173,21 @@ def check_refused(case: Direct) -> None:
             case.loss()(*wrong, *others)
 
 
+def check_transforms(case: Direct) -> None:
+    """Gradients by torch.func, sample by sample and forward, are those of backward."""
+    arguments, loss = case.arguments(), case.loss(reduction="sum")
+    expected = gradients(loss, arguments)[0]
+
+    def of_input(first: Tensor) -> Tensor:
+        value: Tensor = loss(first, *arguments[1:])
+        return value
+
+    by_sample = torch.func.vmap(torch.func.grad(loss))(*arguments)
+    close(by_sample, expected)
+    _, along = torch.func.jvp(of_input, arguments[:1], (torch.ones_like(arguments[0]),))
+    close(along, expected.sum())
+
+
 def check_compiled(case: Direct, backend: str) -> None:
     """One graph, the same numbers."""
     torch._dynamo.reset()  # all share one forward, whose compiled forms are counted
