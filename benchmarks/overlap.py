@@ -150,9 +150,7 @@ def main() -> None:
     loss = there[last][1]()
     times[last] = [step(loss, logits, target, clock) for _ in range(options.rounds)]
     best = min(times["taylored (native)"])
-    print(
-        f"{options.shape}, {options.threads} threads, {options.clock} time, fastest of {options.rounds}\n"
-    )
+    print(f"{options.shape}, {options.threads} threads, {options.clock} time of {options.rounds}\n")
     print("| Dice | ms | times ours | memory |\n| --- | --- | --- | --- |")
     for name, found in times.items():
         command = [sys.executable, __file__, "--memory-of", name, "--shape", options.shape]

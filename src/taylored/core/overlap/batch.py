@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from taylored.core.checks import seen
 from taylored.core.context import compiling
 from taylored.core.engine.elementwise import ElementBatch, Elements, elements
-from taylored.core.inputs.given import read_target, read_weight
+from taylored.core.inputs.given import is_whole, read_target, read_weight
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input, check_truths
 from taylored.core.numerics import harmless, one_if_zero, widest_dtype
@@ -129,16 +130,33 @@ def read_batch(input: Logits, target: Tensor, options: OverlapOptions) -> Batch:
     whole = isinstance(weight, Tensor) and weight.shape == input.shape[:1] and input.dim() > 1
     if weight is not None and whole and options.by_sample:
         samples, weight = weight.to(widest_dtype(input.device)).unsqueeze(1), None
+    ignore = options.ignore_index
+    if ignore is not None and _nothing_ignored(input, target, ignore):
+        ignore = None  # then the targets are right as they are, without a copy
     given = Options(
         link=options.link,
-        ignore_index=options.ignore_index,
+        ignore_index=ignore,
         reduction="sum",
         sample_weight=weight,
     )
     logits, plan = prepare(input, target, nll, given)
     if plan.link == "sigmoid" and plan.target_kind == "dense" and not compiling():
         check_truths(plan.target, plan.ignore, plan.rows)
+    if plan.target_kind == "index" and ignore is None and weight is None:
+        one = torch.ones((), dtype=plan.rows.dtype, device=plan.rows.device)
+        plan = replace(plan, rows=one.expand(plan.rows.shape))
     return Batch(logits, plan, options.by_sample, samples, input.shape[2:])
+
+
+def _nothing_ignored(input: Tensor, target: Tensor, ignore: int) -> bool:
+    """Whether no class index is the ignored one, where looking is free."""
+    if not isinstance(target, Tensor) or target.dim() != input.dim() - 1 or not is_whole(target):
+        return False
+    if target.numel() == 0 or not seen(target):
+        return False
+    low, high = (int(bound) for bound in target.aminmax())
+    known = low >= 0 and high < input.shape[1]  # or the error message names the ignored class
+    return known and not low <= ignore <= high
 
 
 def ratio(over: Tensor, under: Tensor, *, empty: float = 1.0) -> Tensor:

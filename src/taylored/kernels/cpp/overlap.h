@@ -45,7 +45,7 @@ template <class R> class Tile {
 
   static size_t bytes(const Overlap& w) {
     const int64_t width = width_of(w);
-    return Scratch::size_of<R>(w.c * width) + 5 * Scratch::size_of<R>(width) +
+    return Scratch::size_of<R>(w.c * width) + 6 * Scratch::size_of<R>(width) +
            Scratch::size_of<int64_t>(width);
   }
 
@@ -57,6 +57,7 @@ template <class R> class Tile {
         own(scratch.take<R>(width)),
         mean(scratch.take<R>(width)),
         rest(scratch.take<R>(width)),
+        share(scratch.take<R>(width)),
         index(scratch.take<int64_t>(width)),
         w_(overlap),
         logits_(overlap.logits, overlap.dtype),
@@ -64,9 +65,10 @@ template <class R> class Tile {
         rows_(numbers<R>(overlap.rows)) {}
 
   const int64_t width;
-  R* p;                       // (c, width)
+  R* p;                       // (c, width); for softmax still to be multiplied by `share`
   R *weight, *truth;          // of the positions; of one class where they differ between classes
   R *own, *mean, *rest;       // for the gradient
+  R* share;                   // 1 over the sum of the exponentials of each position
   int64_t* index;             // the true class of each position
   int64_t count = 0, padded = 0;
 
@@ -102,6 +104,7 @@ template <class R> class Tile {
     for (int64_t i = 0; i < padded; ++i) truth[i] = weight[i] == R(0) ? R(0) : truth[i];
   }
 
+  // Exponentials of all classes, and the factor that makes them probabilities.
   void softmax() {
     for (int64_t c = 0; c < w_.c; ++c) fetch(c);
     for (int64_t i = 0; i < padded; i += lanes) {
@@ -113,9 +116,7 @@ template <class R> class Tile {
         store<R>(p + c * width + i, e);
         mass.add(e);
       }
-      const Vec<R> share = R(1) / mass.value();
-      for (int64_t c = 0; c < w_.c; ++c)
-        store<R>(p + c * width + i, load(p + c * width + i) * share);
+      store<R>(share + i, R(1) / mass.value());
     }
   }
 
@@ -144,6 +145,7 @@ template <class R> class Tile {
     const R* from = rows_ + place(w_.r_n, w_.r_s) + c * w_.r_c;
     for (int64_t i = 0; i < count; ++i) weight[i] = from[i * w_.r_s];
     std::fill(weight + count, weight + padded, R(0));
+    idle_ = w_.ignores || std::any_of(weight, weight + count, [](R one) { return one == R(0); });
   }
 
   // The logits of one class; 0 where they count for nothing, because 0 times NaN would be NaN.
@@ -151,13 +153,15 @@ template <class R> class Tile {
     R* row = p + c * width;
     logits_.fetch(row, offset(c), w_.z_s, count);
     std::fill(row + count, row + padded, R(0));
-    for (int64_t i = 0; i < count; ++i) row[i] = weight[i] == R(0) ? R(0) : row[i];
+    if (idle_)
+      for (int64_t i = 0; i < count; ++i) row[i] = weight[i] == R(0) ? R(0) : row[i];
   }
 
   const Overlap& w_;
   const Input<R> logits_, targets_;
   const R* rows_;
   int64_t sample_ = 0, first_ = 0;
+  bool idle_ = false;  // whether a position may count for nothing
 };
 
 // The sum of step(i) over the vectors of a tile.
@@ -175,6 +179,8 @@ template <class R> class Summing {
   void operator()(Tile<R>& at) {
     const bool soft = w_.link == Link::softmax, hard = w_.target_kind == taylored::index;
     if (soft) at.softmax();
+    if (soft)  // `own` is the weight of the exponentials
+      for (int64_t i = 0; i < at.padded; ++i) at.own[i] = at.weight[i] * at.share[i];
     double* both = sums_ + at.group() * w_.c;
     double *predicted = both + apart_, *true_ = predicted + apart_;
     double *predicted_squares = true_ + apart_, *true_squares = predicted_squares + apart_;
@@ -182,16 +188,19 @@ template <class R> class Summing {
       at.look_at(c);
       if (!soft) at.sigmoid(c);
       const R *p = at.p + c * at.width, *w = at.weight, *y = at.truth;
-      predicted[c] += over<R>(at.padded, [=](int64_t i) { return load(w + i) * load(p + i); });
+      const R *v = soft ? at.own : at.weight, *share = at.share;
+      predicted[c] += over<R>(at.padded, [=](int64_t i) { return load(v + i) * load(p + i); });
       if (w_.squares)
-        predicted_squares[c] += over<R>(
-            at.padded, [=](int64_t i) { return load(w + i) * load(p + i) * load(p + i); });
+        predicted_squares[c] += over<R>(at.padded, [=](int64_t i) {
+          const Vec<R> square = load(v + i) * load(p + i) * load(p + i);
+          return soft ? square * load(share + i) : square;
+        });
       if (hard) {
         if (!soft || !at.per_position()) scatter(at, c, both, true_, true_squares);
         continue;
       }
       both[c] += over<R>(at.padded,
-                         [=](int64_t i) { return load(w + i) * load(p + i) * load(y + i); });
+                         [=](int64_t i) { return load(v + i) * load(p + i) * load(y + i); });
       true_[c] += over<R>(at.padded, [=](int64_t i) { return load(w + i) * load(y + i); });
       if (w_.squares)
         true_squares[c] += over<R>(
@@ -203,10 +212,11 @@ template <class R> class Summing {
  private:
   // Adds the positions whose truth is one class, or each to its own class for -1.
   void scatter(const Tile<R>& at, int64_t only, double* both, double* true_, double* squares) {
+    const R* weight = w_.link == Link::softmax ? at.own : at.weight;
     for (int64_t i = 0; i < at.count; ++i) {
       const int64_t t = at.index[i];
       if (t < 0 || t >= w_.c || (only >= 0 && t != only)) continue;
-      both[t] += static_cast<double>(at.weight[i] * at.p[t * at.width + i]);
+      both[t] += static_cast<double>(weight[i] * at.p[t * at.width + i]);
       true_[t] += static_cast<double>(at.weight[i]);
       if (w_.squares) squares[t] += static_cast<double>(at.weight[i]);
     }
@@ -240,41 +250,56 @@ template <class R> class Differentiating {
   void softmax(Tile<R>& at, const R* both, const R* predicted, const R* squares) {
     const bool hard = w_.target_kind == taylored::index;
     at.softmax();
-    std::fill(at.mean, at.mean + at.padded, R(0));
-    if (hard)
-      for (int64_t i = 0; i < at.count; ++i) {
-        const int64_t t = at.index[i];
-        const bool known = t >= 0 && t < w_.c;
-        at.own[i] = known ? at.p[t * at.width + i] * both[t] : R(0);
-        at.mean[i] = at.own[i];
-      }
-    for (int64_t c = 0; c < w_.c; ++c) {
-      const R *p = at.p + c * at.width, *y = at.truth;
-      const R a = both[c], b = predicted[c], d = 2 * squares[c];
-      if (!hard) at.look_at(c);
+    if (hard) {
+      gain_of_truths(at, both);
       for (int64_t i = 0; i < at.padded; i += lanes) {
-        Vec<R> slope = b + d * load(p + i);
-        if (!hard) slope += a * load(y + i);
-        store<R>(at.mean + i, load(at.mean + i) + slope * load(p + i));
+        const Vec<R> share = load(at.share + i), weight = load(at.weight + i) * share;
+        R* p = at.p + i;
+        Vec<R> mean{};
+        for (int64_t c = 0; c < w_.c; ++c) {
+          const Vec<R> e = load(p + c * at.width);
+          mean += w_.squares ? (predicted[c] + 2 * squares[c] * (e * share)) * e : predicted[c] * e;
+        }
+        mean = mean * share + load(at.own + i);
+        for (int64_t c = 0; c < w_.c; ++c) {
+          const Vec<R> e = load(p + c * at.width);
+          Vec<R> slope = predicted[c] - mean;
+          if (w_.squares) slope += 2 * squares[c] * (e * share);
+          store<R>(p + c * at.width, slope * e * weight);
+        }
       }
-    }
-    for (int64_t c = 0; c < w_.c; ++c) {
-      R* p = at.p + c * at.width;
-      const R *y = at.truth, *w = at.weight;
-      const R a = both[c], b = predicted[c], d = 2 * squares[c];
-      if (!hard) at.look_at(c);
-      for (int64_t i = 0; i < at.padded; i += lanes) {
-        Vec<R> slope = b + d * load(p + i) - load(at.mean + i);
-        if (!hard) slope += a * load(y + i);
-        store<R>(p + i, slope * load(p + i) * load(w + i));
-      }
-    }
-    if (hard)
       for (int64_t i = 0; i < at.count; ++i) {
         const int64_t t = at.index[i];
         if (t >= 0 && t < w_.c) at.p[t * at.width + i] += at.own[i] * at.weight[i];
       }
+    } else {
+      std::fill(at.mean, at.mean + at.padded, R(0));
+      for (const bool last : {false, true})
+        for (int64_t c = 0; c < w_.c; ++c) {
+          R* p = at.p + c * at.width;
+          at.look_at(c);
+          for (int64_t i = 0; i < at.padded; i += lanes) {
+            const Vec<R> chance = load(p + i) * load(at.share + i);
+            const Vec<R> slope =
+                predicted[c] + 2 * squares[c] * chance + both[c] * load(at.truth + i);
+            const Vec<R> mean = load(at.mean + i);
+            if (last)
+              store<R>(p + i, (slope - mean) * chance * load(at.weight + i));
+            else
+              store<R>(at.mean + i, mean + slope * chance);
+          }
+        }
+    }
     for (int64_t c = 0; c < w_.c; ++c) put(at, c);
+  }
+
+  // What the truth of each position adds to the loss, in `own`.
+  void gain_of_truths(Tile<R>& at, const R* both) {
+    std::fill(at.own, at.own + at.padded, R(0));
+    for (int64_t i = 0; i < at.count; ++i) {
+      const int64_t t = at.index[i];
+      if (t >= 0 && t < w_.c) at.own[i] = at.p[t * at.width + i] * at.share[i] * both[t];
+    }
   }
 
   void sigmoid(Tile<R>& at, const R* both, const R* predicted, const R* squares) {
