@@ -13,7 +13,9 @@ from kit.direct import Direct
 from kit.faults import Faults
 from taylored.catalog import parser
 from taylored.core.boxes import geometry
+from taylored.core.context import transformed
 from taylored.core.plan import reduced
+from taylored.losses.boxes import eiou, focal_eiou
 from taylored.losses.regression import log_cosh, smooth_l1
 from taylored.modules import values
 
@@ -104,7 +106,8 @@ def a_normalizer_that_is_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(values, "reduced", lambda found, how, weight, normalizer: original(found, how))
 
 
-@fault(checks.check_compiled, COSH)
+@fault(checks.check_compiled, COSH, "eager")
+@fault(checks.check_compiled, GIOU, "aot_eager")
 def numbers_that_differ_when_compiled(patch: pytest.MonkeyPatch) -> None:
     original = values.reduced
 
@@ -112,6 +115,18 @@ def numbers_that_differ_when_compiled(patch: pytest.MonkeyPatch) -> None:
         return original(*given) * (2.0 if torch.compiler.is_compiling() else 1.0)
 
     patch.setattr(values, "reduced", other)
+
+
+@fault(checks.check_identity, Direct("focal_eiou(gamma=0)"), Direct("eiou()"))
+def a_weight_that_is_never_one(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(focal_eiou, "constant", lambda found: 0.5 * found.detach() + 0.1)
+    patch.setattr(focal_eiou, "eiou_costs", lambda pair: 0.9 * eiou.eiou_costs(pair))
+
+
+@fault(checks.check_transforms, COSH)
+def other_numbers_inside_a_transform(patch: pytest.MonkeyPatch) -> None:
+    original = values.reduced
+    patch.setattr(values, "reduced", lambda *given: original(*given) * (1.0 + transformed()))
 
 
 @fault.each

@@ -14,7 +14,7 @@ from kit.direct import Direct
 from kit.faults import Faults
 from taylored.core.boxes import footprint, gaussian, geometry, space
 from taylored.core.boxes.geometry import Pair
-from taylored.losses.boxes import bounded_iou, ciou, diou, eiou, focal_eiou, giou, siou
+from taylored.losses.boxes import bounded_iou, ciou, diou, eiou, giou, siou
 from taylored.losses.rotated_boxes import probiou
 from taylored.modules import values
 
@@ -159,12 +159,6 @@ def a_hull_along_the_axes_of_the_world(patch: pytest.MonkeyPatch) -> None:
     from taylored.modules import boxes as bases
 
     patch.setattr(bases, "pair_in_space", world)
-
-
-@fault(direct.check_identity, Direct("focal_eiou(gamma=0)"), Direct("eiou()"))
-def a_weight_that_is_never_one(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(focal_eiou, "constant", lambda found: 0.5 * found.detach() + 0.1)
-    patch.setattr(focal_eiou, "eiou_costs", lambda pair: 0.9 * eiou.eiou_costs(pair))
 
 
 @fault.each

@@ -16,7 +16,7 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
@@ -81,7 +81,13 @@ class Derived:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, pair: object, owner: type) -> Tensor:
+    @overload
+    def __get__(self, pair: None, owner: type) -> Derived: ...
+    @overload
+    def __get__(self, pair: object, owner: type) -> Tensor: ...
+    def __get__(self, pair: object | None, owner: type) -> Derived | Tensor:
+        if pair is None:
+            return self
         found = pair.__dict__[self.name] = self.compute(pair)
         return found
 
