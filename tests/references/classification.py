@@ -78,3 +78,13 @@ def asymmetric_single_label(logits: Tensor, target: Tensor, parameters: Paramete
         focus = torch.where(hot > 0, positive, negative)
         total = total - mass[:, true : true + 1] * smoothed * focus * torch.log(p) * weight
     return total.sum(dim=1) * kept_mask(logits, target, parameters, "softmax")
+
+
+@reference_of_p_t("probability_power")
+def probability_power(p: Tensor, parameters: Parameters) -> Tensor:
+    return 1 - p ** parameters.get("power", 1.0)
+
+
+@reference_of_p_t("dft")
+def dft(p: Tensor, parameters: Parameters) -> Tensor:
+    return -p.detach() * torch.log(p)

@@ -7,7 +7,15 @@ import math
 import torch
 from torch import Tensor
 
-from references.formulas import Parameters, along, elements, sigmoid
+from references.formulas import (
+    Parameters,
+    along,
+    elements,
+    kept_mask,
+    nll,
+    sigmoid,
+    sigmoid_losses,
+)
 from references.registry import reference
 
 
@@ -70,3 +78,34 @@ def zlpr(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
     y = target.double()
     above, below = ((1 - y) * logits.exp()).sum(1), (y * (-logits).exp()).sum(1)
     return torch.log(1 + above) + torch.log(1 + below)
+
+
+@reference("federated")
+def federated(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """Where every class is drawn, or none but those of the batch."""
+    losses = sigmoid_losses(nll, logits, target, parameters)
+    if parameters["num_sampled"] >= logits.shape[1]:
+        return losses
+    assert parameters["num_sampled"] == 1
+    y, _ = elements(logits, target, parameters)
+    heavy = parameters.get("sample_weight")
+    counts = (y > 0) & (kept_mask(logits, target, parameters, "sigmoid") > 0)
+    counts = counts if heavy is None else counts & (heavy != 0)
+    present = counts.movedim(1, 0).flatten(1).any(1)
+    assert present.any()
+    return losses * along(present.double(), logits)
+
+
+@reference("label_ranking")
+def label_ranking(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """One row and one pair at a time."""
+    rows = logits.movedim(1, -1).reshape(-1, logits.shape[1])
+    truth = target.movedim(1, -1).reshape(rows.shape)
+    found = []
+    for z, y in zip(rows, truth, strict=True):
+        pairs = [b - a for a in z[y > 0.5] for b in z[(y >= 0) & (y <= 0.5)]]
+        lead = torch.stack(pairs) if pairs else z[:0]
+        wrong = parameters.get("pairs", "logistic") == "wrong"
+        costs = (lead >= 0).double() + 0 * lead if wrong else torch.log(1 + torch.exp(lead))
+        found.append(costs.sum() / max(1, len(pairs)))
+    return torch.stack(found).reshape(logits.shape[:1] + logits.shape[2:])

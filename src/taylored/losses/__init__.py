@@ -16,6 +16,8 @@ from taylored.losses.classification.poly import *
 from taylored.losses.classification.taylor import *
 from taylored.losses.classification.series import *
 from taylored.losses.classification.term import *
+from taylored.losses.classification.probability_power import *
+from taylored.losses.classification.dft import *
 from taylored.losses.classification.asymmetric_single_label import *
 from taylored.losses.long_tail.class_balanced import *
 from taylored.losses.long_tail.softmax_eql import *
@@ -36,6 +38,8 @@ from taylored.losses.multi_label.distribution_balanced import *
 from taylored.losses.multi_label.hill import *
 from taylored.losses.multi_label.zlpr import *
 from taylored.losses.multi_label.two_way import *
+from taylored.losses.multi_label.federated import *
+from taylored.losses.multi_label.label_ranking import *
 from taylored.losses.noisy_labels.generalized_cross_entropy import *
 from taylored.losses.noisy_labels.symmetric_cross_entropy import *
 from taylored.losses.noisy_labels.jensen_shannon import *
