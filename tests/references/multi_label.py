@@ -11,7 +11,6 @@ from references.formulas import (
     Parameters,
     along,
     elements,
-    kept_mask,
     nll,
     sigmoid,
     sigmoid_losses,
@@ -82,18 +81,9 @@ def zlpr(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
 
 @reference("federated")
 def federated(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
-    """Where every class is drawn, or none but those of the batch."""
-    losses = sigmoid_losses(nll, logits, target, parameters)
-    if parameters["num_sampled"] >= logits.shape[1]:
-        return losses
-    assert parameters["num_sampled"] == 1
-    y, _ = elements(logits, target, parameters)
-    heavy = parameters.get("sample_weight")
-    counts = (y > 0) & (kept_mask(logits, target, parameters, "sigmoid") > 0)
-    counts = counts if heavy is None else counts & (heavy != 0)
-    present = counts.movedim(1, 0).flatten(1).any(1)
-    assert present.any()
-    return losses * along(present.double(), logits)
+    """Where every class counts; the draw has tests of its own."""
+    assert parameters["num_sampled"] >= logits.shape[1]
+    return sigmoid_losses(nll, logits, target, parameters)
 
 
 @reference("label_ranking")

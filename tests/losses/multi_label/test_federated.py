@@ -62,3 +62,16 @@ def test_chances_go_with_a_power_of_the_counts(power: float) -> None:
     loss = FederatedLoss(counts=COUNTS, power=power)
     expected = torch.tensor(COUNTS, dtype=torch.float64) ** power
     torch.testing.assert_close(loss.log_chances.exp(), expected / expected.sum())
+
+
+def test_what_does_not_count_is_not_present() -> None:
+    """Ignored elements and samples without weight; a normalizer and weights of classes stay."""
+    target = torch.zeros(9, 5, dtype=torch.float64)
+    target[0, 0], target[1, 1], target[2, 2] = 1, 1, 1
+    weight = torch.ones(9, dtype=torch.float64)
+    weight[0] = 0
+    target[1, 1] = -100
+    loss = FederatedLoss(counts=COUNTS, num_sampled=1, weight=[1.0, 1.0, 3.0, 1.0, 1.0])
+    found = loss(LOGITS, target, sample_weight=weight, normalizer=2.0)
+    each = F.binary_cross_entropy_with_logits(LOGITS[:, 2], target[:, 2], reduction="none")
+    torch.testing.assert_close(found, 3 * (weight * each).sum() / 2)
