@@ -88,7 +88,9 @@ def found_of(
     empty = parameters.get("empty", defaults["empty"])
     classes = logits.shape[1]
     given = parameters.get("weight")
-    weights = [1.0] * classes if given is None else torch.as_tensor(given).double().tolist()
+    weights = (
+        [1.0] * classes if given is None else torch.as_tensor(given, dtype=torch.float64).tolist()
+    )
     mask = mask_of(logits, target, parameters, link)
     y = one_hot(target, classes) if is_index(target, logits) else target.double()
     y = torch.where(mask > 0, y, 0.0)
@@ -108,9 +110,9 @@ def found_of(
         for columns in members:
             part = w[group][:, columns]
             if together:
-                part = part * torch.tensor([weights[c] for c in columns]).double().reshape(
-                    1, -1, *[1] * (logits.dim() - 2)
-                )
+                part = part * torch.tensor(
+                    [weights[c] for c in columns], dtype=torch.float64
+                ).reshape(1, -1, *[1] * (logits.dim() - 2))
             region = Region(*(each[group][:, columns] for each in (logits, p, y)), part)
             counts = bool(part.sum() > 0)
             one = COSTS[name](region, {**own, "columns": columns}) if counts else logits.sum() * 0.0
