@@ -13,5 +13,6 @@ from taylored.catalog.lookup import names as names
 from taylored.catalog.lookup import needs as needs
 from taylored.catalog.lookup import search as search
 from taylored.catalog.lookup import spec as spec
+from taylored.catalog.lookup import takes as takes
 from taylored.catalog.parser import LossNameError as LossNameError
 from taylored.catalog.table import SPECS as SPECS

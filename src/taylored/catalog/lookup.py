@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from taylored.catalog.parser import KNOWN, LossCall, LossNameError, SumCall, parse
 from taylored.catalog.table import SPECS
 from taylored.core.labels import PerClass, in_class_order
-from taylored.modules.base import Loss
+from taylored.modules.base import Loss, Takes
 from taylored.modules.loss_sum import LossSum
 from taylored.modules.spec import Spec
 
@@ -47,6 +47,16 @@ def links(text: str) -> tuple[str, ...]:
     """
     first, *others = (call.spec.links for call in parse(text).chain())
     return tuple(link for link in first if all(link in other for other in others))
+
+
+def takes(text: str) -> Takes:
+    """What a loss, or the first part of a sum, is called on.
+
+    Example:
+        >>> takes("giou"), takes("focal + poly")
+        ('boxes', 'logits')
+    """
+    return next(call.spec.takes for call in parse(text).chain())
 
 
 def formula(text: str) -> str:

@@ -170,3 +170,20 @@ def test_cards_hold_the_gain_curve():
     half = g[p.index(0.5)]  # gain of focal: (1-p)^2 - 2 p (1-p) log p
     assert half == pytest.approx(0.25 - 2 * 0.5 * 0.5 * torch.tensor(0.5).log().item(), rel=1e-6)
     assert card.formula
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("giou", "boxes"), ("mse", "values"), ("triplet", "embeddings"), ("ctc", "sequences")],
+)
+def test_losses_of_something_else_than_logits_are_refused(name: str, what: str) -> None:
+    with pytest.raises(UsageError, match=f"loss '{name}' is called on {what}; .*taylored list"):
+        build_loss(name, [3, 2, 1])
+
+
+def test_sums_are_losses_of_the_catalogue() -> None:
+    loss = build_loss("cross_entropy + 0.5 * class_balanced(focal)", [3, 2, 1])
+    assert repr(loss) == (
+        "CrossEntropyLoss() + 0.5 * "
+        "ClassBalancedLoss(FocalLoss(gamma=2), beta=0.999, counts=[3, 2, 1])"
+    )

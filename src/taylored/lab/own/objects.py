@@ -24,6 +24,9 @@ from taylored.lab.own.importable import importable, shortest
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _LONGEST = 160
 
+_DOTTED = re.compile(r"[^\W\d]\w*\.\S")
+"""A module's name, a dot, and what is in it."""
+
 
 @dataclass(frozen=True)
 class Packed:
@@ -44,9 +47,10 @@ def is_object(name: str) -> bool:
 
     >>> is_object("__main__.MyLoss(gamma=1)"), is_object("focal(gamma=2)"), is_object("m:MyLoss")
     (True, False, False)
+    >>> is_object("cross_entropy + 0.5 * focal"), is_object("0.5 * focal")
+    (False, False)
     """
-    head = name.partition("(")[0]
-    return "." in head and ":" not in head
+    return _DOTTED.match(name) is not None and ":" not in name.partition("(")[0]
 
 
 def hold(objects: Objects) -> None:

@@ -17,10 +17,17 @@ def build_loss(name: str, counts: Sequence[int], num_samples: int | None = None)
     if is_own(name):
         return build_own_loss(name, counts)
     try:
+        takes = catalog.takes(name)
         known = list(counts) if catalog.needs(name) else None
-        return catalog.get(name, counts=known, num_samples=num_samples)
+        loss = catalog.get(name, counts=known, num_samples=num_samples)
     except (ValueError, TypeError, LookupError) as error:
         raise UsageError(f"loss {name!r}: {error}") from error
+    if takes != "logits":
+        raise UsageError(
+            f"loss {name!r} is called on {takes}; a comparison trains classifiers, and needs one "
+            "of logits and classes. Fix: pick one of `taylored list` that has a link"
+        )
+    return loss
 
 
 def head_of(name: str) -> str:
