@@ -23,6 +23,7 @@ from taylored.certificates.certify import certificate_of
 from taylored.certificates.checker import faults
 from taylored.core.terms.point import Point
 from taylored.core.terms.shifted import Shifted
+from taylored.core.terms.summands import settled
 from taylored.core.terms.term import Constant, Product, Scaled, Sum
 
 mpmath.mp.dps = 60
@@ -132,7 +133,7 @@ def exactly(term: Term, quantity: str, x: float) -> mpf:
 
 def grid(term: Term) -> dict[str, torch.Tensor]:
     """All quantities on the grid."""
-    h = term.evaluate_with_slope(Point(MARGINS))[1]
+    h = settled(term).evaluate_with_slope(Point(MARGINS))[1]
     p, q = torch.sigmoid(MARGINS), torch.sigmoid(-MARGINS)
     return {name: rule(h, p, q) for name, rule in QUANTITY.items()}
 
@@ -258,7 +259,7 @@ def unmoved(term: Term) -> Term:
 
 def mirrored(term: Term, quantity: str):
     """The quantity at the complement of every probability of the grid."""
-    h = term.evaluate_with_slope(Point(-MARGINS))[1]
+    h = settled(term).evaluate_with_slope(Point(-MARGINS))[1]
     p, q = torch.sigmoid(-MARGINS), torch.sigmoid(MARGINS)
     return QUANTITY[quantity](h, p, q).numpy()
 
