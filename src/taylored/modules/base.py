@@ -77,6 +77,13 @@ class Loss(Gathering, DeclaredModule):
     spec: ClassVar[Spec]
     takes: ClassVar[Takes]
 
+    if TYPE_CHECKING:
+        # What `taylored.get` returns is known by its text alone: its call gives a tensor, and what
+        # else it has (`predict`, `term`, ...) a type checker cannot tell.
+        __call__: Callable[..., Tensor]
+
+        def __getattr__(self, name: str) -> Any: ...
+
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.declare()
