@@ -21,6 +21,9 @@ KNOWN: dict[str, Spec] = SPECS | {spec.module.__name__: spec for spec in SPECS.v
 
 _INNER_LOSSES = {"none": (0,), "required": (1,), "optional": (0, 1)}
 
+_SHOWN = 20
+"""Names of losses in a message."""
+
 _LONGEST = 1_000_000
 """Characters of a string; counts of a hundred thousand classes fit."""
 
@@ -141,7 +144,7 @@ def _call(node: ast.expr, text: str) -> LossCall:
     if spec is None:
         raise LossNameError(
             f"no loss is called {_short(function.id)!r}.{nearest(function.id, KNOWN)} "
-            f"Known: {', '.join(SPECS)}"
+            f"Known: {', '.join([*SPECS][:_SHOWN])}, ... ({len(SPECS)} in all: `taylored list`)"
         )
     call = node if isinstance(node, ast.Call) else ast.Call(function, [], [])
     if len(call.args) not in _INNER_LOSSES[spec.inner]:

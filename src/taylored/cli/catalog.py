@@ -1,7 +1,7 @@
 """`taylored list` and `taylored show`: the catalogue in the terminal."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated
 
 import typer
@@ -116,7 +116,8 @@ def _this_one(console: Console, built: Loss) -> None:
     console.print(Padding(Text(f"loss of p_t:  {term}"), (0, 2)))
     if term.parameters():  # one value per class: no single curve or series
         return
-    console.print(Padding(Text(f"series in q = 1 - p:  {term.series(4)!r} ..."), (0, 2)))
+    with suppress(ValueError):  # a term with a margin has no series that says anything
+        console.print(Padding(Text(f"series in q = 1 - p:  {term.series(4)!r} ..."), (0, 2)))
     gains = "   ".join(f"{p:g}: {term.gain(p).item():.3g}" for p in _GAINS_AT)
     console.print(Padding(Text(f"gradient relative to cross-entropy at p_t =  {gains}"), (0, 2)))
 
