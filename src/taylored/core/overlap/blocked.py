@@ -49,7 +49,9 @@ class Blocked:
         """The sums, added up in float64 over the pieces."""
         z, scratch = batch.logits, Scratch()
         kind = widest_dtype(z.device)
-        total = torch.zeros(5 if squares else 3, z.shape[0], z.shape[1], dtype=kind).to(z.device)
+        total = torch.zeros(
+            5 if squares else 3, z.shape[0], z.shape[1], dtype=kind, device=z.device
+        )
         for place in _places(z):
             samples = place[0]
             for number, part in enumerate(_sums(_piece(batch, place, scratch), scratch, squares)):

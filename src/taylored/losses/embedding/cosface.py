@@ -116,6 +116,6 @@ SPEC = spec_of(
         "pytorch-metric-learning": "CosFaceLoss(num_classes, embedding_size, margin, scale): holds "
         "the class vectors itself; equal on CosineClassifier's cosines",
     },
-    examples=("cosface(margin=0.35, scale=8)", "cosface(margin=0.1, scale=4)"),
+    examples=("cosface(margin=0.35, scale=4)", "cosface(margin=0.1, scale=2)"),
     head="cosine",
 )
