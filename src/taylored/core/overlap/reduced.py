@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import per_class
-from taylored.core.numerics import computing_dtype
+from taylored.core.numerics import computing_dtype, tensor_of
 from taylored.core.overlap.batch import Batch
 from taylored.core.overlap.options import OverlapOptions
 from taylored.core.overlap.sums import Cost, class_weights, sums_of
@@ -83,6 +83,4 @@ def _unreduced(cost: Tensor, options: OverlapOptions) -> Tensor:
 def check_weight(options: OverlapOptions, classes: int) -> None:
     """Refuse class weights of another number of classes."""
     if options.weight is not None:
-        weight = class_weights(options.weight, torch.empty((), dtype=torch.float64))
-        if weight is not None:
-            per_class("weight", weight, classes)
+        per_class("weight", tensor_of(options.weight), classes)
