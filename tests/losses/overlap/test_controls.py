@@ -67,6 +67,7 @@ def mean_over_all_classes(patch: pytest.MonkeyPatch) -> None:
 @fault(checks.check_refused, DICE)
 def class_weights_left_out(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(reduced, "class_weights", lambda weight, like: None)
+    patch.setattr(reduced, "per_class", lambda *given: None)
 
 
 @fault(checks.check_weights, DICE, "blocked")
