@@ -6,6 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from taylored.core.embeddings.pairs import directions
+from taylored.core.numerics import computing_dtype
+
 _SHORTEST = 1e-12
 """Vectors with no larger entry have no direction (the guard of torch's own `normalize`)."""
 
@@ -65,12 +68,5 @@ class CosineClassifier(nn.Module):
 
 
 def _directions(vectors: Tensor) -> Tensor:
-    """Each vector of the last axis at length one; zeros stay zeros."""
-    half = vectors.dtype in (torch.float16, torch.bfloat16)
-    wide = vectors.float() if half else vectors
-    # A direction does not depend on the length: divided by a constant first, no square overflows.
-    size = wide.detach().abs().amax(dim=-1, keepdim=True)
-    nothing = size <= _SHORTEST
-    safe = torch.where(nothing, 1.0, wide / torch.where(nothing, 1.0, size))
-    units = safe / torch.linalg.vector_norm(safe, dim=-1, keepdim=True)
-    return torch.where(nothing, 0.0, units)
+    """Each vector of the last axis at length one, in single precision at least."""
+    return directions(vectors.to(computing_dtype(vectors)), _SHORTEST)

@@ -20,8 +20,8 @@ from taylored.core.posterior.probabilistic import Probabilistic
 from taylored.core.terms.term import Term
 from taylored.modules.base import FunctionCall, Loss, Takes, parameters_of
 from taylored.modules.class_axis import at_home, check_lengths, class_count, lengths
-from taylored.modules.docs import Described
-from taylored.modules.logits_call import FURTHER, RAISES, RETURNS, SHAPES, entered, link_of
+from taylored.modules.docs import RAISES, Described
+from taylored.modules.logits_call import FURTHER, RETURNS, SHAPES, entered, link_of
 
 
 class NoTermError(AttributeError, ValueError):

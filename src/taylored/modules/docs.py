@@ -10,6 +10,10 @@ from typing import Any, NamedTuple
 
 from taylored.modules.fields.field import Field
 
+RAISES = (
+    "ValueError: for a parameter out of its domain, or shapes that do not fit.\n"
+    "TypeError: for a keyword that the loss does not have, and a parameter without its keyword."
+)
 _WIDTH = 96
 _LISTS = ("Args", "Raises", "Differs from")
 

@@ -14,7 +14,7 @@ from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Reduction, check_reduction
 from taylored.core.plan.reduced import read_positions_weight, reduced
 from taylored.modules.base import Loss, Takes
-from taylored.modules.docs import Described
+from taylored.modules.docs import RAISES, Described
 from taylored.modules.fields.parameter import About
 from taylored.modules.values import check_floats
 from taylored.modules.vocabulary import IgnoreIndex
@@ -104,9 +104,7 @@ class EmbeddingLoss(Loss):
             'numerator only), and `normalizer`, which replaces the denominator of "mean".',
             'A scalar, or with reduction="none" one value per sample; float32 for half precision. '
             "0 where no sample has what the loss compares.",
-            "ValueError: for a parameter out of its domain, or shapes that do not fit.\n"
-            "TypeError: for a keyword that the loss does not have, and a parameter without its "
-            "keyword.",
+            RAISES,
         )
 
     @classmethod

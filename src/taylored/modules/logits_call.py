@@ -35,10 +35,6 @@ RETURNS = (
     'A scalar, or with reduction="none" one value per position (softmax) or element (sigmoid); '
     "float32 for half-precision logits."
 )
-RAISES = (
-    "ValueError: for a parameter out of its domain, or shapes that do not fit.\n"
-    "TypeError: for a keyword that the loss does not have, and a parameter without its keyword."
-)
 
 
 def link_of(loss: type[Loss]) -> str:

@@ -31,9 +31,8 @@ from taylored.core.overlap.sums import Cost, Sums
 from taylored.core.plan.options import LinkName, PerClass, Reduction
 from taylored.modules.base import Loss, Takes
 from taylored.modules.class_axis import at_home
-from taylored.modules.docs import Described
+from taylored.modules.docs import RAISES, Described
 from taylored.modules.fields.parameter import About
-from taylored.modules.logits_call import RAISES
 from taylored.modules.vocabulary import ClassDim, IgnoreIndex, Link, Weight
 
 AverageOver = Annotated[

@@ -29,7 +29,7 @@ from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Reduction, check_reduction
 from taylored.core.plan.reduced import read_positions_weight, reduced, silenced
 from taylored.modules.base import Loss, Takes
-from taylored.modules.docs import Described
+from taylored.modules.docs import RAISES, Described
 from taylored.modules.fields.parameter import About
 
 Values = Callable[..., Tensor]
@@ -151,9 +151,7 @@ class ValueLoss(Loss):
             '"mean"; 0 counts nothing: the loss is 0.',
             'A scalar, or with reduction="none" one value per position; float32 for half '
             "precision.",
-            "ValueError: for a parameter out of its domain, or shapes that do not fit.\n"
-            "TypeError: for a keyword that the loss does not have, and a parameter without its "
-            "keyword.",
+            RAISES,
         )
 
     @classmethod

@@ -49,11 +49,14 @@ class Pairs:
         return torch.where(alike, 0.0, torch.sqrt(torch.where(alike, 1.0, square)))
 
 
-def directions(vectors: Tensor) -> Tensor:
-    """Each vector of the last axis at length one; zeros stay zeros."""
+def directions(vectors: Tensor, shortest: float = 0.0) -> Tensor:
+    """Each vector of the last axis at length one; zeros stay zeros.
+
+    A vector with no entry larger than `shortest` has no direction.
+    """
     # A direction does not depend on the length: divided by a constant first, no square overflows.
     size = vectors.detach().abs().amax(dim=-1, keepdim=True)
-    nothing = size == 0
+    nothing = size <= shortest
     scaled = torch.where(nothing, 1.0, vectors / torch.where(nothing, 1.0, size))
     units = scaled / torch.linalg.vector_norm(scaled, dim=-1, keepdim=True)
     return torch.where(nothing, 0.0, units)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from typing import Annotated, ClassVar, Literal, TypedDict, Unpack
+from typing import Annotated, ClassVar, Literal, Unpack
 
 import torch
 import torch.nn.functional as F
@@ -16,22 +16,15 @@ from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Reduction, check_reduction
 from taylored.core.plan.reduced import read_positions_weight, reduced
 from taylored.modules.base import Loss, Takes
-from taylored.modules.docs import Described
+from taylored.modules.docs import RAISES, Described
 from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
 from taylored.modules.spec import Reference, spec_of
+from taylored.modules.values import ValueCall
 
 __all__ = ["CTCLoss", "ctc_loss"]
 
 Impossible = Literal["left_out", "refused"]
-
-
-class CTCCall(TypedDict, total=False):
-    """The shared keywords of a call of the function."""
-
-    reduction: Reduction
-    sample_weight: Tensor | None
-    normalizer: float | Tensor | None
 
 
 def sequence_losses(
@@ -132,9 +125,7 @@ class CTCLoss(Loss):
             "target_lengths (N,). The call also takes `sample_weight`, one number per sequence (in "
             'the numerator only), and `normalizer`, which replaces the denominator of "mean".',
             'A scalar, or one value per sequence with reduction="none"; float32 for half inputs.',
-            "ValueError: for a parameter out of its domain, or shapes that do not fit.\n"
-            "TypeError: for a keyword that the loss does not have, and a parameter without its "
-            "keyword.",
+            RAISES,
         )
 
     @classmethod
@@ -180,7 +171,7 @@ def ctc_loss(
     *,
     blank: int = 0,
     impossible: Impossible = "left_out",
-    **shared: Unpack[CTCCall],
+    **shared: Unpack[ValueCall],
 ) -> Tensor:
     r"""CTC, :math:`-\log \sum_{\pi \to y} \prod_t p_t(\pi_t)`, over all alignments of a sequence.
 
