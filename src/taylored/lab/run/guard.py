@@ -35,11 +35,13 @@ NUMERIC = (
     "catalog/**/*.py",
     "layers.py",
     "monitor.py",
+    "terms.py",
     "lab/own/*.py",
     "lab/trial/*.py",
     "lab/data/**/*.py",
     "lab/measures/*.py",
     "lab/metrics.py",
+    "lab/side_by_side.py",
     "lab/tasks.py",
 )
 """Files of the package that the numbers of a trial come from."""
