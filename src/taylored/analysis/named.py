@@ -1,0 +1,54 @@
+"""The losses that an analysis is asked about, each with the name that it is shown by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from taylored.catalog.lookup import get
+from taylored.core.checks import fail
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+Losses = Mapping[str, LossFunction] | Sequence[str | LossFunction]
+"""Catalogue texts, modules and functions, or names with functions."""
+
+
+def named(losses: Losses) -> dict[str, LossFunction]:
+    """Name and function of each loss.
+
+    >>> list(named(["focal(gamma=2)", torch.nn.BCEWithLogitsLoss(), torch.dist]))
+    ['focal(gamma=2)', 'BCEWithLogitsLoss', 'dist']
+    """
+    if isinstance(losses, str) or callable(losses):
+        fail("losses", "a list or a dict of losses", "a single one", "put it into [ ]")
+    if isinstance(losses, Mapping):
+        return dict(losses)
+    found = dict(map(_named, losses))
+    if len(found) < len(losses):
+        fail("losses", "of different names", f"{len(losses)} losses, {len(found)} names",
+             'name them: {"first": loss, "second": other}')  # fmt: skip
+    return found
+
+
+def _named(loss: str | LossFunction) -> tuple[str, LossFunction]:
+    if isinstance(loss, str):
+        return loss, get(loss)
+    if not callable(loss):
+        fail("losses", "catalogue texts, modules or functions of logits and target",
+             repr(loss), 'write for example "focal(gamma=2)"')  # fmt: skip
+    name = type(loss).__name__ if isinstance(loss, nn.Module) else getattr(loss, "__name__", "loss")
+    return str(name), loss
+
+
+def gradient(loss: LossFunction, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Value and gradient of the sum of a loss; logits that it does not look at get zeros."""
+    leaf = logits.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        value = loss(leaf, target).sum()
+        if not value.requires_grad:
+            return value, torch.zeros_like(leaf)
+        (found,) = torch.autograd.grad(value, leaf, allow_unused=True, materialize_grads=True)
+    return value.detach(), found
