@@ -178,7 +178,9 @@ class Case:
 
     def logits(self, dtype: torch.dtype = torch.float64) -> Tensor:
         drawn = torch.randn(self.shape, generator=self.generator(), dtype=torch.float64)
-        return (2 * drawn).to(dtype)
+        # Where cosines are meant, most are between -1 and 1; the loss has a value beyond, too.
+        spread = 0.6 if catalog.SPECS[self.call.innermost().name].head == "cosine" else 2
+        return (spread * drawn).to(dtype)
 
     def targets(self, *, ignored: bool = True) -> Tensor:
         """Drawn targets; where they may be ignored, some positions or elements are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -107,3 +108,36 @@ def cosface(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
         losses.append(-torch.log(softmax(s * moved)[:, k]))
     weighted = class_weight(parameters, logits) * y * torch.stack(losses, 1)
     return weighted.sum(1) * kept_mask(logits, target, parameters, "softmax")
+
+
+def with_true_cosine(
+    logits: Tensor, target: Tensor, parameters: Parameters, moved: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Cross-entropy of scaled cosines, of which the true one is replaced by a function of its own.
+
+    What is no cosine is moved by as much as the nearest one.
+    """
+    kept = kept_mask(logits, target, parameters, "softmax")
+    hot = one_hot(torch.where(kept > 0, target, 0), logits.shape[1])
+    own = (hot * logits).sum(1)
+    cosine = torch.where(own.abs() < 1, own, own.detach().clamp(-1, 1))
+    z = parameters["scale"] * (logits + hot * (moved(cosine) - cosine).unsqueeze(1))
+    weight = (hot * class_weight(parameters, logits)).sum(1)
+    return -torch.log((hot * softmax(z)).sum(1)) * weight * kept
+
+
+def angle_of(cosine: Tensor) -> Tensor:
+    """With a derivative of 0 where there is none."""
+    end = cosine.abs() == 1
+    return torch.where(end, torch.acos(cosine.detach()), torch.acos(torch.where(end, 0.0, cosine)))
+
+
+@reference("arcface")
+def arcface(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    m = parameters.get("margin", 0.5)
+
+    def moved(cosine: Tensor) -> Tensor:
+        angle = angle_of(cosine)
+        return torch.where(angle + m >= math.pi, cosine - m * math.sin(m), torch.cos(angle + m))
+
+    return with_true_cosine(logits, target, {"scale": 64.0, **parameters}, moved)

@@ -45,7 +45,7 @@ class Native:
 
     def accepts(self, logits: Tensor, plan: Plan) -> bool:
         """Ordinary CPU tensors without overlapping entries, and a term that is a `Program`."""
-        if plan.rejection is not None or not unobserved():
+        if plan.rejection is not None or plan.margin is not None or not unobserved():
             return False
         if not in_plain_memory(logits) or not all(map(in_plain_memory, plan.tensors())):
             return False

@@ -155,6 +155,7 @@ def _plain(options: Options) -> bool:
         and options.neg_weight is None
         and (options.ignore_index is None or -(2**63) <= options.ignore_index < 2**63)
         and options.rejection is None
+        and options.margin is None
         and options.background_index is None
         and options.temperature == 1.0
         and 0.0 <= options.label_smoothing <= 1.0

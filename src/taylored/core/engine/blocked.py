@@ -93,7 +93,8 @@ def places(logits: Tensor) -> Iterator[Place]:
 
 def _cut(logits: Tensor, plan: Plan, place: Place) -> Block:
     target = plan.target[place if plan.target_kind == "dense" else place[:1] + place[2:]]
-    return Block(logits[place], target, plan.rows[place])
+    margin = None if plan.margin is None else plan.margin.at(lambda values: values[place])
+    return Block(logits[place], target, plan.rows[place], margin)
 
 
 class Collector:

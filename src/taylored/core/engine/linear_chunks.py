@@ -205,4 +205,8 @@ def _length(place: Positions) -> int:
 def at(plan: Plan, place: Positions) -> Plan:
     """The plan of some positions, for their logits as (n, C)."""
     pick = values_at if plan.target_kind == "index" else rows_at
-    return replace(plan, target=pick(plan.target, place), rows=rows_at(plan.rows, place))
+    margin = plan.margin
+    if margin is not None:
+        margin = margin.at(lambda values: rows_at(values, place))
+    rows = rows_at(plan.rows, place)
+    return replace(plan, target=pick(plan.target, place), rows=rows, margin=margin)

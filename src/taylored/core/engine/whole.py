@@ -32,7 +32,7 @@ class Whole:
     def value(self, logits: Tensor, plan: Plan) -> Tensor:
         """The loss alone. Differentiable in every slot and mode: this is the reference."""
         _look(plan)
-        block = Block(logits, plan.target, plan.rows)
+        block = Block(logits, plan.target, plan.rows, plan.margin)
         return _reduced(LINKS[plan.link].value(block, plan), plan)
 
     def sweep(
@@ -45,7 +45,7 @@ class Whole:
     ) -> Swept:
         """Loss, gradient and sums."""
         _look(plan)
-        block = Block(logits, plan.target, plan.rows)
+        block = Block(logits, plan.target, plan.rows, plan.margin)
         running = None if sums is None else RunningSums.of(logits)
         values, gradient = LINKS[plan.link].value_and_gradient(block, plan, running)
         gradient = gradient.to(gradient_dtype(logits)) if into is None else into.copy_(gradient)

@@ -10,6 +10,8 @@ be split off.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,7 +19,7 @@ from torch import Tensor
 from taylored.core.inputs.targets import one_hot
 from taylored.core.links.class_sums import RunningSums
 from taylored.core.links.margins import margin_of, margins_of, put, split_off, taken
-from taylored.core.numerics import smoothed
+from taylored.core.numerics import computing_dtype, harmless, smoothed
 from taylored.core.plan.plan import Block, Plan, adjusted, along_classes
 from taylored.core.terms import fast_point
 from taylored.core.terms.point import Point, continued, inside
@@ -26,9 +28,15 @@ from taylored.core.terms.term import Term
 
 def value(block: Block, plan: Plan) -> Tensor:
     """Loss of each position, differentiable in any mode and in every slot."""
+    if block.margin is not None:
+        # Widened once: two gradients in half precision would be added up in half precision.
+        block = replace(block, logits=block.logits.to(computing_dtype(block.logits)))
     z = adjusted(block, plan)
     if single_truth(plan):
-        margin = margin_of(z, block.target.unsqueeze(1))
+        hot = block.target.unsqueeze(1)
+        margin = margin_of(z, hot)
+        if block.margin is not None:
+            margin = margin + block.margin.added(true_logit(block, hot)) / plan.temperature
         values = bound_to_target(block, plan).evaluate(Point(inside(margin)))
         return (continued(values, margin, block.rows) * block.rows).squeeze(1)
     margins, mass = margins_of(z), _mass(block, plan, z)
@@ -51,15 +59,31 @@ def value_and_gradient(block: Block, plan: Plan, sums: RunningSums | None) -> tu
 def _single(block: Block, plan: Plan, z: Tensor, sums: RunningSums | None) -> tuple[Tensor, Tensor]:
     hot = block.target.unsqueeze(1)
     split = split_off(z, hot)
-    at = fast_point.fixed(inside(split.margin))
+    margin = split.margin
+    if block.margin is not None:
+        margin = margin + block.margin.added(true_logit(block, hot)) / plan.temperature
+    at = fast_point.fixed(inside(margin))
     values, slopes = bound_to_target(block, plan).evaluate_with_slope(at)
     slopes = slopes * block.rows
-    gradient = split.shares.mul_(slopes)
+    gradient, pulls = split.shares.mul_(slopes), on_truth(block, hot, slopes)
     if sums is not None:
         # The share of the truth is exactly 0. If there is no other class, the slope is.
-        sums.add_rivals(gradient, slopes, hot)
-    values = continued(values, split.margin, block.rows)
-    return (values * block.rows).squeeze(1), put(gradient, hot, -slopes)
+        sums.add_rivals(gradient, pulls, hot)
+    values = continued(values, margin, block.rows)
+    return (values * block.rows).squeeze(1), put(gradient, hot, -pulls)
+
+
+def true_logit(block: Block, hot: Tensor) -> Tensor:
+    """The logit of the true class as it was given, finite where a position counts for nothing."""
+    logit = taken(block.logits, hot).to(computing_dtype(block.logits))
+    return harmless(logit, block.rows == 0)
+
+
+def on_truth(block: Block, hot: Tensor, slopes: Tensor) -> Tensor:
+    """The pull on the true logit, of the slopes in the margin."""
+    if block.margin is None:
+        return slopes
+    return slopes * (1.0 + block.margin.growth(true_logit(block, hot)))
 
 
 def _distribution(

@@ -54,10 +54,16 @@ def _single(
     if found is None:
         return None
     shares, own, rest = found
-    at = fast_point.of_odds(rest / own)
+    if block.margin is None:
+        at = fast_point.of_odds(rest / own)
+    else:
+        moved = block.margin.added(softmax.true_logit(block, hot)) / plan.temperature
+        at = fast_point.fixed(moved + (torch.log(own) - torch.log(rest)))
     values, slopes = softmax.bound_to_target(block, plan).evaluate_with_slope(at)
     pulls = slopes * block.rows
     ratio = pulls / rest
+    # The logits are read before `into` is written, which may be their memory.
+    pulls = softmax.on_truth(block, hot, pulls)
     if sums is not None:
         sums.add_shares(shares, ratio, pulls, hot)
     torch.mul(shares, ratio, out=into)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from taylored.core.checks import fail, in_range, one_of, seen
 from taylored.core.labels import PerClass as PerClass
+from taylored.core.plan.truth_margin import TruthMargin
 from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.core.terms.term import Term
 
@@ -28,6 +29,7 @@ class Options(NamedTuple):
             `modules/class_axis.py` brings them to axis 1 before; it is one of the shared keywords,
             all of which a function hands on as `Options(**shared)`.
         rejection: term of the outcome "no" where that has one of its own (sigmoid), else None.
+        margin: what is added to the logit of the one true class (softmax), before the temperature.
         indicator: the gradient sums of a forward that counts are added to it; None for nowhere.
         uncounted: how many of the last columns belong to no class (a background column).
     """
@@ -39,6 +41,7 @@ class Options(NamedTuple):
     neg_weight: PerClass | None = None
     logit_bias: PerClass | None = None
     temperature: float = 1.0
+    margin: TruthMargin | None = None
     ignore_index: int | None = -100
     background_index: int | None = None
     rejection: Term | None = None

@@ -10,6 +10,7 @@ from torch import Tensor
 from taylored.core.inputs.targets import TargetKind
 from taylored.core.numerics import computing_dtype, harmless, without_offset
 from taylored.core.plan.options import LinkName
+from taylored.core.plan.truth_margin import TruthMargin
 from taylored.core.terms.term import Term
 
 
@@ -32,6 +33,7 @@ class Plan:
         smoothing: mass moved from the target to all outcomes alike.
         bias: added to the logits, per class.
         temperature: divides the logits after the bias.
+        margin: added to the logit of the one true class before it is divided, or None.
         output: "sum" for one number, "each" for the unreduced values.
     """
 
@@ -48,6 +50,7 @@ class Plan:
     smoothing: float
     bias: Tensor | None
     temperature: float
+    margin: TruthMargin | None
     output: Literal["sum", "each"]
 
     def tensors(self) -> tuple[Tensor, ...]:
@@ -60,11 +63,12 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some positions of the batch: their logits, target and rows."""
+    """Some positions of the batch: their logits, target, rows, and the margin of their truths."""
 
     logits: Tensor
     target: Tensor
     rows: Tensor
+    margin: TruthMargin | None
 
 
 def along_classes(values: Tensor, logits: Tensor) -> Tensor:

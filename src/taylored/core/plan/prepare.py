@@ -23,6 +23,7 @@ from taylored.core.plan.denominator import denominator_of, divided
 from taylored.core.plan.options import Options, PerClass, check_options
 from taylored.core.plan.plan import Plan
 from taylored.core.plan.sample_weight import per_element, per_position
+from taylored.core.plan.truth_margin import TruthMargin
 from taylored.core.plan.uncounted import (
     impossible,
     rows_of_masses,
@@ -63,6 +64,10 @@ def _softmax_plan(
     if input.dim() == 0:
         fail("input", "logits with classes on axis 1", "a scalar", 'use link="sigmoid"')
     kind = softmax_kind(input, target)
+    if options.margin is not None and (kind != "index" or options.label_smoothing != 0.0):
+        fail("target", "class indices: the margin is that of the one true class",
+             f"probabilities, shape {tuple(target.shape)}, or label_smoothing",
+             "use target.argmax(1)")  # fmt: skip
     if input.dim() == 1:
         input, target = input.unsqueeze(0), target.unsqueeze(0)
     logits = canonical(input)
@@ -185,8 +190,14 @@ def _plan(
         smoothing=options.label_smoothing,
         bias=_tensor(options.logit_bias),
         temperature=options.temperature,
+        margin=_per_position(options.margin, rows),
         output="each" if options.reduction == "none" else "sum",
     )
+
+
+def _per_position(margin: TruthMargin | None, rows: Tensor) -> TruthMargin | None:
+    """The margin with its numbers per position in the shape of the rows."""
+    return None if margin is None else margin.at(lambda values: values.reshape(rows.shape).to(rows))
 
 
 def outcome_weights(options: Options) -> tuple[Tensor | None, Tensor | None]:
