@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from references.formulas import Parameters, softmax
-from references.registry import reference
+from references.registry import losses_of, reference, reference_of_p_t
 from references.scores import truths
 
 
@@ -52,3 +52,25 @@ def logit_norm(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor
 def z_loss(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
     _, weight = truths(logits, target, parameters)
     return torch.log(torch.exp(logits).sum(1)) ** 2 * weight
+
+
+@reference_of_p_t("flsd")
+def flsd(p: Tensor, parameters: Parameters) -> Tensor:
+    """Mukhoti et al. 2020: gamma 5 for p in [0, 0.2), 3 for p in [0.2, 1]."""
+    hard = p < parameters.get("threshold", 0.2)
+    gamma = torch.where(hard, parameters.get("hard_gamma", 5.0), parameters.get("gamma", 3.0))
+    return -((1 - p) ** gamma.double()) * torch.log(p)
+
+
+@reference_of_p_t("inverse_focal")
+def inverse_focal(p: Tensor, parameters: Parameters) -> Tensor:
+    """Wang et al. 2021."""
+    return -((1 + p) ** parameters.get("gamma", 2)) * torch.log(p)
+
+
+@reference("softcap")
+def softcap(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """The wrapped loss of c tanh(z / c), tanh as a quotient of exponentials."""
+    cap = parameters.get("cap", 30.0)
+    up, down = torch.exp(logits / cap), torch.exp(-logits / cap)
+    return losses_of(parameters["loss"], cap * (up - down) / (up + down), target)

@@ -53,3 +53,14 @@ def distribution_focal(logits: Tensor, target: Tensor, parameters: Parameters) -
     for b in range(logits.shape[1]):
         total = total - (1 - (target - b).abs()).clamp(min=0) * log_p[:, b]
     return total
+
+
+@reference("matchability_aware")
+def matchability_aware(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """Huang et al. 2025: -q^g log p - (1 - q^g) log(1 - p), or -p^g log(1 - p) without a match."""
+    y, coefficient = elements(logits, target, parameters)
+    gamma, alpha = parameters.get("gamma", 1.5), parameters.get("alpha", 1.0)
+    p = sigmoid(logits)
+    quality = torch.where(y > 0, y, 0.5) ** gamma
+    negative = -alpha * p.detach() ** gamma * torch.log(sigmoid(-logits))
+    return coefficient * torch.where(y > 0, entropy(logits, quality), negative)

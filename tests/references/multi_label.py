@@ -99,3 +99,15 @@ def label_ranking(logits: Tensor, target: Tensor, parameters: Parameters) -> Ten
         costs = (lead >= 0).double() + 0 * lead if wrong else torch.log(1 + torch.exp(lead))
         found.append(costs.sum() / max(1, len(pairs)))
     return torch.stack(found).reshape(logits.shape[:1] + logits.shape[2:])
+
+
+@reference("splc")
+def splc(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """Zhang et al. 2021: at progress 0, corrected only where that is late enough."""
+    y, coefficient = elements(logits, target, parameters)
+    gamma, tau = parameters.get("gamma", 2.0), parameters.get("tau", 0.6)
+    p, marked = sigmoid(logits), sigmoid(logits - parameters.get("margin", 1.0))
+    yes, missing = (-((1 - each) ** gamma) * torch.log(each) for each in (marked, p))
+    no = -(p**gamma) * torch.log(sigmoid(-logits))
+    corrected = (p > tau) & (parameters.get("start", 0.01) == 0)
+    return coefficient * (y * yes + (1 - y) * torch.where(corrected, missing, no))

@@ -50,6 +50,16 @@ def harmless(values: Tensor, nothing: Tensor) -> Tensor:
     return torch.where(nothing, torch.nan_to_num(values, 0.0, 0.0, 0.0), values)
 
 
+def softcapped(logits: Tensor, cap: float) -> Tensor:
+    """c tanh(z / c): logits that stay below c in size. NaN stays, and has a derivative of 1.
+
+    That of tanh would be NaN, which a gradient of 0 does not silence.
+    """
+    unknown = logits.isnan()
+    capped = cap * torch.tanh(torch.where(unknown, 0.0, logits) / cap)
+    return torch.where(unknown, logits, capped)
+
+
 def without_offset(logits: Tensor, axis: int) -> Tensor:
     """The logits minus the largest along an axis, which a softmax does not see.
 

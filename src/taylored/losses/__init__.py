@@ -36,6 +36,7 @@ from taylored.losses.long_tail.ecm import *
 from taylored.losses.multi_label.asymmetric import *
 from taylored.losses.multi_label.distribution_balanced import *
 from taylored.losses.multi_label.hill import *
+from taylored.losses.multi_label.splc import *
 from taylored.losses.multi_label.zlpr import *
 from taylored.losses.multi_label.two_way import *
 from taylored.losses.multi_label.federated import *
@@ -46,6 +47,7 @@ from taylored.losses.noisy_labels.jensen_shannon import *
 from taylored.losses.noisy_labels.generalized_jensen_shannon import *
 from taylored.losses.detection_quality.quality_focal import *
 from taylored.losses.detection_quality.varifocal import *
+from taylored.losses.detection_quality.matchability_aware import *
 from taylored.losses.detection_quality.distribution_focal import *
 from taylored.losses.detection_quality.ghm import *
 from taylored.losses.overlap.dice import *
@@ -64,10 +66,13 @@ from taylored.losses.overlap.unified_focal import *
 from taylored.losses.reductions.hardest import *
 from taylored.losses.reductions.tilted import *
 from taylored.losses.calibration.dual_focal import *
+from taylored.losses.calibration.flsd import *
+from taylored.losses.calibration.inverse_focal import *
 from taylored.losses.calibration.max_sup import *
 from taylored.losses.calibration.mbls import *
 from taylored.losses.calibration.logit_norm import *
 from taylored.losses.calibration.z_loss import *
+from taylored.losses.calibration.softcap import *
 from taylored.losses.scores.brier import *
 from taylored.losses.scores.multiclass_hinge import *
 from taylored.losses.boxes.iou import *

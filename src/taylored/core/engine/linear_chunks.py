@@ -35,12 +35,13 @@ LARGE_CHUNK = 1 << 27
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """Features (N, ..., D), weight (C, D) and bias (C,), and the dtype of their logits."""
+    """Features (N, ..., D), weight (C, D) and bias (C,), dtype and cap of their logits."""
 
     features: Tensor
     weight: Tensor
     bias: Tensor | None
     dtype: torch.dtype
+    softcap: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +105,7 @@ def walk(head: Head, plan: Plan, wanted: Wanted) -> Walked:
             piece = harmless(piece, (cut.rows == 0).all(dim=1, keepdim=True))
         z = z_buffer[: len(piece)]
         _form(piece, weight, bias, z)
+        bend = None if head.softcap is None else _capped_(z, head.softcap)
         executor, spot = choose(z, cut), number if plan.output == "sum" else place
         if not wanted.anything():
             losses[spot] = executor.value(z, cut)
@@ -112,6 +114,8 @@ def walk(head: Head, plan: Plan, wanted: Wanted) -> Walked:
         losses[spot] = executor.sweep(z, cut, sums=wanted.sums, into=g).loss
         if wanted.tap is not None:
             wanted.tap.add(g, place)
+        if bend is not None:
+            g.mul_(bend)
         products.add(piece.to(g.dtype), g, place)
     loss = losses.sum() if plan.output == "sum" else losses
     if plan.output == "each":
@@ -168,6 +172,15 @@ def _form(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
         torch.mm(x, weight.t(), out=out)
     else:
         torch.addmm(bias, x, weight.t(), out=out)
+
+
+def _capped_(z: Tensor, cap: float) -> Tensor:
+    """Put c tanh(z / c) in the place of the logits; its derivative."""
+    z.div_(cap).tanh_()
+    bend = torch.addcmul(z.new_ones(()), z, z, value=-1)
+    z.mul_(cap)
+    # Where a position counts for nothing, NaN has a gradient of 0, which it is not to spoil.
+    return bend.nan_to_num_(1.0)
 
 
 def chunk_rows(classes: int, dtype: torch.dtype) -> int:

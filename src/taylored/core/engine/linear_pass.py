@@ -30,9 +30,10 @@ def run(input: LinearLogits, logits: Tensor, plan: Plan, sums: ClassSums | None)
              '"none"', "it has as many values as the logits: pass input.logits()")  # fmt: skip
     compose = tensor_pass.needs_composition
     if compiling() or any(compose(each, plan) for each in input.tensors()):
-        composed = formed(counted(input.features, plan), input.weight, input.bias, input.dtype)
+        x = counted(input.features, plan)
+        composed = formed(x, input.weight, input.bias, input.dtype, input.softcap)
         return tensor_pass.run_reporting(composed.reshape(logits.shape), plan, sums)
-    head = Head(input.features, input.weight, input.bias, input.dtype)
+    head = Head(input.features, input.weight, input.bias, input.dtype, input.softcap)
     wanted = Wanted(sums=sums, tap=active_tap())
     # The dtypes are settled: autocast must not convert anything on the way.
     with torch.autocast(input.device.type, enabled=False):
@@ -131,18 +132,21 @@ def _keep(ctx: Any, head: Head, plan: Plan, found: Walked) -> Tensor:
     inputs = (head.features, head.weight, head.bias)
     keep(ctx, *found.gradients, *inputs, plan.target)
     ctx.dtypes = [head.dtype if each is None else each.dtype for each in inputs]
-    ctx.dtype, ctx.plan = head.dtype, replace(plan, target=plan.target.new_empty(0))
+    ctx.dtype, ctx.softcap = head.dtype, head.softcap
+    ctx.plan = replace(plan, target=plan.target.new_empty(0))
     return found.loss
 
 
 def _kept(ctx: Any) -> tuple[Head, Plan]:
     features, weight, bias, target = ctx.saved_tensors[3:]
-    return Head(features, weight, bias, ctx.dtype), replace(ctx.plan, target=target)
+    head = Head(features, weight, bias, ctx.dtype, ctx.softcap)
+    return head, replace(ctx.plan, target=target)
 
 
 def _differentiable(ctx: Any, head: Head, plan: Plan, grad_loss: Tensor) -> Gradients:
     """Gradients that can be differentiated again: those of the composed reference."""
-    logits = formed(counted(head.features, plan), head.weight, head.bias, head.dtype)
+    x = counted(head.features, plan)
+    logits = formed(x, head.weight, head.bias, head.dtype, head.softcap)
     loss = WHOLE.value(canonical(logits), plan)
     needed = ctx.needs_input_grad[:3]
     inputs = (head.features, head.weight, head.bias)

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from taylored.core.checks import fail
+from taylored.core.checks import fail, in_range
+from taylored.core.numerics import softcapped
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,8 @@ class LinearLogits:
         weight: the head's weight, `torch.nn.Linear.weight`. For a cosine head, pass its normalised
             features and weight.
         bias: the head's bias, or None.
+        softcap: c > 0 where the logits are c tanh(z / c), as in some language models; raising
+            it bends them less, None not at all.
 
     Shape:
         features (N, d1, ..., D), weight (C, D), bias (C,); the logits are (N, C, d1, ...): tokens
@@ -67,6 +70,7 @@ class LinearLogits:
     features: Tensor
     weight: Tensor
     bias: Tensor | None = None
+    softcap: float | None = None
 
     REMEDY: ClassVar[str] = "pass input.logits()"
 
@@ -97,6 +101,9 @@ class LinearLogits:
                 f"shape {tuple(self.bias.shape)}",
                 "pass the bias of the head",
             )
+        if self.softcap is not None:
+            fix = "30 is usual; None is no cap"
+            in_range("softcap", self.softcap, 0.0, float("inf"), fix, interval="()")
 
     @property
     def shape(self) -> torch.Size:
@@ -140,7 +147,7 @@ class LinearLogits:
 
     def logits(self) -> Tensor:
         """All logits at once, for predictions on small batches."""
-        return formed(self.features, self.weight, self.bias, self.dtype)
+        return formed(self.features, self.weight, self.bias, self.dtype, self.softcap)
 
     def outline(self) -> Tensor:
         """A tensor of the logits' shape and dtype that takes no memory."""
@@ -149,11 +156,18 @@ class LinearLogits:
     def __repr__(self) -> str:
         features, weight = tuple(self.features.shape), tuple(self.weight.shape)
         bias = "" if self.bias is None else ", bias"
-        return f"LinearLogits(features {features}, weight {weight}{bias})"
+        cap = "" if self.softcap is None else f", softcap={self.softcap:g}"
+        return f"LinearLogits(features {features}, weight {weight}{bias}{cap})"
 
 
-def formed(features: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
+def formed(
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    dtype: torch.dtype,
+    softcap: float | None,
+) -> Tensor:
     """The logits with classes on axis 1, computed in a dtype."""
     with torch.autocast(features.device.type, enabled=False):
         z = F.linear(features.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype))
-    return z.movedim(-1, 1)
+    return (z if softcap is None else softcapped(z, softcap)).movedim(-1, 1)
