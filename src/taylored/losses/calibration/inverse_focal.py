@@ -44,7 +44,7 @@ class InverseFocalLoss(EitherLinkLoss):
         >>> loss(torch.tensor([[2.0, 0.0]]), torch.tensor([0]))
         tensor(0.4490)
         >>> print(loss.term)
-        (4 + -4 * (1-p) + 1 * (1-p)^2) * -log(p)
+        (4 + (-4*(1-p)^1 + 1*(1-p)^2)) * -log(p)
     """
 
     gamma: Annotated[
