@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from kit.cases import SHAPES, Case, call_of, default_dtype, examples, target_kinds
 from kit.executors import PATHS, running
+from kit.turns import WHOLE_GRID
 from taylored import catalog
 
 STATES = ("meta context", "meta default", "float16", "float64")
@@ -79,9 +80,9 @@ def check(case: Case, state: str, path: str) -> None:
 
 def main(state: str) -> None:
     torch.manual_seed(0)
-    for text in examples():
+    for turn, text in enumerate(examples(), STATES.index(state)):
         case = Case(text, target_kinds(call_of(text))[0], SHAPES[0])
-        for path in PATHS:
+        for path in PATHS if WHOLE_GRID else PATHS[turn % len(PATHS) :][:1]:
             try:
                 check(case, state, path)
             except Exception as error:

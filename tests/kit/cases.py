@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from kit.catalogued import CLASSIFICATION
 from kit.traits import CLASSES, COUNTS, STATEFUL, per_class
+from kit.turns import WHOLE_GRID
 from references import Call, reference_loss
 from references.formulas import Parameters
 from taylored import catalog
@@ -203,10 +203,6 @@ class Case:
         if ignored:
             y.view(-1)[::4] = IGNORED
         return y
-
-
-WHOLE_GRID = "TAYLORED_GRID" in os.environ
-"""Whether every example meets every shape; else they take turns, which is a third of the time."""
 
 
 def cases(shapes: tuple[tuple[int, ...], ...] = SHAPES) -> list[Case]:

@@ -12,6 +12,7 @@ from kit.executors import PATHS
 from kit.other_calls import SUBJECTS, Subject
 from kit.tolerances import close
 from kit.traits import NEED_ALL_LOGITS, arguments_of, loss_of
+from kit.turns import by_family
 from taylored import CrossEntropyLoss, FocalLoss, GradientRatio, focal_loss
 from taylored.modules import class_axis
 from taylored.modules.classification import ClassificationLoss
@@ -63,6 +64,7 @@ def test_substitutes(case: Case) -> None:
     checks.check_substitutes(case)
 
 
+@by_family
 @pytest.mark.parametrize("text", examples())
 def test_compiled(text: str) -> None:
     torch._dynamo.reset()

@@ -9,6 +9,7 @@ from torch import Tensor
 from kit.cases import COUNTS, Case, build, call_of, examples, target_kinds
 from kit.checks.every_loss import value_and_gradient
 from kit.tolerances import close
+from kit.turns import by_family
 from taylored import FocalLoss, catalog, focal_loss, taylor_loss
 
 # Generating C++ takes seconds a case: a representative few. `aot_eager` traces forward and
@@ -46,6 +47,7 @@ def check_compiled_without_gradient(case: Case, backend: str) -> None:
         close(compiled(case.logits(), case.targets()), loss(case.logits(), case.targets()))
 
 
+@by_family
 @pytest.mark.parametrize("case", COMPILED, ids=[case.id for case in COMPILED])
 def test_generated_code(case: Case) -> None:
     check_compiled(case, "inductor")
@@ -61,6 +63,7 @@ TRACED = [
 ]
 
 
+@by_family
 @pytest.mark.parametrize("case", TRACED, ids=[case.id for case in TRACED])
 def test_traced_forward_and_backward(case: Case) -> None:
     check_compiled(case, "aot_eager")
@@ -70,6 +73,7 @@ def test_traced_forward_and_backward(case: Case) -> None:
 ALONE = {case.call.name: case for case in TRACED}
 
 
+@by_family
 @pytest.mark.parametrize("name", ALONE)
 def test_traced_forward_alone(name: str) -> None:
     check_compiled_without_gradient(ALONE[name], "aot_eager")
@@ -80,6 +84,7 @@ def test_traced_cases_cover_every_loss_and_link() -> None:
     assert found == {(call_of(text).name, call_of(text).link()) for text in examples()}
 
 
+@by_family
 @pytest.mark.parametrize(
     ("text", "backend"),
     [
@@ -187,6 +192,7 @@ class _WithModel(torch.nn.Module):
         return self.loss(self.model(x), y)
 
 
+@by_family
 @pytest.mark.parametrize("text", examples()[::3])
 def test_export(text: str) -> None:
     """Ahead of time, with a batch size left open."""

@@ -9,6 +9,7 @@ import torch
 
 from kit.checks import direct as checks
 from kit.direct import EXAMPLES, FIRST, FIRST_OF_KIND, SAME, SHAPED, Direct
+from kit.turns import by_family
 from taylored import catalog
 
 each_shape = pytest.mark.parametrize("case", SHAPED, ids=str)
@@ -77,6 +78,7 @@ def test_transforms(case: Direct) -> None:
     checks.check_transforms(case)
 
 
+@by_family
 @each_loss
 def test_compiled(case: Direct) -> None:
     """Traced as a compiler sees it, and for one loss of each kind with its backward."""

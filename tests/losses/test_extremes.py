@@ -16,6 +16,7 @@ from kit.checks.every_loss import check_finite, value_and_gradient
 from kit.drawn_calls import calls_of
 from kit.executors import PATHS
 from kit.parameters import fields_of
+from kit.turns import by_family
 from references import Call
 from taylored import TermLoss, catalog, terms
 
@@ -83,6 +84,7 @@ def test_large_exponents(name: str, keyword: str) -> None:
         check_everywhere(call_of(f"{name}({keyword}={gamma})"), FIXED[1])
 
 
+@by_family
 @pytest.mark.parametrize("name", GENERATED)
 def test_extremes_for_any_parameters(name: str) -> None:
     @quickly
@@ -117,6 +119,7 @@ def test_drawn_parameters_survive_the_written_form(call: Call) -> None:
     assert repr(catalog.get(repr(loss))) == repr(loss)
 
 
+@by_family
 @pytest.mark.parametrize("name", GENERATED)
 def test_any_parameters_survive_the_written_form(name: str) -> None:
     @quickly

@@ -19,6 +19,7 @@ from kit.drawn_calls import calls_of
 from kit.executors import PATHS, running
 from kit.hazards import HAZARDS, Called, Pair, common_offset, some_of
 from kit.tolerances import ATOL, GRADIENT_ATOL, GRADIENT_RTOL, RTOL, close
+from kit.turns import by_family
 from references import Call
 
 DTYPES = (torch.float64, torch.float32, torch.float32, torch.bfloat16, torch.float16)
@@ -86,6 +87,7 @@ def test_calls_as_they_come(name: str) -> None:
     run_one()
 
 
+@by_family
 @pytest.mark.parametrize("name", GENERATED)
 def test_compiled_calls_as_they_come(name: str) -> None:
     """All hazards at once, traced forward and backward as a compiler sees them."""

@@ -6,6 +6,7 @@ import pytest
 
 import taylored
 from kit.checks import pattern as checks
+from kit.turns import by_family
 from taylored import catalog
 
 each_loss = pytest.mark.parametrize("name", catalog.SPECS)
@@ -64,6 +65,7 @@ def test_other_criterion(name: str) -> None:
     checks.check_other_criterion(name)
 
 
+@by_family
 @each_loss
 def test_loading(name: str) -> None:
     checks.check_loading(name)
@@ -74,11 +76,13 @@ def test_copies(name: str) -> None:
     checks.check_copies(name)
 
 
+@by_family
 @each_loss
 def test_assignment(name: str) -> None:
     checks.check_assignment(name)
 
 
+@by_family
 @each_loss
 def test_bad_assignment(name: str) -> None:
     checks.check_bad_assignment(name)

@@ -6,6 +6,7 @@ import pytest
 
 from kit.catalogued import CLASSIFICATION
 from kit.checks import per_class_numbers as checks
+from kit.turns import by_family
 
 each = pytest.mark.parametrize("name", [name for name in CLASSIFICATION if checks.lists_of(name)])
 
@@ -35,6 +36,7 @@ def test_truth_values(name: str) -> None:
     checks.check_truth_values(name)
 
 
+@by_family
 @each
 def test_compiled(name: str) -> None:
     checks.check_compiled(name)

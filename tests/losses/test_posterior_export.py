@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from kit.catalogued import CLASSIFICATION
 from kit.population import loss_of_text
 from kit.tolerances import close
+from kit.turns import by_family
 from taylored import adjust_logits
 
 COUNTS = [900, 250, 40, 7, 1]
@@ -91,6 +92,7 @@ def test_exported_programs(text: str) -> None:
     same(program.module()(x[:3]), model(x[:3]))
 
 
+@by_family
 @pytest.mark.parametrize("text", SOME)
 def test_compiled_whole(text: str) -> None:
     model = deployed(text, as_list=True)[1]
@@ -127,6 +129,7 @@ class Read(nn.Module):
         return self.loss.posterior(outputs)
 
 
+@by_family
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("text", [text for text in FIRST if text != SOME[0]])
 def test_onnx_keeps_all_digits(text: str) -> None:

@@ -13,6 +13,7 @@ from kit.catalogued import CLASSIFICATION
 from kit.checks import remembering as checks
 from kit.remembering import BESIDE, EXAMPLES, REMEMBERING, Remembering, identified
 from kit.traits import COUNTS, STATEFUL, arguments_of, loss_of
+from kit.turns import by_family
 from taylored import catalog
 
 each = pytest.mark.parametrize(**identified(REMEMBERING))
@@ -30,6 +31,7 @@ def test_checkpoint(subject: Remembering, reentrant: bool) -> None:
     checks.check_checkpoint(subject, reentrant)
 
 
+@by_family
 @each_loss
 def test_compiled_checkpoint(subject: Remembering) -> None:
     checks.check_compiled_checkpoint(subject)
@@ -40,6 +42,7 @@ def test_accumulation(subject: Remembering) -> None:
     checks.check_accumulation(subject)
 
 
+@by_family
 @each_loss
 def test_compiled_accumulation(subject: Remembering) -> None:
     checks.check_accumulation(subject, compiled=True)

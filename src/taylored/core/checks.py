@@ -25,7 +25,8 @@ def debug() -> Iterator[None]:
     """Check target *values* too, which costs a pass over the data and a device sync.
 
     Inside the context every loss verifies that class indices are in range, that probability targets
-    are in [0, 1] and, for the softmax link, that they sum to one.
+    are in [0, 1] and, for the softmax link, that they sum to one, and that the logits are not
+    probabilities already, which modules look for in their first batch on the CPU, too.
 
     Example:
         >>> import torch, taylored

@@ -77,6 +77,8 @@ class Loss(Gathering, DeclaredModule):
     spec: ClassVar[Spec]
     takes: ClassVar[Takes]
 
+    _looked = False  # at a first batch: see `first_look`
+
     if TYPE_CHECKING:
         # What `taylored.get` returns is known by its text alone: its call gives a tensor, and what
         # else it has (`predict`, `term`, ...) a type checker cannot tell.

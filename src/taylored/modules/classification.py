@@ -21,7 +21,7 @@ from taylored.core.terms.term import Term
 from taylored.modules.base import FunctionCall, Loss, Takes, parameters_of
 from taylored.modules.class_axis import at_home, check_lengths, class_count, lengths
 from taylored.modules.docs import RAISES, Described
-from taylored.modules.logits_call import FURTHER, RETURNS, SHAPES, entered, link_of
+from taylored.modules.logits_call import FURTHER, RETURNS, SHAPES, entered, first_look, link_of
 
 
 class NoTermError(AttributeError, ValueError):
@@ -142,6 +142,8 @@ class ClassificationLoss(Probabilistic, Certified, Loss):
             return at_home(enter, class_dim, home, input, target, sample_weight, *beside)
         if self._lengths:
             check_lengths(self._lengths, class_count(input, self.link, home))
+        if not self._looked:
+            first_look(self, input, self.link, home)
         if not usual(input, target, home):
             target = self.read_target(input, target, self.link)
         if sample_weight is not None:

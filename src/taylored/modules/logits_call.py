@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from taylored.core.context import compiling
 from taylored.core.inputs.given import read_weight, usual
 from taylored.core.inputs.logits import Logits
+from taylored.core.inputs.raw_scores import check_raw_scores
 from taylored.modules.base import FunctionCall, Loss, parameters_of
 from taylored.modules.class_axis import at_home, check_lengths, class_count, lengths
 
@@ -35,6 +37,13 @@ RETURNS = (
     'A scalar, or with reduction="none" one value per position (softmax) or element (sigmoid); '
     "float32 for half-precision logits."
 )
+
+
+def first_look(loss: Loss, input: Logits, link: str, axis: int) -> None:
+    """Refuse probabilities in the first batch of a module; `debug()` looks at every one."""
+    if not compiling():
+        check_raw_scores(input, link, axis)
+        loss.__dict__["_looked"] = True
 
 
 def link_of(loss: type[Loss]) -> str:

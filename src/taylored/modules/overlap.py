@@ -33,6 +33,7 @@ from taylored.modules.base import Loss, Takes
 from taylored.modules.class_axis import at_home
 from taylored.modules.docs import RAISES, Described
 from taylored.modules.fields.parameter import About
+from taylored.modules.logits_call import first_look
 from taylored.modules.vocabulary import ClassDim, IgnoreIndex, Link, Weight
 
 AverageOver = Annotated[
@@ -262,6 +263,8 @@ class OverlapLoss(Loss):
         normalizer: float | Tensor | None = None,
     ) -> Tensor:
         """The loss of logits against truths."""
+        if not self._looked:
+            first_look(self, input, self.link, self.class_dim)
         return overlap_loss(input, target, self.costs, self.options(sample_weight, normalizer))
 
 

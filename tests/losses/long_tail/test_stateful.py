@@ -7,6 +7,7 @@ import torch
 
 from kit.checks import stateful as checks
 from kit.stateful import PLAIN, SUBJECTS, Subject, identified
+from kit.turns import by_family
 
 each_subject = pytest.mark.parametrize(**identified(SUBJECTS))
 each_loss = pytest.mark.parametrize(**identified(PLAIN))
@@ -83,17 +84,20 @@ def test_accumulation(subject: Subject) -> None:
     checks.check_accumulation(subject)
 
 
+@by_family
 @each_subject
 def test_compile(subject: Subject) -> None:
     checks.check_compile(subject, "aot_eager")
 
 
 # Generating C++ takes seconds a case.
+@by_family
 @each_loss
 def test_generated_code(subject: Subject) -> None:
     checks.check_compile(subject, "inductor")
 
 
+@by_family
 @each_loss
 def test_batch_sizes(subject: Subject) -> None:
     checks.check_batch_sizes(subject)

@@ -8,6 +8,7 @@ import torch
 from kit.checks import overlap as checks
 from kit.executors import HAS_NATIVE
 from kit.overlap import EXAMPLES, FIRST, SHAPED, TURNED, Case
+from kit.turns import by_family
 
 PATHS = ("blocked", *(("native",) if HAS_NATIVE else ()))
 
@@ -108,6 +109,7 @@ def test_refused(case: Case) -> None:
     checks.check_refused(case)
 
 
+@by_family
 @each_loss
 def test_compiled(case: Case) -> None:
     checks.check_compiled(case)

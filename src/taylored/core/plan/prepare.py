@@ -7,9 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from taylored.core.checks import fail, per_class
+from taylored.core.checks import debugging, fail, per_class
 from taylored.core.context import has_numbers, values_are_known
 from taylored.core.inputs.logits import Logits
+from taylored.core.inputs.raw_scores import check_raw_scores
 from taylored.core.inputs.targets import (
     check_indices,
     check_input,
@@ -71,6 +72,8 @@ def _softmax_plan(
     if input.dim() == 1:
         input, target = input.unsqueeze(0), target.unsqueeze(0)
     logits = canonical(input)
+    if debugging():
+        check_raw_scores(logits, "softmax")
     positions = logits.shape[:1] + logits.shape[2:]
     _check_per_class(term, options, logits.shape[1])
     dtype = computing_dtype(logits)
@@ -121,6 +124,8 @@ def _sigmoid_plan(
     if input.dim() < 2:
         input, target = input.reshape(-1, 1), target.reshape(-1, 1)
     logits = canonical(input)
+    if debugging():
+        check_raw_scores(logits, "sigmoid")
     positions = logits.shape[:1] + logits.shape[2:]
     num_classes = logits.shape[1]
     _check_per_class(term, options, num_classes)

@@ -1,0 +1,52 @@
+"""Are these logits? A model that ends in a softmax or sigmoid trains on, but hardly learns."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from taylored.core.checks import debugging, fail
+from taylored.core.context import has_numbers, unobserved
+
+_FEW: Final = 16
+"""Fewer numbers between 0 and 1 than this say nothing about where they come from."""
+
+_ROUNDING: Final = 1e-2
+"""How far from one the probabilities of a row may add up to, in half precision."""
+
+
+def check_raw_scores(values: object, link: str, axis: int = 1) -> None:
+    """Notice probabilities where logits belong, if values may be looked at for nothing.
+
+    Rows of a softmax are an error, because no row of logits adds up to one by chance, in every
+    row. Outputs of a sigmoid are only likely: they are a warning.
+    """
+    if not isinstance(values, Tensor) or values.dim() < 1 or values.numel() < 2:
+        return
+    if not (unobserved() and has_numbers(values) and (values.is_cpu or debugging())):
+        return
+    if not values.is_floating_point():
+        return
+    low, high = values.detach().aminmax()
+    if not (low >= 0 and high <= 1 and low < high):
+        return
+    if link == "softmax" and values.dim() > axis:
+        sums = values.detach().sum(axis, dtype=torch.float32)
+        if (sums - 1).abs().max() < _ROUNDING:
+            fail(
+                "input",
+                "logits: the loss takes their softmax itself",
+                f"probabilities, every row of which adds up to 1 (axis {axis})",
+                "leave out the softmax at the end of the model; if there is nothing but "
+                "probabilities, pass torch.log(p)",
+            )
+    elif link == "sigmoid" and values.numel() >= _FEW:
+        warnings.warn(
+            f"all {values.numel()} numbers of `input` are in [0, 1] like probabilities, but they "
+            "are taken for logits. Leave out the sigmoid at the end of the model; if there is "
+            "nothing but probabilities, pass torch.logit(p).",
+            stacklevel=2,
+        )

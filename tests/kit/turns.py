@@ -1,0 +1,49 @@
+"""Which of the generated cases are run: they take turns, or `TAYLORED_GRID=1` runs all of them.
+
+The suites try every loss in every way, and most ways are the engine's affair: each is tried on
+losses enough if every loss gets its share of them. What is drawn depends on the names of the tests
+alone, so that it is the same everywhere and every day.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from hashlib import sha256
+
+import pytest
+
+from taylored import catalog
+
+WHOLE_GRID = "TAYLORED_GRID" in os.environ
+
+SHARE = 4
+"""One of so many cases is run, and at least one of every group."""
+
+by_family = pytest.mark.by_family
+"""For tests that take long: a share of each family is run, instead of a share of each loss."""
+
+
+def waiting(items: Iterable[pytest.Item]) -> set[pytest.Item]:
+    """Those that are not run this time."""
+    groups = defaultdict(list)
+    for item in items:
+        if name := _loss_of(item):
+            by = catalog.SPECS[name].family if item.get_closest_marker("by_family") else name
+            groups[item.nodeid.partition("[")[0], by].append(item)
+    found: set[pytest.Item] = set()
+    for group in groups.values():
+        group.sort(key=lambda item: sha256(item.nodeid.encode()).digest())
+        found.update(group[math.ceil(len(group) / SHARE) :])
+    return found
+
+
+def _loss_of(item: pytest.Item) -> str | None:
+    """The loss that a generated case is about, by its name; planted faults are always run."""
+    if "controls" in item.path.name:
+        return None
+    words = re.findall(r"\w+", item.nodeid.partition("[")[2])
+    return next((word for word in words if word in catalog.SPECS), None)
