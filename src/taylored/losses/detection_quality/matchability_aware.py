@@ -24,12 +24,12 @@ def matchability_aware_values(gamma: float, alpha: float) -> Values:
     """Entropy of p under y^gamma for y > 0, -alpha sg(p^gamma) log(1 - p) for y = 0 (eq. 3)."""
 
     def values(at: Point, y: Tensor) -> Tensor:
-        matched = y > 0
+        none = y <= 0  # NaN, of a truth that is none, stays
         # A power below one has no derivative at 0, where it is not asked for.
-        quality = torch.where(matched, y, 1.0) ** gamma
+        quality = torch.where(none, 1.0, y) ** gamma
         positive = at.binary_cross_entropy(quality)
         negative = -alpha * at.complement().q_power(gamma).detach() * at.log_q
-        return torch.where(y <= 0, negative, positive)  # NaN, of a truth that is none, stays
+        return torch.where(none, negative, positive)
 
     return values
 
