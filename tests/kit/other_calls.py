@@ -76,7 +76,9 @@ class Subject:
         given = [inside] if inside else []
         given += [f"{key}={value!r}" for key, value in options.items()]
         with default_dtype(torch.float64):
-            return catalog.get(f"{name}({', '.join(given)})")
+            loss = catalog.get(f"{name}({', '.join(given)})")
+        # A state stays where it starts; `remembering.py` has it change.
+        return loss.eval()
 
 
 def _with_classes(shape: tuple[int, ...], size: int) -> tuple[int, ...]:

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from kit.cases import GENERATED
-from kit.catalogued import VALUES
+from kit.catalogued import CLASSIFICATION, VALUES
 from kit.direct import drawn
 from kit.parameters import fields_of, inside, module
 from kit.traits import CLASSES, COUNTS
 from taylored import CrossEntropyLoss, GradientIndicator, GradientRatio, Loss, catalog
-from taylored.core.state.micro_batches import MicroBatches
+from taylored.core.state.micro_batches import Gathering, MicroBatches
 from taylored.modules.classification import parameters_of
 
 State = dict[str, Tensor]
@@ -52,8 +52,31 @@ class Remembering:
         return any(isinstance(part, GradientIndicator) for part in self.build().modules())
 
 
+class OfItsLogits(Gathering):
+    """A loss that takes features, called on logits and targets: they are its features, too."""
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+
+    @property
+    def process_group(self) -> object:
+        return self.loss.process_group
+
+    @process_group.setter
+    def process_group(self, group: object) -> None:
+        self.loss.process_group = group
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        return self.loss(logits, target, logits.detach())
+
+
 def of(text: str) -> Remembering:
-    return Remembering(text, lambda: catalog.get(text, counts=COUNTS))
+    def build() -> nn.Module:
+        loss = catalog.get(text, counts=COUNTS)
+        return OfItsLogits(loss) if catalog.spec(text).call == "features" else loss
+
+    return Remembering(text, build)
 
 
 def variants(name: str) -> list[Remembering]:
@@ -114,7 +137,10 @@ def sums_of(loss: nn.Module) -> State:
     return {k: v for k, v in persistent if v.dim() == 1 and id(v) not in open_groups}
 
 
-EXAMPLES = tuple(subject for name in (*GENERATED, *VALUES) for subject in found_for(name))
+FEATURED = tuple(name for name, spec in CLASSIFICATION.items() if spec.call == "features")
+EXAMPLES = tuple(
+    subject for name in (*GENERATED, *FEATURED, *VALUES) for subject in found_for(name)
+)
 """The losses of the catalogue that remember something."""
 
 WRAPPED = (of('class_balanced(sigmoid_eql(), weighting="class")'),)

@@ -141,3 +141,20 @@ def arcface(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
         return torch.where(angle + m >= math.pi, cosine - m * math.sin(m), torch.cos(angle + m))
 
     return with_true_cosine(logits, target, {"scale": 64.0, **parameters}, moved)
+
+
+@reference("adaface")
+def adaface(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """Kim et al. 2022, equations 8 to 10, by a state of mean and deviation of the norms."""
+    m, h = parameters.get("margin", 0.4), parameters.get("h", 0.333)
+    mean, deviation = parameters.get("norms", (20.0, 100.0))
+    norms = parameters["features"].double().square().sum(1).sqrt().clamp(1e-3, 100)
+    quality = (h * (norms - mean) / (deviation + 1e-3)).clamp(-1, 1)
+
+    def moved(cosine: Tensor) -> Tensor:
+        angle, turn = angle_of(cosine), -m * quality
+        line = cosine - turn * torch.sin(turn)
+        turned = torch.where(angle + turn >= math.pi, line, torch.cos(angle + turn))
+        return torch.where(angle + turn <= 0, 1.0, turned) - (m * quality + m)
+
+    return with_true_cosine(logits, target, {"scale": 64.0, **parameters}, moved)

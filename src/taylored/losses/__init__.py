@@ -78,6 +78,7 @@ from taylored.losses.scores.multiclass_hinge import *
 from taylored.losses.boxes.iou import *
 from taylored.losses.embedding.cosface import *
 from taylored.losses.embedding.arcface import *
+from taylored.losses.embedding.adaface import *
 from taylored.losses.embedding.supervised_contrastive import *
 from taylored.losses.embedding.contrastive import *
 from taylored.losses.embedding.triplet import *

@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from taylored import ArcFaceLoss, LinearLogits, arcface_loss
+from references import REFERENCES
+from taylored import AdaFaceLoss, ArcFaceLoss, CosFaceLoss, LinearLogits, arcface_loss
 from taylored.core.engine.blocked import Blocked
 from taylored.core.engine.whole import WHOLE
 from taylored.core.links.class_sums import ClassSums
@@ -79,3 +80,56 @@ def test_what_indicators_count_is_the_gradient(executor) -> None:
     hot = torch.nn.functional.one_hot(target, 4)
     expected = torch.stack([(gradient * hot).sum(0), (gradient * (1 - hot)).sum(0)])
     torch.testing.assert_close(sums.total(), expected)
+
+
+# --- AdaFace ------------------------------------------------------------------------------------
+
+
+def test_adaface_follows_the_norms_as_its_code_does() -> None:
+    """Kim et al. 2022: mean and deviation move by 1 - momentum; margins by the new ones."""
+    loss = AdaFaceLoss(momentum=0.5, scale=4.0, reduction="none").double()
+    mean, deviation = 20.0, 100.0
+    for step in range(3):
+        generator = torch.Generator().manual_seed(step)
+        cosines = 2 * torch.rand(6, 4, generator=generator, dtype=torch.float64) - 1
+        features = 30 * torch.rand(6, 3, generator=generator, dtype=torch.float64)
+        target = torch.tensor([0, 1, 2, 3, -100, 1])
+        there = target >= 0
+        norms = features.norm(dim=1)[there]
+        mean = 0.5 * mean + 0.5 * norms.mean().item()
+        deviation = 0.5 * deviation + 0.5 * norms.std().item()
+        value = loss(cosines.requires_grad_(), target, features)
+        assert loss.mean.item() == pytest.approx(mean)
+        assert loss.deviation.item() == pytest.approx(deviation)
+        given = {"scale": 4.0, "features": features, "norms": (mean, deviation)}
+        torch.testing.assert_close(value, REFERENCES["adaface"](cosines, target, given))
+
+
+def test_adaface_is_cosface_of_average_samples_and_arcface_of_poor_ones() -> None:
+    cosines, target = torch.tensor([[0.3, 0.5], [0.6, -0.2]]), torch.tensor([0, 1])
+    loss = AdaFaceLoss(margin=0.3, h=0.5, scale=8.0).eval()
+    loss.mean.fill_(30.0)
+    loss.deviation.fill_(5.0)
+    average = loss(cosines, target, torch.full((2, 1), 30.0))
+    torch.testing.assert_close(average, CosFaceLoss(margin=0.3, scale=8.0)(cosines, target))
+    poor = loss(cosines, target, torch.full((2, 1), 2.0))
+    torch.testing.assert_close(poor, ArcFaceLoss(margin=0.3, scale=8.0)(cosines, target))
+
+
+def test_adaface_state_survives_batches_without_a_deviation() -> None:
+    loss = AdaFaceLoss()
+    one = torch.tensor([[0.5, 0.1]], requires_grad=True)
+    loss(one, torch.tensor([0]), torch.ones(1, 3))
+    loss(one[:0], torch.tensor([0])[:0], torch.ones(0, 3))
+    loss(one.expand(2, 2), torch.tensor([0, 1]), torch.tensor([[1.0], [torch.nan]]))
+    assert (loss.mean.item(), loss.deviation.item()) == (20.0, 100.0)
+
+
+def test_adaface_on_features_and_weight() -> None:
+    features = torch.randn(6, 5, dtype=torch.float64)
+    units, weight = (
+        torch.nn.functional.normalize(each) for each in (features, torch.randn(9, 5).double())
+    )
+    target, loss = torch.arange(6), AdaFaceLoss(scale=8.0).eval()
+    formed = loss(units @ weight.T, target, features)
+    torch.testing.assert_close(loss(LinearLogits(units, weight), target, features), formed)

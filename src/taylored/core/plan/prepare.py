@@ -18,7 +18,7 @@ from taylored.core.inputs.targets import (
     sigmoid_kind,
     softmax_kind,
 )
-from taylored.core.numerics import computing_dtype, tensor_of
+from taylored.core.numerics import computing_dtype, harmless, tensor_of
 from taylored.core.plan.canonical import canonical
 from taylored.core.plan.denominator import denominator_of, divided
 from taylored.core.plan.options import Options, PerClass, check_options
@@ -201,8 +201,10 @@ def _plan(
 
 
 def _per_position(margin: TruthMargin | None, rows: Tensor) -> TruthMargin | None:
-    """The margin with its numbers per position in the shape of the rows."""
-    return None if margin is None else margin.at(lambda values: values.reshape(rows.shape).to(rows))
+    """The margin with numbers in the shape of the rows, finite where a position has none."""
+    if margin is None:
+        return None
+    return margin.at(lambda values: harmless(values.reshape(rows.shape).to(rows), rows == 0))
 
 
 def outcome_weights(options: Options) -> tuple[Tensor | None, Tensor | None]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 import torch
 from torch import Tensor
 
-from taylored.core.checks import fail
-from taylored.core.engine.elementwise import ElementBatch, Values, element_batch
+from taylored.core.engine.elementwise import Values, element_batch
 from taylored.core.engine.elementwise_pass import loss_of_batch
+from taylored.core.inputs.features import feature_size
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
 from taylored.core.numerics import computing_dtype, harmless
@@ -45,28 +45,16 @@ def influence(x: Tensor, y: Tensor, size: Tensor) -> Tensor:
     return distance.abs().sum(dim=1, keepdim=True) * size
 
 
-def feature_size(features: Tensor, given: ElementBatch) -> Tensor:
-    """|h|_1 of each position, (N, 1[, S]); finite where it counts for nothing."""
-    dtype = computing_dtype(features)
-    size = torch.linalg.vector_norm(features.detach(), ord=1, dim=1, dtype=dtype)
-    size = size.reshape(given.logits[:, :1].shape).to(computing_dtype(given.logits))
-    return harmless(size, given.plan.rows == 0)
-
-
 def _loss_given(
     features: Tensor, input: Logits, target: Tensor, scale: float, options: Options
 ) -> Tensor:
     """The loss of logits that came from these features."""
     logits = check_input(input)
-    fits = isinstance(features, Tensor) and features.is_floating_point()
-    positions = logits.shape[:1] + logits.shape[2:]
-    if logits.dim() < 2 or not fits or features.shape[:1] + features.shape[2:] != positions:
-        got = f"shape {tuple(features.shape)}" if isinstance(features, Tensor) else repr(features)
-        expected = "what the last layer is given, floating point (N, D, d1, ...), for input "
-        expected += f"(N, C, d1, ...), here {tuple(logits.shape)}"
-        fail("features", expected, got, "return the features beside the logits")
+    size = feature_size(features, logits, 1.0)
     given = element_batch(logits, target, options)
-    given = replace(given, beside=(feature_size(features, given),))
+    # (N, 1[, S]), finite where a position counts for nothing.
+    size = size.reshape(given.logits[:, :1].shape).to(computing_dtype(given.logits))
+    given = replace(given, beside=(harmless(size, given.plan.rows == 0),))
     return loss_of_batch(logits, given, influence_balanced_values(scale))
 
 
