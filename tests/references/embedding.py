@@ -8,7 +8,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from references.formulas import Parameters, class_weight, is_index, kept_mask, one_hot, softmax
+from references.formulas import (
+    Parameters,
+    class_weight,
+    is_index,
+    kept_mask,
+    nll,
+    one_hot,
+    softmax,
+    softmax_losses,
+)
 from references.registry import reference
 
 Anchor = Callable[[Tensor, Tensor, Parameters], "Tensor | None"]
@@ -158,3 +167,10 @@ def adaface(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
         return torch.where(angle + turn <= 0, 1.0, turned) - (m * quality + m)
 
     return with_true_cosine(logits, target, {"scale": 64.0, **parameters}, moved)
+
+
+@reference("adacos")
+def adacos(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """Zhang et al. 2019, equation 12: the fixed scale."""
+    scale = math.sqrt(2) * math.log(max(2, logits.shape[1] - 1))
+    return softmax_losses(nll, scale * logits, target, parameters)

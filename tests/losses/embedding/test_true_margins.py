@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from references import REFERENCES
-from taylored import AdaFaceLoss, ArcFaceLoss, CosFaceLoss, LinearLogits, arcface_loss
+from taylored import AdaCosLoss, AdaFaceLoss, ArcFaceLoss, CosFaceLoss, LinearLogits, arcface_loss
 from taylored.core.engine.blocked import Blocked
 from taylored.core.engine.whole import WHOLE
 from taylored.core.links.class_sums import ClassSums
@@ -133,3 +133,56 @@ def test_adaface_on_features_and_weight() -> None:
     target, loss = torch.arange(6), AdaFaceLoss(scale=8.0).eval()
     formed = loss(units @ weight.T, target, features)
     torch.testing.assert_close(loss(LinearLogits(units, weight), target, features), formed)
+
+
+# --- AdaCos -------------------------------------------------------------------------------------
+
+
+def published_scale(cosines: torch.Tensor, target: torch.Tensor, scale: float) -> float:
+    """Zhang et al. 2019, equation 15, as the authors' code has it."""
+    hot = torch.nn.functional.one_hot(target, cosines.shape[1]).bool()
+    rivals = torch.where(hot, 0.0, torch.exp(scale * cosines)).sum() / len(cosines)
+    median = torch.acos(cosines[hot]).median().item()
+    return math.log(rivals) / math.cos(min(math.pi / 4, median))
+
+
+@pytest.mark.parametrize("closeness", [0.2, 0.9])
+def test_adacos_follows_the_median_angle(closeness: float) -> None:
+    loss, scale = AdaCosLoss(), math.sqrt(2) * math.log(9)
+    for step in range(3):
+        generator = torch.Generator().manual_seed(step)
+        cosines = torch.rand(51, 10, generator=generator, dtype=torch.float64) - 0.5
+        target = torch.randint(10, (51,), generator=generator)
+        own = closeness + 0.1 * torch.rand(51, 1, generator=generator, dtype=torch.float64)
+        cosines.scatter_(1, target.unsqueeze(1), own)
+        scale = published_scale(cosines, target, scale)
+        extra = torch.cat([cosines, torch.full((1, 10), torch.nan)]).requires_grad_()
+        value = loss(extra, torch.cat([target, torch.tensor([-100])]))
+        assert loss.scale.item() == pytest.approx(scale, rel=1e-3)
+        expected = torch.nn.functional.cross_entropy(loss.scale * cosines, target)
+        torch.testing.assert_close(value, expected)
+
+
+@pytest.mark.parametrize("scaling", ["fixed", "dynamic"])
+def test_adacos_on_features_and_weight(scaling: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    features, weight = (
+        torch.nn.functional.normalize(torch.randn(n, 5, generator=generator).double())
+        for n in (6, 9)
+    )
+    target, losses = torch.arange(6), [AdaCosLoss(scaling=scaling) for _ in range(2)]
+    for _ in range(2):
+        weight.requires_grad_()
+        formed = losses[0](features @ weight.T, target)
+        torch.testing.assert_close(losses[1](LinearLogits(features, weight), target), formed)
+    if scaling == "dynamic":
+        torch.testing.assert_close(losses[1].scale, losses[0].scale)
+
+
+def test_adacos_scale_stays_where_a_batch_says_nothing() -> None:
+    loss = AdaCosLoss()
+    cosines = torch.rand(4, 3, requires_grad=True)
+    loss(cosines[:0], torch.zeros(0, dtype=torch.long))
+    loss(cosines, torch.full((4,), -100))
+    loss(-cosines.abs() * 1e3, torch.zeros(4, dtype=torch.long))  # a scale below 0
+    assert loss.scale.item() == pytest.approx(math.sqrt(2) * math.log(2))

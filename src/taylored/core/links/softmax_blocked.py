@@ -41,8 +41,6 @@ def sweep(
     if values is None:
         values, gradient = softmax.value_and_gradient(block, plan, sums)
         into.copy_(gradient)
-    elif plan.temperature != 1.0:
-        into.div_(plan.temperature)
     return values
 
 
@@ -66,8 +64,9 @@ def _single(
     pulls = softmax.on_truth(block, hot, pulls)
     if sums is not None:
         sums.add_shares(shares, ratio, pulls, hot)
-    torch.mul(shares, ratio, out=into)
-    into.scatter_(1, hot, pulls.neg_().to(into.dtype))
+    # Divided before it is rounded to half precision, and once per position.
+    torch.mul(shares, ratio.div_(plan.temperature), out=into)
+    into.scatter_(1, hot, pulls.div(-plan.temperature).to(into.dtype))
     return (values * block.rows).squeeze(1)
 
 
@@ -91,12 +90,15 @@ def _distribution(
     own_gain = gains.gather(1, chosen)
     others = gains.scatter_(1, chosen, 0.0).sum(dim=1, keepdim=True).neg_()
     own_gradient = own_p * others + own_q * own_gain
-    # The sums have to see the gradient before it is rounded to half precision.
-    gradient = gains if sums is not None and into.dtype != gains.dtype else into
+    # Sums and division have to see the gradient before it is rounded to half precision.
+    further = sums is not None or plan.temperature != 1.0
+    gradient = gains if further and into.dtype != gains.dtype else into
     torch.addcmul(gains, p, others - own_gain, out=gradient)
     gradient.scatter_(1, chosen, own_gradient.to(gradient.dtype))
     if sums is not None:
         sums.add_split(gradient, softmax.truth_of(block, plan, p))
+    if plan.temperature != 1.0:
+        gradient.div_(plan.temperature)
     if gradient is not into:
         into.copy_(gradient)
     return losses
