@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
-from taylored.core.checks import fail
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.linear_logits import LinearLogits
 from taylored.core.inputs.logits import Logits, outline
@@ -84,10 +83,10 @@ class AdaCosLoss(WeightedLoss):
 
     State: the dynamic form has the buffer `scale`, 0 before the first batch, updated in training
     mode with gradients enabled, before it is read; in evaluation it is only read. Positions that
-    are ignored or have the weight 0 are not counted, other weights do not enter. The median is that of
-    all ranks of the process group, to a thousandth of pi / 4, in one collective a forward, so that
-    every rank has to call the loss. Micro-batches (`accumulate`) are scaled by what their group has
-    so far. It cannot train inside torch.func transforms or activation checkpointing.
+    are ignored or have the weight 0 are not counted, other weights do not enter; the true class of
+    probabilities is the likeliest. The median is that of all ranks of the process group, to a
+    thousandth of pi / 4, in one collective a forward, so that every rank has to call the loss.
+    Micro-batches (`accumulate`) are scaled by what their group has so far. It cannot train inside torch.func transforms or activation checkpointing.
     """
 
     link = "softmax"
@@ -142,16 +141,18 @@ class AdaCosLoss(WeightedLoss):
 
     def _sums(self, input: Logits, target: Tensor, options: Options, scale: Tensor) -> Tensor:
         """B times the number of samples, and how many have their angle in each bin."""
-        if softmax_kind(outline(input), target) != "index":
-            fail("target", "class indices, to whose angle the scale adapts", "probabilities",
-                 'use target.argmax(1), or scaling="fixed"')  # fmt: skip
-        plain = Options(reduction="none", ignore_index=options.ignore_index)
+        plain = Options(reduction="none", ignore_index=None)
         _, plan = prepare(outline(input), target, nll, options)
+        truth = target.long()
+        if softmax_kind(outline(input), target) != "index":
+            truth = target.argmax(class_axis(target))
+        elif options.ignore_index is not None:
+            truth = torch.where(target == options.ignore_index, 0, truth)
         wide = widest_dtype(input.device)
         there = plan.rows.reshape(-1) != 0
         # -log p = log(1 + e^-x) at x = s cos_t - log sum_(k != t) e^(s cos_k).
-        lost = p_t_loss(times(input, scale), target, nll, plain).reshape(-1).to(wide)
-        cosine = true_cosines(input, plan.target.reshape(target.shape)).reshape(-1).to(wide)
+        lost = p_t_loss(times(input, scale), truth, nll, plain).reshape(-1).to(wide)
+        cosine = true_cosines(input, truth).reshape(-1).to(wide)
         against = torch.where(lost > 1.0, lost + torch.log1p(-torch.exp(-lost)),
                               torch.log(torch.expm1(lost.clamp_max(1.0))))  # fmt: skip
         rivals = torch.where(there, torch.exp(scale.to(cosine) * cosine + against), 0.0)
@@ -171,10 +172,9 @@ class AdaCosLoss(WeightedLoss):
     def calibrated(self, outputs: Tensor, options: Options) -> Tensor:
         """Those of the scaled cosines."""
         if self.scaling == "fixed":
-            scale = torch.tensor(fixed_scale(outputs.shape[class_axis(outputs)]))
-        else:
-            scale = self._scale(outputs)
-        scaled = times(outputs, scale.to(outputs.device))
+            fixed = fixed_scale(outputs.shape[class_axis(outputs)])
+            return calibrated_logits(outputs, nll, options._replace(temperature=1.0 / fixed))
+        scaled = times(outputs, self._scale(outputs).to(computing_dtype(outputs)))
         return calibrated_logits(check_input(scaled), nll, options)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> AdaCosLoss:
@@ -193,8 +193,9 @@ def _scale_of(sums: Tensor, before: Tensor) -> Tensor:
     rank = torch.floor((total - 1.0) / 2.0) + 0.5
     reached = torch.cumsum(counts, 0)
     place = (reached < rank).sum().clamp(max=_BINS)
-    inside = counts[place]
-    within = (rank - (reached[place] - inside)) / one_if_zero(inside)
+    here = place.reshape(1)
+    inside = counts.gather(0, here).squeeze(0)
+    within = (rank - (reached.gather(0, here).squeeze(0) - inside)) / one_if_zero(inside)
     median = ((place + within) / _BINS).clamp(max=1.0) * _WIDEST
     found = log_rivals / torch.cos(median)
     return torch.where((total > 0) & (found > 0) & found.isfinite(), found, before)
