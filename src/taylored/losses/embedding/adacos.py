@@ -86,7 +86,8 @@ class AdaCosLoss(WeightedLoss):
     are ignored or have the weight 0 are not counted, other weights do not enter; the true class of
     probabilities is the likeliest. The median is that of all ranks of the process group, to a
     thousandth of pi / 4, in one collective a forward, so that every rank has to call the loss.
-    Micro-batches (`accumulate`) are scaled by what their group has so far. It cannot train inside torch.func transforms or activation checkpointing.
+    Micro-batches (`accumulate`) are scaled by what their group has so far. It cannot train inside
+    torch.func transforms or activation checkpointing.
     """
 
     link = "softmax"
