@@ -174,3 +174,18 @@ def adacos(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
     """Zhang et al. 2019, equation 12: the fixed scale."""
     scale = math.sqrt(2) * math.log(max(2, logits.shape[1] - 1))
     return softmax_losses(nll, scale * logits, target, parameters)
+
+
+@reference("proxy_anchor")
+def proxy_anchor(cosines: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """Kim et al. 2020, equation 4: class by class, over the samples of the batch."""
+    margin, scale = parameters.get("margin", 0.1), parameters.get("scale", 32.0)
+    kept = kept_mask(cosines, target, parameters, "softmax") > 0
+    classes, rows, truths = cosines.shape[1], cosines.movedim(1, -1)[kept], target[kept]
+    pulled, pushed = [], []
+    for k in range(classes):
+        own, other = rows[truths == k, k], rows[truths != k, k]
+        pushed.append(torch.log(1 + torch.exp(scale * (other + margin)).sum()))
+        if len(own):
+            pulled.append(torch.log(1 + torch.exp(-scale * (own - margin)).sum()))
+    return torch.stack(pulled).mean() + torch.stack(pushed).mean()
