@@ -21,6 +21,7 @@ from taylored.core.class_weights import inverse_frequency_weights as inverse_fre
 from taylored.core.inputs.donated_logits import donate as donate
 from taylored.core.inputs.linear_logits import LinearLogits as LinearLogits
 from taylored.core.posterior.invertible import NoPosteriorError as NoPosteriorError
+from taylored.core.state.class_scores import ClassScores as ClassScores
 from taylored.core.state.gradient_indicator import GradientIndicator as GradientIndicator
 from taylored.core.terms.power_series import Series as Series
 from taylored.core.terms.power_series import terms_needed as terms_needed

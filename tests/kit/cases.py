@@ -13,15 +13,17 @@ from hypothesis import HealthCheck, settings
 from torch import Tensor, nn
 
 from kit.catalogued import CLASSIFICATION
-from kit.traits import CLASSES, COUNTS, STATEFUL, per_class
+from kit.traits import CLASSES, COUNTS, SCORED, STATEFUL, per_class
 from kit.turns import WHOLE_GRID
 from references import Call, reference_loss
 from references.formulas import Parameters
 from taylored import catalog
-from taylored.core.state.gradient_indicator import GradientIndicator
+from taylored.core.state.counting import Counting
 
 # Accumulated gradients that losses with state are given: head to tail, the last class unseen.
 STATE = {"positive": (9.0, 4.0, 1.5, 0.2, 0.0), "negative": (9.5, 6.0, 4.0, 2.0, 0.5)}
+# Sums of scores and numbers of samples, the last class unseen.
+SCORES = {"total": (8.1, 3.0, 1.2, 0.1, 0.0), "number": (9.0, 5.0, 3.0, 1.0, 0.0)}
 # Seven rows, so that the classes cannot all occur equally often.
 SHAPES = ((7, CLASSES), (3, CLASSES, 4), (2, CLASSES, 2, 3))
 IGNORED = -100
@@ -67,7 +69,8 @@ def _informed(call: Call) -> Call:
         arguments.setdefault("counts", list(COUNTS))
     if "num_classes" in spec.needs:
         arguments.setdefault("num_classes", CLASSES)
-    state = {k: list(v) for k, v in STATE.items()} if call.name in STATEFUL else {}
+    known = STATE if call.name in STATEFUL else SCORES if call.name in SCORED else {}
+    state = {k: list(v) for k, v in known.items()}
     inner = None if call.inner is None else _informed(call.inner)
     return Call(call.name, inner, arguments, state)
 
@@ -120,7 +123,7 @@ def build(call: Call) -> nn.Module:
     """The module, its per-class numbers kept in float64; in its state, and staying there."""
     with default_dtype(torch.float64):
         loss = catalog.get(call.text())
-    found = [part for part in loss.modules() if isinstance(part, GradientIndicator)]
+    found = [part for part in loss.modules() if isinstance(part, Counting)]
     for indicator, state in zip(found, _states(call), strict=True):
         indicator.load(**state)
         indicator.freeze()

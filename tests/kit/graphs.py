@@ -13,7 +13,7 @@ from kit.cases import Case, build
 from kit.executors import running
 from kit.traits import NEED_ALL_LOGITS
 from taylored import LinearLogits, donate
-from taylored.core.state.gradient_indicator import GradientIndicator
+from taylored.core.state.counting import Counting
 
 INPUTS = ("leaf", "computed", "strided", "linear", "donated", "counted")
 """How the logits come to the loss."""
@@ -74,7 +74,7 @@ class Maker:
         loss = build(self.case.call)
         if self.input == "counted":
             for part in loss.modules():
-                if isinstance(part, GradientIndicator):
+                if isinstance(part, Counting):
                     part.unfreeze()
         return loss
 
@@ -107,7 +107,7 @@ def inputs_of(case: Case) -> Iterator[str]:
 
 
 def _counts(case: Case) -> bool:
-    return any(isinstance(part, GradientIndicator) for part in build(case.call).modules())
+    return any(isinstance(part, Counting) for part in build(case.call).modules())
 
 
 @contextmanager

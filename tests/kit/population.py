@@ -74,7 +74,8 @@ class Population:
             return self.loss(z.expand(2, classes), truth, sample_weight=chance)
         rows, truth = z.expand(classes, classes), torch.arange(classes)
         if call == "stacked":
-            rows = torch.stack([rows, rows])
+            # Of experts with different priors one alone stands for their mean.
+            rows = torch.stack([rows] * (1 if spec.name == "balanced_experts" else 2))
         if call == "distances":
             truth = truth.to(z.dtype)
         return self.loss(rows, truth, sample_weight=self.eta)

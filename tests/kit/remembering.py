@@ -17,7 +17,8 @@ from kit.catalogued import CLASSIFICATION, VALUES
 from kit.direct import drawn
 from kit.parameters import fields_of, inside, module
 from kit.traits import CLASSES, COUNTS
-from taylored import CrossEntropyLoss, GradientIndicator, GradientRatio, Loss, catalog
+from taylored import CrossEntropyLoss, GradientRatio, Loss, catalog
+from taylored.core.state.counting import Counting
 from taylored.core.state.micro_batches import Gathering, MicroBatches
 from taylored.modules.classification import parameters_of
 
@@ -47,9 +48,9 @@ class Remembering:
     build: Callable[[], nn.Module]
 
     @property
-    def counts_gradients(self) -> bool:
-        """Whether it counts gradients, whose weights are those before; others count first."""
-        return any(isinstance(part, GradientIndicator) for part in self.build().modules())
+    def counts_afterwards(self) -> bool:
+        """Whether its weights are those before the batch; others count it first."""
+        return any(isinstance(part, Counting) for part in self.build().modules())
 
 
 class OfItsLogits(Gathering):

@@ -14,6 +14,7 @@ from kit.direct import drawn
 from taylored import LinearLogits, catalog
 from taylored.core.engine import executors
 from taylored.core.plan.plan import Plan
+from taylored.core.state.class_scores import ClassScores
 from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.kernels import NATIVE
 from taylored.kernels.executor import Native
@@ -68,6 +69,8 @@ def arguments_of(name: str, classes: int = CLASSES) -> tuple[Tensor, Tensor, tup
 
 def needs_all_logits(name: str) -> bool:
     """Whether the loss computes with all logits at once, and refuses anything else."""
+    if catalog.SPECS[name].call == "stacked":
+        return True  # there is one weight, and several predictions
     _, target, further = arguments_of(name)
     features, weight = torch.randn(SAMPLES, 3), torch.randn(CLASSES, 3)
     try:
@@ -81,6 +84,11 @@ def needs_all_logits(name: str) -> bool:
 def is_stateful(name: str) -> bool:
     """Whether the loss follows its own gradients."""
     return any(isinstance(part, GradientIndicator) for part in loss_of(name).modules())
+
+
+def is_scored(name: str) -> bool:
+    """Whether the loss follows how well each class is known."""
+    return any(isinstance(part, ClassScores) for part in loss_of(name).modules())
 
 
 def is_batchwise(name: str) -> bool:
@@ -139,6 +147,7 @@ def _those(trait: Callable[[str], bool]) -> frozenset[str]:
 
 NEED_ALL_LOGITS = _those(needs_all_logits)
 STATEFUL = _those(is_stateful)
+SCORED = _those(is_scored)
 BATCHWISE = _those(is_batchwise)
 ELEMENTWISE = _those(is_elementwise)
 NOT_NATIVE = _those(lambda name: not is_native(name))

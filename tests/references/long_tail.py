@@ -299,3 +299,15 @@ def ecm(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
     weight = ratio * torch.log((1 + ratio) / ratio)
     entropy = -y * torch.log(up / (up + down)) - (1 - y) * torch.log(down / (up + down))
     return coefficient * weight * entropy
+
+
+@reference("balanced_experts")
+def balanced_experts(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """Aimar et al. 2023: shares of the log prior, evenly around 1, for the stacked experts."""
+    n, experts, spread = counted(parameters), len(logits), parameters.get("spread", 1.0)
+    total = torch.zeros_like(logits[0, :, 0])
+    for e, expert in enumerate(logits):
+        share = 1 - spread + 2 * spread * e / (experts - 1) if experts > 1 else 1.0
+        factors = (n / n.sum()) ** share
+        total = total + cross_entropy_with(factors, expert, target, parameters) / experts
+    return total

@@ -19,7 +19,7 @@ def denominator(call: Call, logits: Tensor, target: Tensor) -> Tensor:
     elif link == "softmax" and is_index(target, logits):
         weight = call.option("weight")
         if call.name in CLASS_WEIGHTS:
-            weight = CLASS_WEIGHTS[call.name](call.arguments)
+            weight = CLASS_WEIGHTS[call.name]({**call.arguments, **call.state})
         weight = along(1.0 if weight is None else weight, logits)
         count = ((one_hot(target, logits.shape[1]) * weight).sum(dim=1) * kept).sum()
     else:

@@ -33,6 +33,9 @@ from taylored.losses.long_tail.deferred import *
 from taylored.losses.long_tail.seesaw import *
 from taylored.losses.long_tail.influence_balanced import *
 from taylored.losses.long_tail.ecm import *
+from taylored.losses.long_tail.balanced_experts import *
+from taylored.losses.difficulty.difficulty_balanced import *
+from taylored.losses.difficulty.equilibrium import *
 from taylored.losses.multi_label.asymmetric import *
 from taylored.losses.multi_label.distribution_balanced import *
 from taylored.losses.multi_label.hill import *

@@ -107,12 +107,12 @@ def check_accumulation(subject: Remembering, compiled: bool = False) -> None:
         gradients = []
         for i, part in enumerate(parts):
             gradients.append(stepped(run, *part))
-            if i < len(SIZES) - 1 and subject.counts_gradients:
+            if i < len(SIZES) - 1 and subject.counts_afterwards:
                 now = sums_of(loss)
                 assert all(torch.equal(now[name], value) for name, value in before.items())
         stepped(whole, *(torch.cat(each) for each in zip(*parts, strict=True)))
         same(state_of(loss), state_of(whole))
-    if subject.counts_gradients:  # the weights of a group are those before it
+    if subject.counts_afterwards:  # the weights of a group are those before it
         again = copy.deepcopy(loss)
         first, second = (step(again, 50, 5) for _ in range(2))
         assert torch.equal(first, second)

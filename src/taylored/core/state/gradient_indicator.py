@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from taylored.core.checks import check_num_classes, fail, in_range
 from taylored.core.numerics import one_if_zero, tensor_of
-from taylored.core.state.buffers import counted, held, keep_known, keep_wide, where_there_is_float64
-from taylored.core.state.distributed import Shared, as_group, summed, world_size
-from taylored.core.state.micro_batches import MicroBatches
-from taylored.core.state.side_effects import refuse_inside_transforms, refuse_side_effects
+from taylored.core.state.buffers import counted, held
+from taylored.core.state.counting import Counting
+from taylored.core.state.distributed import summed
 
 Scale = Literal["sum", "mean"]
-_ALLOWED = ("frozen or in eval mode", "call loss.indicator.freeze() before")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +32,7 @@ class GradientSums:
     denominator: Tensor | None
 
 
-class GradientIndicator(Shared):
+class GradientIndicator(Counting):
     r"""Accumulated positive and negative gradient per class, and their ratio.
 
     A class whose ratio :math:`g_j = G^{+}_j / (G^{-}_j + 10^{-10})` is near 1 is in balance, as
@@ -97,20 +94,16 @@ class GradientIndicator(Shared):
         scale: Scale = "sum",
         process_group: Any = None,
     ) -> None:
-        super().__init__()
-        check_num_classes(num_classes)
-        in_range("decay", decay, 0.0, 1.0, "1 never forgets", interval="(]")
+        super().__init__(
+            num_classes, decay=decay, process_group=process_group, amounts=2 * num_classes + 1
+        )
         self.initial = initial
-        self.decay = decay
         self.scale = scale
-        self.frozen = False
-        self.process_group = as_group(process_group)
         device = torch.get_default_device()
         zeros = torch.zeros(num_classes, dtype=torch.float64, device=device)
         self.register_buffer("positive", zeros)
         self.register_buffer("negative", zeros.clone())
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64, device=device))
-        self.group = MicroBatches(2 * num_classes + 1)
 
     def ratio(self) -> Tensor:
         """G+ / (G- + 1e-10) per class, unclamped; `initial` before the first update."""
@@ -122,39 +115,12 @@ class GradientIndicator(Shared):
         """G+ per class."""
         return held(self.positive)
 
-    def collecting(self) -> bool:
-        """Whether the next forward is to be counted."""
-        return self.training and not self.frozen and torch.is_grad_enabled()
-
-    def refuse_side_effects(self) -> None:
-        """Refuse to count where no state can follow, before any work is done."""
-        refuse_side_effects(*_ALLOWED)
-        world_size(self.process_group)  # which refuses a group that this process is not in
-
-    @torch.no_grad()
-    def accumulate(self, micro_batches: int) -> None:
-        """Let so many forwards together be one batch; an open group is closed as it is."""
-        left = self.group.resize(micro_batches)
-        if left is not None:
-            self._step(left, None)
-
     @torch.no_grad()
     def update(self, sums: GradientSums) -> None:
         """Add a batch. The losses call this; call it yourself only with sums of your own."""
-        refuse_inside_transforms(*_ALLOWED)
-        if sums.positive.shape != self.positive.shape:
-            fail(
-                "input",
-                f"{self.positive.shape[0]} classes on axis 1, as num_classes says",
-                f"{sums.positive.shape[0]}",
-                "give the loss the model's number of classes",
-            )
-        batch = counted(self._over_all_ranks(sums))
-        if self.group.size == 1:
-            self._step(batch, None)
-        else:
-            batch, _, complete = self.group.add(batch)
-            self._step(batch, complete)
+        self.refuse_inside_transforms()
+        self.check_classes(sums.positive.shape[0])
+        self.add(counted(self._over_all_ranks(sums)))
 
     def _over_all_ranks(self, sums: GradientSums) -> Tensor:
         """Both sums and the denominator (0 for none), added up over the ranks in one collective."""
@@ -178,33 +144,11 @@ class GradientIndicator(Shared):
             buffer.copy_(torch.where(sound, self.decay * buffer + part, buffer))
         self.steps.add_(sound)
 
-    def reset(self) -> None:
-        """Forget everything."""
-        self.positive.zero_()
-        self.negative.zero_()
-        self.steps.zero_()
-        self.group.reset()
-
-    def freeze(self) -> None:
-        """Keep the state as it is, in training mode too."""
-        self.frozen = True
-
-    def unfreeze(self) -> None:
-        """Update again."""
-        self.frozen = False
-
     def load(self, positive: Tensor | Sequence[float], negative: Tensor | Sequence[float]) -> None:
         """Put known sums in place, for example those of an earlier training."""
         for buffer, values in ((self.positive, positive), (self.negative, negative)):
             buffer.copy_(tensor_of(values, buffer.dtype))
         self.steps.fill_(1)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GradientIndicator:
-        before = dict(self._buffers)
-        super()._apply(where_there_is_float64(fn), recurse)  # type: ignore[no-untyped-call]
-        keep_known(self, before)
-        keep_wide(self, before)
-        return self
 
     def extra_repr(self) -> str:
         """Number of classes and settings."""

@@ -1,0 +1,1 @@
+"""Losses that follow how well each class is known so far."""
