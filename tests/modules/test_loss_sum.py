@@ -136,11 +136,27 @@ def test_compiled_sums_are_one_graph() -> None:
     torch.testing.assert_close(compiled(LOGITS, TARGET), loss(LOGITS, TARGET))
 
 
+@pytest.mark.parametrize(
+    "text", ['giou(format="cxcywh") + 5 * l1', '5 * l1 + giou(format="cxcywh")']
+)
+def test_detectors_add_an_overlap_and_a_distance_of_the_same_boxes(text: str) -> None:
+    """DETR: both are summed over the matched boxes, and divided by their number."""
+    generator = torch.Generator().manual_seed(0)
+    boxes, truth = torch.rand(2, 6, 4, generator=generator)
+    matched = torch.tensor([1.0, 1.0, 0.0, 1.0, 0.0, 1.0])
+    loss = taylored.get(text)
+    assert loss.takes == "boxes"
+    found = loss(boxes, truth, sample_weight=matched, normalizer=4.0)
+    boxes, truth = boxes[matched == 1], truth[matched == 1]
+    overlap = GIoULoss(format="cxcywh", reduction="sum")(boxes, truth)
+    torch.testing.assert_close(found, (overlap + 5 * (boxes - truth).abs().sum()) / 4)
+
+
 def test_what_cannot_be_added_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`parts` must be called on logits, .*on boxes"):
         FocalLoss() + GIoULoss()
-    with pytest.raises(ValueError, match=r"`parts` must be called on boxes, .*on values"):
-        GIoULoss() + SmoothL1Loss()
+    with pytest.raises(ValueError, match=r"`parts` must be called on logits, .*on values"):
+        SmoothL1Loss() + FocalLoss()
     with pytest.raises(ValueError, match=r"`weight` must be a number >= 0, got -1"):
         -1.0 * FocalLoss()
     with pytest.raises(ValueError, match=r"`weight` must be"):

@@ -8,7 +8,7 @@ from taylored.catalog.parser import KNOWN, LossCall, LossNameError, SumCall, par
 from taylored.catalog.table import SPECS
 from taylored.core.labels import PerClass, in_class_order
 from taylored.modules.base import Loss, Takes
-from taylored.modules.loss_sum import LossSum
+from taylored.modules.loss_sum import LossSum, takes_of
 from taylored.modules.spec import Spec
 
 
@@ -50,13 +50,16 @@ def links(text: str) -> tuple[str, ...]:
 
 
 def takes(text: str) -> Takes:
-    """What a loss, or the first part of a sum, is called on.
+    """What a loss or a sum is called on.
 
     Example:
-        >>> takes("giou"), takes("focal + poly")
-        ('boxes', 'logits')
+        >>> takes("giou"), takes("2.5 * l1 + giou"), takes("focal + poly")
+        ('boxes', 'boxes', 'logits')
     """
-    return next(call.spec.takes for call in parse(text).chain())
+    call = parse(text)
+    if isinstance(call, SumCall):
+        return takes_of(part.spec.takes for _, part in call.parts)
+    return next(inner.spec.takes for inner in call.chain())
 
 
 def formula(text: str) -> str:

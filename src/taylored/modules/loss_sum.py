@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from torch import Tensor, nn
 
@@ -10,6 +10,18 @@ from taylored.core.checks import fail
 from taylored.core.written import literal
 from taylored.modules.base import Loss, Takes
 from taylored.modules.docs import Described
+
+
+_BOXES = ("boxes", "rotated_boxes", "boxes_3d")
+
+
+def takes_of(parts: Iterable[Takes]) -> Takes:
+    """What a sum is called on: what its parts are, or boxes where some take any two tensors.
+
+    Detectors add an overlap and a distance of the same boxes, "giou + 2.5 * l1".
+    """
+    found = list(parts)
+    return next((takes for takes in found if takes in _BOXES), found[0])
 
 
 class LossSum(Loss):
@@ -27,7 +39,8 @@ class LossSum(Loss):
         parts: the losses, by name.
         weights: their weights, by name.
 
-    Shape: what the parts take; all have to take the same.
+    Shape: what the parts take; all have to take the same, but for losses of any two tensors, such
+        as `l1`, beside those of boxes.
 
     Returns:
         The weighted sum of what the parts return, which have to agree in shape.
@@ -66,7 +79,7 @@ class LossSum(Loss):
     @property
     def takes(self) -> Takes:  # type: ignore[override]
         """What every part is called on."""
-        return next(loss.takes for _, loss in self.terms())
+        return takes_of(loss.takes for _, loss in self.terms())
 
     @property
     def link(self) -> str:
@@ -144,7 +157,7 @@ class LossSum(Loss):
 def _check(parts: Sequence[tuple[float, Loss]]) -> None:
     if not parts:
         fail("parts", "at least one loss", "none", "write a + 0.5 * b")
-    first = parts[0][1]
+    whole = takes_of(loss.takes for _, loss in parts if isinstance(loss, Loss))
     for weight, loss in parts:
         if not isinstance(weight, (int, float)) or not weight >= 0:  # NaN neither
             fail("weight", "a number >= 0", repr(weight), "write 0.5 * loss")
@@ -157,10 +170,10 @@ def _check(parts: Sequence[tuple[float, Loss]]) -> None:
         if spec is not None and spec.call == "features":
             fix = "call it beside the sum: it needs features, which the others do not take"
             fail("parts", "losses of an input and a target", repr(loss), fix)
-        if loss.takes != first.takes:
+        if loss.takes != whole and not (loss.takes == "values" and whole in _BOXES):
+            other = next(other for _, other in parts if other.takes == whole)
             fix = "call the two apart, and add up their values"
-            fail("parts", f"called on {first.takes}, as {first!r} is", f"{loss!r}, on {loss.takes}",
-                 fix)  # fmt: skip
+            fail("parts", f"called on {whole}, as {other!r} is", f"{loss!r}, on {loss.takes}", fix)
 
 
 def _names(loss: Loss) -> Iterator[str]:
