@@ -155,7 +155,7 @@ def test_detectors_add_an_overlap_and_a_distance_of_the_same_boxes(text: str) ->
 def test_what_cannot_be_added_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`parts` must be called on logits, .*on boxes"):
         FocalLoss() + GIoULoss()
-    with pytest.raises(ValueError, match=r"`parts` must be called on logits, .*on values"):
+    with pytest.raises(ValueError, match=r"`parts` must be called on values, .*on logits"):
         SmoothL1Loss() + FocalLoss()
     with pytest.raises(ValueError, match=r"`weight` must be a number >= 0, got -1"):
         -1.0 * FocalLoss()

@@ -74,12 +74,12 @@ class AdaCosLoss(WeightedLoss):
 
     Example:
         >>> import torch
-        >>> cosines, truth = torch.tensor([[0.9, 0.1, 0.0], [0.2, 0.7, 0.1]]), torch.tensor([0, 1])
+        >>> cosines, truth = torch.tensor([[0.9, 0.1, 0.0], [0.2, 0.7, 0.0]]), torch.tensor([0, 1])
         >>> AdaCosLoss(scaling="fixed")(cosines, truth)
-        tensor(0.6999)
+        tensor(0.6878)
         >>> loss = AdaCosLoss()
         >>> loss(cosines.requires_grad_(), truth).detach(), loss.scale
-        (tensor(0.7345), tensor(0.8819, dtype=torch.float64))
+        (tensor(0.7328), tensor(0.8557, dtype=torch.float64))
 
     State: the dynamic form has the buffer `scale`, 0 before the first batch, updated in training
     mode with gradients enabled, before it is read; in evaluation it is only read. Positions that

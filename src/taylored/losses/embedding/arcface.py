@@ -36,8 +36,8 @@ class ArcFaceLoss(WeightedLoss):
         >>> ArcFaceLoss()(cosines, torch.tensor([0, 1, 2, 0])).isfinite()
         tensor(True)
         >>> loss = ArcFaceLoss(margin=0.5, scale=10)
-        >>> loss(torch.tensor([[0.9, 0.1]]), torch.tensor([0]))
-        tensor(0.0081)
+        >>> loss(torch.tensor([[0.9, 0.2]]), torch.tensor([0]))
+        tensor(0.0219)
     """
 
     link = "softmax"
@@ -88,8 +88,8 @@ def arcface_loss(
 
     Example:
         >>> import torch
-        >>> arcface_loss(torch.tensor([[0.9, 0.1]]), torch.tensor([0]), scale=10)
-        tensor(0.0081)
+        >>> arcface_loss(torch.tensor([[0.9, 0.2]]), torch.tensor([0]), scale=10)
+        tensor(0.0219)
     """
     options = Options(margin=AngularMargin(margin), temperature=1.0 / scale, **shared)
     return p_t_loss(input, target, nll, options)

@@ -41,8 +41,8 @@ class CosFaceLoss(SmoothedLoss):
         >>> CosFaceLoss()(cosines, torch.tensor([0, 1, 2, 0])).isfinite()
         tensor(True)
         >>> loss = CosFaceLoss(margin=0.5, scale=10)
-        >>> loss(torch.tensor([[0.9, 0.1]]), torch.tensor([0]))
-        tensor(0.0486)
+        >>> loss(torch.tensor([[0.9, 0.2]]), torch.tensor([0]))
+        tensor(0.1269)
     """
 
     link = "softmax"
@@ -93,8 +93,8 @@ def cosface_loss(
 
     Example:
         >>> import torch
-        >>> cosface_loss(torch.tensor([[0.9, 0.1]]), torch.tensor([0]), margin=0.5, scale=10)
-        tensor(0.0486)
+        >>> cosface_loss(torch.tensor([[0.9, 0.2]]), torch.tensor([0]), margin=0.5, scale=10)
+        tensor(0.1269)
     """
     options = Options(temperature=1.0 / scale, **shared)
     return p_t_loss(input, target, cosface_term(margin, scale), options)
