@@ -52,6 +52,15 @@ def seen(values: Tensor) -> bool:
     return values_are_known() and has_numbers(values) and (values.is_cpu or debugging())
 
 
+def check_floats(**named: Tensor) -> None:
+    """Refuse what is no tensor of real numbers, by the name that the caller knows it by."""
+    for name, value in named.items():
+        if not isinstance(value, Tensor):
+            fail(name, "a tensor", type(value).__name__, f"use torch.as_tensor({name})")
+        if not value.is_floating_point():
+            fail(name, "real numbers", f"dtype {value.dtype}", f"use {name}.float()")
+
+
 def one_of(name: str, value: str, choices: Sequence[str]) -> None:
     """Refuse a string outside `choices`."""
     if value not in choices:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, NamedTuple, TypedDict
 import torch
 from torch import Tensor
 
-from taylored.core.checks import fail
+from taylored.core.checks import check_floats, fail
 from taylored.core.embeddings.pairs import Pairs
 from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Reduction, check_reduction
@@ -16,7 +16,6 @@ from taylored.core.plan.reduced import read_positions_weight, reduced
 from taylored.modules.base import Loss, Takes
 from taylored.modules.docs import RAISES, Described
 from taylored.modules.fields.parameter import About
-from taylored.modules.values import check_floats
 from taylored.modules.vocabulary import IgnoreIndex
 
 EmbeddingReduction = Annotated[

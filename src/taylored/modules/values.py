@@ -24,7 +24,7 @@ from typing import Annotated, ClassVar, TypedDict
 import torch
 from torch import Tensor
 
-from taylored.core.checks import fail, seen
+from taylored.core.checks import check_floats, fail, seen
 from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Reduction, check_reduction
 from taylored.core.plan.reduced import read_positions_weight, reduced, silenced
@@ -102,15 +102,6 @@ def _common(tensors: tuple[Tensor, ...]) -> torch.dtype:
         if each.is_floating_point():
             dtype = torch.promote_types(dtype, each.dtype)
     return dtype
-
-
-def check_floats(**named: Tensor) -> None:
-    """Refuse what is no tensor of real numbers, by the name that the caller knows it by."""
-    for name, value in named.items():
-        if not isinstance(value, Tensor):
-            fail(name, "a tensor", type(value).__name__, f"use torch.as_tensor({name})")
-        if not value.is_floating_point():
-            fail(name, "real numbers", f"dtype {value.dtype}", f"use {name}.float()")
 
 
 def check_alike(**named: Tensor) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from taylored.core.checks import fail, seen
+from taylored.core.checks import check_floats, fail, seen
 
 
 def steps_needed(target: Tensor, target_lengths: Tensor) -> Tensor:
@@ -21,9 +21,7 @@ def check_sequences(
     input: Tensor, target: Tensor, input_lengths: Tensor, target_lengths: Tensor, blank: int
 ) -> tuple[Tensor, Tensor]:
     """The lengths as whole numbers of (N,); what does not fit is refused."""
-    if not isinstance(input, Tensor) or not input.is_floating_point():
-        got = str(getattr(input, "dtype", type(input).__name__))
-        fail("input", "real numbers", got, "use input.float()")
+    check_floats(input=input)
     if input.dim() != 3:
         fail("input", "logits of N sequences, shape (T, N, C)", f"shape {tuple(input.shape)}",
              "use logits.transpose(0, 1) for (N, T, C)")  # fmt: skip

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Annotated, ClassVar, Literal, Unpack
+from typing import Annotated, ClassVar, Unpack
 
 import torch
 from torch import Tensor
 
-from taylored.core.checks import fail
+from taylored.core.checks import check_floats, fail
+from taylored.losses.likelihood.constant import Constant
 from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
 from taylored.modules.spec import Reference, spec_of
-from taylored.modules.values import ValueCall, ValueLoss, check_floats, value_loss
+from taylored.modules.values import ValueCall, ValueLoss, value_loss
 
 __all__ = ["GaussianNLLLoss", "gaussian_nll_loss"]
-
-Constant = Literal["left_out", "included"]
 
 
 def gaussian_nll_values(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import fail
+from taylored.losses.likelihood.constant import Constant
 from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
 from taylored.modules.spec import Reference, spec_of
@@ -17,7 +18,6 @@ from taylored.modules.values import Domain, ValueCall, ValueLoss, check_alike, v
 __all__ = ["PoissonNLLLoss", "poisson_nll_loss"]
 
 Predicts = Literal["log_rate", "rate"]
-Constant = Literal["left_out", "included"]
 
 
 def poisson_nll_values(
