@@ -1,6 +1,6 @@
 """Draw docs/gradient-maps.png: where four losses correct a guess of the strokes of a kanji.
 
-    python docs/gradient_maps.py
+python docs/gradient_maps.py
 """
 
 from pathlib import Path

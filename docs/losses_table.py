@@ -6,6 +6,7 @@ The rows are the SPECs of the catalogue, so that a new loss has its rows after o
 from pathlib import Path
 
 from taylored import catalog
+from taylored.core.posterior.readable import Readable
 from taylored.modules.classification import ClassificationLoss
 from taylored.modules.spec import Spec
 
@@ -27,12 +28,13 @@ def table() -> str:
 def readings() -> str:
     """One row for each loss: whether its outputs tell the class probabilities, and if not why."""
     rows = ["| loss | `posterior` |", "| --- | --- |"]
-    return "\n".join([*rows, *(f"| `{s.name}` | {reading(s)} |" for s in classification())])
+    return "\n".join([*rows, *(f"| `{s.name}` | {reading(s)} |" for s in read())])
 
 
-def classification() -> list[Spec]:
-    """Those that say what a model's logits mean."""
-    return [s for s in catalog.SPECS.values() if issubclass(s.module, ClassificationLoss)]
+def read() -> list[Spec]:
+    """Those that say what a model's outputs mean."""
+    said = (ClassificationLoss, Readable)
+    return [s for s in catalog.SPECS.values() if issubclass(s.module, said)]
 
 
 def reading(spec: Spec) -> str:

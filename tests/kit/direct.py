@@ -47,6 +47,12 @@ def distributions(shape: tuple[int, ...], generator: torch.Generator, spec: Spec
     return both[0], both[1].softmax(-1)
 
 
+def scores(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
+    """Scores on either side, and answers."""
+    score = 2 * torch.randn(shape, generator=generator, dtype=torch.float64)
+    return score, torch.randint(2, shape, generator=generator)
+
+
 def boxes(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
     """Boxes that overlap, contain each other, or lie apart, and are boxes in every format."""
     start = 3 * torch.rand((2, *shape, 2), generator=generator, dtype=torch.float64)
@@ -72,6 +78,7 @@ def boxes_in_space(shape: tuple[int, ...], generator: torch.Generator, spec: Spe
 DRAW: dict[str, Callable[..., Arguments]] = {
     "values": numbers,
     "distributions": distributions,
+    "scores": scores,
     "boxes": boxes,
     "rotated_boxes": rotated_boxes,
     "boxes_3d": boxes_in_space,

@@ -17,6 +17,7 @@ from taylored.core.context import transformed
 from taylored.core.plan import reduced
 from taylored.losses.boxes import eiou, focal_eiou
 from taylored.losses.regression import log_cosh, smooth_l1
+from taylored.losses.scores import score_loss
 from taylored.modules import values
 
 SMOOTH, COSH = Direct("smooth_l1(beta=0.1)"), Direct("log_cosh()")
@@ -29,6 +30,11 @@ fault = Faults(RuntimeError, TypeError, AttributeError)
 def half_of_the_value(patch: pytest.MonkeyPatch) -> None:
     original = smooth_l1.smooth_l1_values
     patch.setattr(smooth_l1, "smooth_l1_values", lambda *given: 0.5 * original(*given))
+
+
+@fault(checks.check_value, Direct("hinge()"))
+def answers_of_0_that_count_as_0(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(score_loss, "margins", lambda scores, truth: scores * truth)
 
 
 @fault(checks.check_derivatives, COSH)

@@ -35,3 +35,44 @@ def multiclass_hinge(logits: Tensor, target: Tensor, parameters: Parameters) -> 
     every = torch.stack(found, 1)
     strongest = parameters.get("rivals", "strongest") == "strongest"
     return (every.max(1).values if strongest else every.mean(1)) * weight
+
+
+def margin_of(score: Tensor, answer: Tensor) -> Tensor:
+    """y f with y in {-1, 1}, as the papers write it."""
+    return (2 * answer.double() - 1) * score
+
+
+@reference("hinge")
+def hinge(score: Tensor, answer: Tensor, parameters: Parameters) -> Tensor:
+    return torch.relu(parameters.get("margin", 1.0) - margin_of(score, answer))
+
+
+@reference("squared_hinge")
+def squared_hinge(score: Tensor, answer: Tensor, parameters: Parameters) -> Tensor:
+    return torch.relu(1 - margin_of(score, answer)) ** 2
+
+
+@reference("modified_huber")
+def modified_huber(score: Tensor, answer: Tensor, parameters: Parameters) -> Tensor:
+    m = margin_of(score, answer)
+    return torch.where(m >= -1, torch.relu(1 - m) ** 2, -4 * m)
+
+
+@reference("logistic")
+def logistic(score: Tensor, answer: Tensor, parameters: Parameters) -> Tensor:
+    return torch.log(1 + torch.exp(-margin_of(score, answer)))
+
+
+@reference("exponential")
+def exponential(score: Tensor, answer: Tensor, parameters: Parameters) -> Tensor:
+    return torch.exp(-margin_of(score, answer))
+
+
+@reference("perceptron")
+def perceptron(score: Tensor, answer: Tensor, parameters: Parameters) -> Tensor:
+    return torch.relu(-margin_of(score, answer))
+
+
+@reference("zero_one")
+def zero_one(score: Tensor, answer: Tensor, parameters: Parameters) -> Tensor:
+    return ((score > 0) != (answer == 1)).double()

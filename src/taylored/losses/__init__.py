@@ -78,6 +78,13 @@ from taylored.losses.calibration.z_loss import *
 from taylored.losses.calibration.softcap import *
 from taylored.losses.scores.brier import *
 from taylored.losses.scores.multiclass_hinge import *
+from taylored.losses.scores.hinge import *
+from taylored.losses.scores.squared_hinge import *
+from taylored.losses.scores.modified_huber import *
+from taylored.losses.scores.logistic import *
+from taylored.losses.scores.exponential import *
+from taylored.losses.scores.perceptron import *
+from taylored.losses.scores.zero_one import *
 from taylored.losses.boxes.iou import *
 from taylored.losses.embedding.cosface import *
 from taylored.losses.embedding.arcface import *

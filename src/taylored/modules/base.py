@@ -26,7 +26,11 @@ Takes = Literal[
     "rotated_boxes",
     "boxes_3d",
     "embeddings",
-    "pairs",
+    "scores",
+    "score_pairs",
+    "vector_pairs",
+    "distances",
+    "ranks",
     "sequences",
 ]
 """What a loss is called on; losses that take the same can be added up."""

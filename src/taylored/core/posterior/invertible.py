@@ -32,7 +32,7 @@ def no_posterior(loss: str, why: str) -> NoReturn:
     raise NoPosteriorError(
         "`loss` must be one whose class probabilities follow from the outputs in closed form, got "
         f"{loss}: {why}. Fix: fit a temperature to the outputs instead, "
-        "taylored.tune_temperature(logits, labels), or predict(outputs, prior=None)"
+        "taylored.tune_temperature(logits, labels), or predict(outputs)"
     )
 
 
