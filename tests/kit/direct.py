@@ -53,6 +53,24 @@ def scores(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Ar
     return score, torch.randint(2, shape, generator=generator)
 
 
+def signs(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return 2 * torch.randint(2, shape, generator=generator) - 1
+
+
+def score_pairs(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
+    return (*numbers(shape, generator, spec), signs(shape, generator))
+
+
+def distances(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
+    """Distances within the margin and beyond, and whether the things belong together."""
+    distance = 3 * torch.rand(shape, generator=generator, dtype=torch.float64)
+    return distance, signs(shape, generator)
+
+
+def vector_pairs(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
+    return (*numbers((*shape, 4), generator, spec), signs(shape, generator))
+
+
 def boxes(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
     """Boxes that overlap, contain each other, or lie apart, and are boxes in every format."""
     start = 3 * torch.rand((2, *shape, 2), generator=generator, dtype=torch.float64)
@@ -79,6 +97,9 @@ DRAW: dict[str, Callable[..., Arguments]] = {
     "values": numbers,
     "distributions": distributions,
     "scores": scores,
+    "score_pairs": score_pairs,
+    "distances": distances,
+    "vector_pairs": vector_pairs,
     "boxes": boxes,
     "rotated_boxes": rotated_boxes,
     "boxes_3d": boxes_in_space,

@@ -189,3 +189,15 @@ def proxy_anchor(cosines: Tensor, target: Tensor, parameters: Parameters) -> Ten
         if len(own):
             pulled.append(torch.log(1 + torch.exp(-scale * (own - margin)).sum()))
     return torch.stack(pulled).mean() + torch.stack(pushed).mean()
+
+
+@reference("hinge_embedding")
+def hinge_embedding(distance: Tensor, together: Tensor, parameters: Parameters) -> Tensor:
+    apart = torch.relu(parameters.get("margin", 1.0) - distance)
+    return torch.where(together == 1, distance, apart)
+
+
+@reference("cosine_embedding")
+def cosine_embedding(one: Tensor, two: Tensor, together: Tensor, parameters: Parameters) -> Tensor:
+    cosine = (one * two).sum(-1) / ((one**2).sum(-1) * (two**2).sum(-1)).sqrt()
+    return torch.where(together == 1, 1 - cosine, torch.relu(cosine - parameters.get("margin", 0)))

@@ -86,6 +86,18 @@ def federated(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
     return sigmoid_losses(nll, logits, target, parameters)
 
 
+@reference("multi_label_margin")
+def multi_label_margin(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    y, kept = elements(logits, target, parameters)
+    total = torch.zeros_like(logits[:, 0])
+    for i in range(logits.shape[1]):
+        for j in range(logits.shape[1]):
+            meant = (y[:, i] > 0.5) & (y[:, j] <= 0.5) & (kept[:, i] > 0) & (kept[:, j] > 0)
+            short = torch.relu(parameters.get("margin", 1.0) - logits[:, i] + logits[:, j])
+            total = total + torch.where(meant, short, 0.0)
+    return total / (kept > 0).sum(1).clamp_min(1)
+
+
 @reference("label_ranking")
 def label_ranking(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
     """One row and one pair at a time."""

@@ -73,6 +73,11 @@ def perceptron(score: Tensor, answer: Tensor, parameters: Parameters) -> Tensor:
     return torch.relu(-margin_of(score, answer))
 
 
+@reference("margin_ranking")
+def margin_ranking(one: Tensor, two: Tensor, order: Tensor, parameters: Parameters) -> Tensor:
+    return torch.relu(-order.double() * (one - two) + parameters.get("margin", 0.0))
+
+
 @reference("zero_one")
 def zero_one(score: Tensor, answer: Tensor, parameters: Parameters) -> Tensor:
     return ((score > 0) != (answer == 1)).double()

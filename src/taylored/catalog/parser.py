@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from taylored.catalog.elsewhere import known_as
 from taylored.catalog.table import SPECS
 from taylored.modules.fields.arguments import nearest
 from taylored.modules.spec import Spec
@@ -143,7 +144,8 @@ def _call(node: ast.expr, text: str) -> LossCall:
     spec = KNOWN.get(function.id)
     if spec is None:
         raise LossNameError(
-            f"no loss is called {_short(function.id)!r}.{nearest(function.id, KNOWN)} "
+            f"no loss is called {_short(function.id)!r}."
+            f"{known_as(function.id) or nearest(function.id, KNOWN)} "
             f"Known: {', '.join([*SPECS][:_SHOWN])}, ... ({len(SPECS)} in all: `taylored list`)"
         )
     call = node if isinstance(node, ast.Call) else ast.Call(function, [], [])

@@ -44,6 +44,7 @@ from taylored.losses.multi_label.zlpr import *
 from taylored.losses.multi_label.two_way import *
 from taylored.losses.multi_label.federated import *
 from taylored.losses.multi_label.label_ranking import *
+from taylored.losses.multi_label.multi_label_margin import *
 from taylored.losses.noisy_labels.generalized_cross_entropy import *
 from taylored.losses.noisy_labels.symmetric_cross_entropy import *
 from taylored.losses.noisy_labels.jensen_shannon import *
@@ -85,6 +86,7 @@ from taylored.losses.scores.logistic import *
 from taylored.losses.scores.exponential import *
 from taylored.losses.scores.perceptron import *
 from taylored.losses.scores.zero_one import *
+from taylored.losses.scores.margin_ranking import *
 from taylored.losses.boxes.iou import *
 from taylored.losses.embedding.cosface import *
 from taylored.losses.embedding.arcface import *
@@ -94,6 +96,8 @@ from taylored.losses.embedding.proxy_anchor import *
 from taylored.losses.embedding.supervised_contrastive import *
 from taylored.losses.embedding.contrastive import *
 from taylored.losses.embedding.triplet import *
+from taylored.losses.embedding.hinge_embedding import *
+from taylored.losses.embedding.cosine_embedding import *
 from taylored.losses.embedding.multi_similarity import *
 from taylored.losses.embedding.circle import *
 from taylored.losses.sequence.ctc import *

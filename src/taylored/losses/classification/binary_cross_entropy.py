@@ -74,7 +74,8 @@ SPEC = spec_of(
     differs={
         "torch": "BCEWithLogitsLoss: equal with weight and pos_weight per class; its weights per "
         "element are sample_weight here; no ignore_index there; targets outside [0, 1] give "
-        "negative losses there and an error inside taylored.debug() here",
+        "negative losses there and an error inside taylored.debug() here. MultiLabelSoftMarginLoss "
+        "is the same: a mean over classes and samples",
         "Keras": "BinaryCrossentropy(from_logits=True): label_smoothing has the same meaning",
     },
     examples=(
