@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from taylored.core.checks import fail
 from taylored.core.embeddings.pairs import directions
 from taylored.core.numerics import computing_dtype
 
@@ -65,6 +66,60 @@ class CosineClassifier(nn.Module):
     def extra_repr(self) -> str:
         """The sizes."""
         return f"in_features={self.in_features}, out_features={self.out_features}"
+
+
+class RankClassifier(nn.Module):
+    """One score, and a bias for each threshold between ranks: the last layer for `CORALLoss`.
+
+    All thresholds look at the same score, so that whoever is likely above a threshold is as likely
+    above the ones before it, once the biases fall. They begin in this order, evenly between 1 and
+    0, and keep it where the loss is at its least.
+
+    Args:
+        in_features: length of a feature vector.
+        num_classes: number of ranks, K; more ranks have more biases, and no more weights.
+
+    Shape:
+        (..., in_features) to (..., K - 1).
+
+    Example:
+        >>> import torch
+        >>> layer = RankClassifier(2, 4)
+        >>> _ = layer.weight.data.fill_(1.0)
+        >>> layer(torch.tensor([[1.0, 0.5]])).detach()
+        tensor([[2.5000, 2.1667, 1.8333]])
+
+    Reference:
+        Cao, Mirjalili, Raschka, Rank Consistent Ordinal Regression for Neural Networks with
+        Application to Age Estimation, Pattern Recognition Letters 2020, theorem 1.
+    """
+
+    def __init__(self, in_features: int, num_classes: int) -> None:
+        super().__init__()
+        if num_classes < 2:
+            fail("num_classes", "at least 2", num_classes, "count the ranks")
+        self.in_features = in_features
+        self.num_classes = num_classes
+        device = torch.get_default_device()
+        self.weight = nn.Parameter(torch.empty(1, in_features, device=device))
+        self.bias = nn.Parameter(torch.empty(num_classes - 1, device=device))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """A weight as that of `nn.Linear`, and biases that fall from 1."""
+        bound = 1.0 / max(1, self.in_features) ** 0.5
+        nn.init.uniform_(self.weight, -bound, bound)
+        with torch.no_grad():
+            steps = torch.arange(self.num_classes - 1, 0, -1, device=self.bias.device)
+            self.bias.copy_(steps / (self.num_classes - 1))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The score, moved by the bias of each threshold."""
+        return F.linear(input, self.weight) + self.bias
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"in_features={self.in_features}, num_classes={self.num_classes}"
 
 
 def _directions(vectors: Tensor) -> Tensor:

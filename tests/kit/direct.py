@@ -71,6 +71,13 @@ def vector_pairs(shape: tuple[int, ...], generator: torch.Generator, spec: Spec)
     return (*numbers((*shape, 4), generator, spec), signs(shape, generator))
 
 
+def ranks(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
+    """Outputs, one per threshold between five ranks or one per rank, and ranks."""
+    columns = 5 if spec.name == "emd" else 4
+    output = torch.randn((*shape, columns), generator=generator, dtype=torch.float64)
+    return output, torch.randint(5, shape, generator=generator)
+
+
 def boxes(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
     """Boxes that overlap, contain each other, or lie apart, and are boxes in every format."""
     start = 3 * torch.rand((2, *shape, 2), generator=generator, dtype=torch.float64)
@@ -100,6 +107,7 @@ DRAW: dict[str, Callable[..., Arguments]] = {
     "score_pairs": score_pairs,
     "distances": distances,
     "vector_pairs": vector_pairs,
+    "ranks": ranks,
     "boxes": boxes,
     "rotated_boxes": rotated_boxes,
     "boxes_3d": boxes_in_space,

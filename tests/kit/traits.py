@@ -48,7 +48,9 @@ def arguments_of(name: str, classes: int = CLASSES) -> tuple[Tensor, Tensor, tup
         return vectors, torch.arange(SAMPLES) % 3, ()
     if name in VALUES:
         found = drawn(VALUES[name], (SAMPLES,), generator)
-        first, second, *others = (each.float() for each in found)
+        first, second, *others = (
+            each.float() if each.is_floating_point() else each for each in found
+        )
         return first, second, tuple(others)
     if name in OVERLAP:
         shape = (SAMPLES, *(4, 3)[: OVERLAP[name].module.least_axes])

@@ -14,6 +14,8 @@ ELSEWHERE: dict[str, str] = {
     "smooth_hinge": "modified_huber, or squared_hinge",
     "pinball": "quantile",
     "mae": "l1",
+    "ranked_probability_score": "emd",
+    "ordinal": "corn, coral or emd",
     "triplet_margin": "triplet, which finds its triplets in the batch",
 }
 """What is meant here, by the name that somebody may look for."""

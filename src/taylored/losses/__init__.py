@@ -129,6 +129,9 @@ from taylored.losses.regression.general_robust import *
 from taylored.losses.likelihood.poisson_nll import *
 from taylored.losses.likelihood.gaussian_nll import *
 from taylored.losses.likelihood.kl_divergence import *
+from taylored.losses.ordinal.corn import *
+from taylored.losses.ordinal.coral import *
+from taylored.losses.ordinal.emd import *
 
 if not TYPE_CHECKING:  # type checkers read the lines above
     __all__ = [

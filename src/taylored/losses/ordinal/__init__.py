@@ -1,0 +1,1 @@
+"""Ordinal: ranks, whose order counts and whose distances are unknown."""
