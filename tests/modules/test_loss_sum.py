@@ -153,7 +153,7 @@ def test_detectors_add_an_overlap_and_a_distance_of_the_same_boxes(text: str) ->
 
 
 def test_what_cannot_be_added_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"`parts` must be called on logits, .*on boxes"):
+    with pytest.raises(ValueError, match=r"`parts` must be called on boxes, .*on logits"):
         FocalLoss() + GIoULoss()
     with pytest.raises(ValueError, match=r"`parts` must be called on values, .*on logits"):
         SmoothL1Loss() + FocalLoss()
