@@ -78,6 +78,12 @@ def ranks(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arg
     return output, torch.randint(5, shape, generator=generator)
 
 
+def classed(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
+    """Vectors and their classes."""
+    vectors = torch.randn((*shape, 2), generator=generator, dtype=torch.float64)
+    return vectors, torch.randint(3, shape, generator=generator)
+
+
 def boxes(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
     """Boxes that overlap, contain each other, or lie apart, and are boxes in every format."""
     start = 3 * torch.rand((2, *shape, 2), generator=generator, dtype=torch.float64)
@@ -108,6 +114,7 @@ DRAW: dict[str, Callable[..., Arguments]] = {
     "distances": distances,
     "vector_pairs": vector_pairs,
     "ranks": ranks,
+    "features": classed,
     "boxes": boxes,
     "rotated_boxes": rotated_boxes,
     "boxes_3d": boxes_in_space,

@@ -201,3 +201,9 @@ def hinge_embedding(distance: Tensor, together: Tensor, parameters: Parameters) 
 def cosine_embedding(one: Tensor, two: Tensor, together: Tensor, parameters: Parameters) -> Tensor:
     cosine = (one * two).sum(-1) / ((one**2).sum(-1) * (two**2).sum(-1)).sqrt()
     return torch.where(together == 1, 1 - cosine, torch.relu(cosine - parameters.get("margin", 0)))
+
+
+@reference("center")
+def center(features: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """Wen et al. 2016, equation 2, at the centers where they start."""
+    return features.square().sum(-1) / 2

@@ -93,6 +93,7 @@ from taylored.losses.embedding.arcface import *
 from taylored.losses.embedding.adaface import *
 from taylored.losses.embedding.adacos import *
 from taylored.losses.embedding.proxy_anchor import *
+from taylored.losses.embedding.center import *
 from taylored.losses.embedding.supervised_contrastive import *
 from taylored.losses.embedding.contrastive import *
 from taylored.losses.embedding.triplet import *

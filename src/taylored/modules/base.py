@@ -31,6 +31,7 @@ Takes = Literal[
     "vector_pairs",
     "distances",
     "ranks",
+    "features",
     "sequences",
 ]
 """What a loss is called on; losses that take the same can be added up."""
