@@ -5,7 +5,7 @@ from __future__ import annotations
 from taylored import catalog
 from taylored.modules.classification import ClassificationLoss
 from taylored.modules.embeddings import EmbeddingLoss
-from taylored.modules.overlap import OverlapLoss
+from taylored.modules.overlap.base import OverlapLoss
 from taylored.modules.values import ValueLoss
 
 CLASSIFICATION = {

@@ -11,7 +11,6 @@ from taylored.core.written import literal
 from taylored.modules.base import Loss, Takes
 from taylored.modules.docs import Described
 
-
 _BOXES = ("boxes", "rotated_boxes", "boxes_3d")
 
 

@@ -15,7 +15,7 @@ from kit.tolerances import GRADIENT_RTOL, close
 from references.overlap import region_loss
 from taylored import catalog, donate
 from taylored.core.engine import executors
-from taylored.modules.overlap import RegionLoss
+from taylored.modules.overlap.base import RegionLoss
 
 REDUCTIONS = ("none", "sum", "mean", "batch_mean")
 

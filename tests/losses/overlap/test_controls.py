@@ -13,7 +13,7 @@ from kit.faults import Faults
 from kit.overlap import Case
 from taylored.core.overlap import batch, blocked, lovasz, reduced, skeleton, sums
 from taylored.losses.overlap import dice, focal_tversky, tversky
-from taylored.modules import overlap as base
+from taylored.modules.overlap import base, call
 
 DICE = Case("dice()")
 BY_SAMPLE = Case('dice(average="sample")')
@@ -54,13 +54,13 @@ def composed_with_another_square(patch: pytest.MonkeyPatch) -> None:
 @fault(checks.check_value, DICE, "blocked")
 @fault(checks.check_class_weights, DICE, "blocked")
 def mean_over_all_classes(patch: pytest.MonkeyPatch) -> None:
-    original = base.reduced
+    original = call.reduced
     ratios = reduced.Ratios
 
     def all_of_them(given: batch.Batch, found: ratios, options: object) -> Tensor:
         return original(given, found, options) * 0.9
 
-    patch.setattr(base, "reduced", all_of_them)
+    patch.setattr(call, "reduced", all_of_them)
 
 
 @fault(checks.check_class_weights, DICE, "blocked")
@@ -73,9 +73,9 @@ def class_weights_left_out(patch: pytest.MonkeyPatch) -> None:
 @fault(checks.check_weights, DICE, "blocked")
 @fault(checks.check_weights, BY_SAMPLE, "blocked")
 def sample_weights_left_out(patch: pytest.MonkeyPatch) -> None:
-    original = base.read_batch
+    original = call.read_batch
     patch.setattr(
-        base,
+        call,
         "read_batch",
         lambda logits, target, given: original(logits, target, given._replace(sample_weight=None)),
     )

@@ -13,7 +13,9 @@ from taylored.core.overlap.options import OverlapOptions
 from taylored.core.overlap.reduced import Ratios
 from taylored.core.plan.options import LinkName
 from taylored.modules.function import function_of
-from taylored.modules.overlap import VolumeCall, VolumeLoss, check_axes, overlap_loss
+from taylored.modules.overlap.base import VolumeLoss
+from taylored.modules.overlap.call import check_axes, overlap_loss
+from taylored.modules.overlap.vocabulary import VolumeCall
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import Link
 

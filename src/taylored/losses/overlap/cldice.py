@@ -15,14 +15,9 @@ from taylored.core.overlap.skeleton import soft_skeleton
 from taylored.core.plan.options import LinkName
 from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
-from taylored.modules.overlap import (
-    SmoothDenominator,
-    SmoothNumerator,
-    VolumeCall,
-    VolumeLoss,
-    check_axes,
-    overlap_loss,
-)
+from taylored.modules.overlap.base import VolumeLoss
+from taylored.modules.overlap.call import check_axes, overlap_loss
+from taylored.modules.overlap.vocabulary import SmoothDenominator, SmoothNumerator, VolumeCall
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import Link
 

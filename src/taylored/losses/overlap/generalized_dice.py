@@ -17,7 +17,9 @@ from taylored.core.plan.options import LinkName
 from taylored.losses.overlap.dice import dice_cost
 from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
-from taylored.modules.overlap import OverlapCall, RegionLoss, overlap_loss
+from taylored.modules.overlap.base import RegionLoss
+from taylored.modules.overlap.call import overlap_loss
+from taylored.modules.overlap.vocabulary import OverlapCall
 from taylored.modules.spec import Reference, spec_of
 
 __all__ = ["GeneralizedDiceLoss", "generalized_dice_loss"]

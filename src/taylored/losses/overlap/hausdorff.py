@@ -15,7 +15,8 @@ from taylored.core.overlap.reduced import Ratios
 from taylored.losses.overlap.boundary import LinkedVolumeCall
 from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
-from taylored.modules.overlap import VolumeLoss, check_axes, overlap_loss
+from taylored.modules.overlap.base import VolumeLoss
+from taylored.modules.overlap.call import check_axes, overlap_loss
 from taylored.modules.spec import Reference, spec_of
 from taylored.modules.vocabulary import Link
 

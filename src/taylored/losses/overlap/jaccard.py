@@ -10,7 +10,9 @@ from taylored.core.inputs.logits import Logits
 from taylored.core.overlap.options import OverlapOptions
 from taylored.core.overlap.sums import Sums
 from taylored.modules.function import function_of
-from taylored.modules.overlap import RegionCall, RegionLoss, region_loss
+from taylored.modules.overlap.base import RegionLoss
+from taylored.modules.overlap.call import region_loss
+from taylored.modules.overlap.vocabulary import RegionCall
 from taylored.modules.spec import Reference, spec_of
 
 __all__ = ["JaccardLoss", "jaccard_loss"]

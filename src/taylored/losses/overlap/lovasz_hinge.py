@@ -14,7 +14,9 @@ from taylored.core.overlap.options import OverlapOptions
 from taylored.core.overlap.reduced import Ratios
 from taylored.core.plan.options import LinkName
 from taylored.modules.function import function_of
-from taylored.modules.overlap import VolumeCall, VolumeLoss, overlap_loss
+from taylored.modules.overlap.base import VolumeLoss
+from taylored.modules.overlap.call import overlap_loss
+from taylored.modules.overlap.vocabulary import VolumeCall
 from taylored.modules.spec import Reference, spec_of
 
 __all__ = ["LovaszHingeLoss", "lovasz_hinge_loss"]

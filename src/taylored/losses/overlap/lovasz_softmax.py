@@ -13,7 +13,9 @@ from taylored.core.overlap.options import Empty, OverlapOptions, PerClassAverage
 from taylored.core.overlap.reduced import Ratios
 from taylored.core.plan.options import LinkName
 from taylored.modules.function import function_of
-from taylored.modules.overlap import EmptyPolicy, OverlapCall, VolumeLoss, overlap_loss
+from taylored.modules.overlap.base import VolumeLoss
+from taylored.modules.overlap.call import overlap_loss
+from taylored.modules.overlap.vocabulary import EmptyPolicy, OverlapCall
 from taylored.modules.spec import Reference, spec_of
 
 __all__ = ["LovaszSoftmaxLoss", "lovasz_softmax_loss"]

@@ -18,7 +18,9 @@ from taylored.core.terms.point import Point, inside
 from taylored.losses.overlap.focal_tversky import safe_power
 from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
-from taylored.modules.overlap import VolumeCall, VolumeLoss, overlap_loss
+from taylored.modules.overlap.base import VolumeLoss
+from taylored.modules.overlap.call import overlap_loss
+from taylored.modules.overlap.vocabulary import VolumeCall
 from taylored.modules.spec import Reference, spec_of
 
 __all__ = ["UnifiedFocalLoss", "unified_focal_loss"]

@@ -16,82 +16,29 @@ tensor([0.3750, 0.6250])
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING, Annotated, ClassVar, TypedDict
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
-from taylored.core.checks import fail
 from taylored.core.inputs.logits import Logits
-from taylored.core.inputs.targets import check_input
-from taylored.core.overlap.batch import Batch, read_batch
-from taylored.core.overlap.options import Average, Empty, OverlapOptions, PerClassAverage
-from taylored.core.overlap.reduced import Costs, Ratios, check_weight, costs_of_sums, reduced
-from taylored.core.overlap.sums import Cost, Sums
-from taylored.core.plan.options import LinkName, PerClass, Reduction
+from taylored.core.overlap.batch import Batch
+from taylored.core.overlap.options import Average, OverlapOptions
+from taylored.core.overlap.reduced import Ratios, costs_of_sums
+from taylored.core.overlap.sums import Sums
+from taylored.core.plan.options import LinkName
 from taylored.modules.base import Loss, Takes
-from taylored.modules.class_axis import at_home
 from taylored.modules.docs import RAISES, Described
-from taylored.modules.fields.parameter import About
 from taylored.modules.logits_call import first_look
+from taylored.modules.overlap.call import overlap_loss
+from taylored.modules.overlap.vocabulary import (
+    AverageOfClasses,
+    AverageOver,
+    EmptyPolicy,
+    OverlapReduction,
+    SmoothDenominator,
+    SmoothNumerator,
+)
 from taylored.modules.vocabulary import ClassDim, IgnoreIndex, Link, Weight
-
-AverageOver = Annotated[
-    Average,
-    About(
-        'what one ratio is formed over: "class" one class in the whole batch, "sample" one class '
-        'in one sample, "micro" all classes in the whole batch, "sample_micro" all classes in one '
-        "sample. In a batch small regions are outweighed by large ones of the same class, and few "
-        "classes are empty; with all classes together the class weights enter the sums",
-        shared=True,
-    ),
-]
-AverageOfClasses = Annotated[
-    PerClassAverage,
-    About(
-        'what one value is formed over: "class" one class in the whole batch, "sample" one class '
-        "in one sample",
-        shared=True,
-    ),
-]
-EmptyPolicy = Annotated[
-    Empty,
-    About(
-        'what is done where a class has no truth: "keep" lets it cost what the formula says, '
-        '"perfect" counts it as without loss, "skip" leaves it out of sum and mean. A region that '
-        "is neither true nor predicted costs 0 in any case",
-        shared=True,
-    ),
-]
-OverlapReduction = Annotated[
-    Reduction,
-    About(
-        '"mean" divides by the class weights of the ratios that count (by how many they are '
-        'without weights), "batch_mean" by how many they are. A ratio counts if some of its '
-        "positions do",
-        shared=True,
-    ),
-]
-SmoothNumerator = Annotated[
-    float,
-    About(
-        "added above the line of each ratio, in positions; raising it makes small errors on small "
-        "regions cheaper, and what is predicted where nothing is true",
-        within="[0, inf)",
-        search=(1e-5, 1.0, "log"),
-        shared=True,
-    ),
-]
-SmoothDenominator = Annotated[
-    float,
-    About(
-        "added below the line of each ratio, in positions; raising it lowers the gradient of small "
-        "regions",
-        within="[0, inf)",
-        search=(1e-5, 1.0, "log"),
-        shared=True,
-    ),
-]
 
 _SHAPE = (
     "input (N, C, d1, ...) logits{one}; target (N, d1, ...) class indices, or the shape of `input` "
@@ -104,84 +51,6 @@ _RETURNS = (
     'A scalar, or with reduction="none" one value per ratio: (C,) for "class", (N, C) for '
     '"sample", () for "micro", (N,) for "sample_micro"; float32 for half-precision logits.'
 )
-
-
-class OverlapCall(TypedDict, total=False):
-    """The shared keywords of a call of any overlap loss's function."""
-
-    weight: PerClass | None
-    ignore_index: int | None
-    reduction: Reduction
-    class_dim: int
-    sample_weight: Tensor | None
-    normalizer: float | Tensor | None
-
-
-class RegionCall(OverlapCall, total=False):
-    """Those of a loss that is a function of the sums of regions."""
-
-    link: LinkName
-    average: Average
-    empty: Empty
-    smooth_numerator: float
-    smooth_denominator: float
-
-
-class VolumeCall(OverlapCall, total=False):
-    """Those of a loss that needs every probability in its place."""
-
-    average: PerClassAverage
-    empty: Empty
-
-
-def overlap_loss(input: Logits, target: Tensor, costs: Costs, options: OverlapOptions) -> Tensor:
-    """The loss of logits against truths, from what finds the cost of every ratio."""
-    if options.class_dim != 1:
-        return _moved(input, target, costs, options)
-    batch = read_batch(input, target, options)
-    check_weight(options, batch.classes)
-    return reduced(batch, costs(batch), options)
-
-
-def region_loss(
-    input: Logits,
-    target: Tensor,
-    cost: Cost,
-    options: OverlapOptions,
-    *,
-    squares: bool = False,
-) -> Tensor:
-    """The loss of a cost of each region's sums."""
-    costs = functools.partial(costs_of_sums, options=options, cost=cost, squares=squares)
-    return overlap_loss(input, target, costs, options)
-
-
-def check_axes(batch: Batch, least: int, most: int | None = None) -> None:
-    """Refuse logits with too few or too many axes of positions."""
-    axes = len(batch.spatial)
-    if axes < least or (most is not None and axes > most):
-        count = f"at least {least}" if most is None else f"{least} to {most}"
-        fail(
-            "input",
-            f"logits (N, C, d1, ...) with {count} axes of positions",
-            f"{axes} of them",
-            "give the positions their axes: logits.unflatten or unsqueeze",
-        )
-
-
-def _moved(input: Logits, target: Tensor, costs: Costs, options: OverlapOptions) -> Tensor:
-    """The loss of a caller who has the classes on another axis; a result has them last."""
-    input = check_input(input)
-    shape: list[int] = []
-
-    def inside(input: Logits, target: Tensor, weight: Tensor | None) -> Tensor:
-        there = options._replace(class_dim=1, sample_weight=weight)
-        found = overlap_loss(input, target, costs, there)
-        shape[:] = found.shape
-        return found.reshape(-1) if found.dim() > 1 else found  # not to be moved with the classes
-
-    found = at_home(inside, options.class_dim, 1, input, target, options.sample_weight)
-    return found.reshape(shape)
 
 
 class OverlapLoss(Loss):

@@ -1,0 +1,1 @@
+"""Overlap losses: their parameters, their call, their bases."""
