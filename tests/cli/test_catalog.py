@@ -40,6 +40,16 @@ def test_show_explains_every_example(text):
         assert parameter.name in result.stdout
 
 
+def test_show_of_a_sum_shows_every_part():
+    result = run("show", "class_balanced(focal) + 0.5 * dice(link='sigmoid')")
+    assert result.exit_code == 0, result.stderr
+    assert "a weighted sum of 2 losses, called on logits" in result.stdout
+    assert '0.5 * dice(link="sigmoid")' in result.stdout
+    for name in ("class_balanced", "dice"):
+        assert catalog.spec(name).formula in result.stdout
+    assert run("show", "2 * focal").stdout.startswith("2 * focal: a weighted sum of 1 loss,")
+
+
 def test_show_gives_the_numbers_of_this_loss():
     shown = run("show", "poly(epsilon=2)").stdout
     assert "-log(p) + 2 * (1-p)" in shown

@@ -11,6 +11,7 @@ from taylored.catalog.lookup import head as head
 from taylored.catalog.lookup import links as links
 from taylored.catalog.lookup import names as names
 from taylored.catalog.lookup import needs as needs
+from taylored.catalog.lookup import parts as parts
 from taylored.catalog.lookup import search as search
 from taylored.catalog.lookup import spec as spec
 from taylored.catalog.lookup import takes as takes

@@ -62,6 +62,21 @@ def takes(text: str) -> Takes:
     return next(inner.spec.takes for inner in call.chain())
 
 
+def parts(text: str) -> tuple[tuple[float, str], ...]:
+    """Weight and text of every loss of a sum; of a single loss, itself.
+
+    Example:
+        >>> parts("dice + 0.5 * focal(gamma=2)"), parts("poly")
+        (((1.0, 'dice'), (0.5, 'focal(gamma=2)')), ((1.0, 'poly'),))
+    """
+    if text.strip() in KNOWN:  # a bare name is enough, also where a loss has to be inside
+        return ((1.0, text.strip()),)
+    call = parse(text)
+    if isinstance(call, LossCall):
+        return ((1.0, call.text()),)
+    return tuple((weight, part.text()) for weight, part in call.parts)
+
+
 def formula(text: str) -> str:
     r"""The formula (LaTeX) of a loss or of a sum.
 

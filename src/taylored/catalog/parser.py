@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from taylored.catalog.elsewhere import known_as
 from taylored.catalog.table import SPECS
+from taylored.core.written import literal
 from taylored.modules.fields.arguments import nearest
 from taylored.modules.spec import Spec
 
@@ -53,6 +54,12 @@ class LossCall:
         while call is not None:
             yield call
             call = call.inner
+
+    def text(self) -> str:
+        """The call, written."""
+        inner = [] if self.inner is None else [self.inner.text()]
+        named = [f"{name}={literal(value)}" for name, value in self.arguments.items()]
+        return f"{self.spec.name}({', '.join(inner + named)})" if inner or named else self.spec.name
 
     def needs(self) -> frozenset[str]:
         """What has to be known of the data, and is not in the string."""

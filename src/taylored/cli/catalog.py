@@ -13,6 +13,7 @@ from rich.text import Text
 from taylored import catalog
 from taylored.cli.failures import USAGE, stop
 from taylored.core.written import literal
+from taylored.lab.wording import plural
 from taylored.modules.base import Loss
 from taylored.modules.classification import ClassificationLoss
 from taylored.modules.fields.parameter import REQUIRED, Parameter
@@ -50,27 +51,39 @@ def show(
 ) -> None:
     """Show a loss: formula, parameters, reference, how other libraries differ.
 
-    For example: taylored show "poly(epsilon=2)"
+    For example: taylored show "poly(epsilon=2)"; of a sum, "dice + 0.5 * focal", every part
     """
     with _message_for_value_errors():
-        spec = catalog.spec(loss)
-        bare_wrapper = spec.inner == "required" and loss.strip() == spec.name
-        # Losses that need class counts can only be built where there is data.
-        built = None if bare_wrapper or catalog.needs(loss) else catalog.get(loss)
+        parts = catalog.parts(loss)
+        if len(parts) == 1 and parts[0][0] == 1:
+            return _show_one(loss)
         console = Console(highlight=False)
-        console.print(Text.assemble((spec.name, "bold"), f": {spec.summary}"))
-        _facts(console, spec)
-        if built is not None:
-            _this_one(console, built)
-        if not bare_wrapper:
-            _guarantees(console, loss)
-        _parameters(console, spec)
-        if spec.differs:
-            console.print("\nElsewhere", style="bold")
-            for library, difference in spec.differs:
-                console.print(
-                    Padding(Text.assemble((library, "italic"), f": {difference}"), (0, 2))
-                )
+        text = f": a weighted sum of {plural(len(parts), 'loss')}, called on {catalog.takes(loss)}"
+        console.print(Text.assemble((loss, "bold"), text))
+        if not catalog.needs(loss):
+            console.print(Padding(Text(repr(catalog.get(loss))), (0, 2)))
+        for weight, part in parts:
+            console.rule(Text(part if weight == 1 else f"{weight:g} * {part}"), style="dim")
+            _show_one(part)
+
+
+def _show_one(loss: str) -> None:
+    spec = catalog.spec(loss)
+    bare_wrapper = spec.inner == "required" and loss.strip() == spec.name
+    # Losses that need class counts can only be built where there is data.
+    built = None if bare_wrapper or catalog.needs(loss) else catalog.get(loss)
+    console = Console(highlight=False)
+    console.print(Text.assemble((spec.name, "bold"), f": {spec.summary}"))
+    _facts(console, spec)
+    if built is not None:
+        _this_one(console, built)
+    if not bare_wrapper:
+        _guarantees(console, loss)
+    _parameters(console, spec)
+    if spec.differs:
+        console.print("\nElsewhere", style="bold")
+        for library, difference in spec.differs:
+            console.print(Padding(Text.assemble((library, "italic"), f": {difference}"), (0, 2)))
 
 
 @contextmanager
