@@ -45,6 +45,9 @@ from taylored.losses.multi_label.two_way import *
 from taylored.losses.multi_label.federated import *
 from taylored.losses.multi_label.label_ranking import *
 from taylored.losses.multi_label.multi_label_margin import *
+from taylored.losses.ranking.auc_margin import *
+from taylored.losses.ranking.partial_auc import *
+from taylored.losses.ranking.smooth_ap import *
 from taylored.losses.noisy_labels.generalized_cross_entropy import *
 from taylored.losses.noisy_labels.symmetric_cross_entropy import *
 from taylored.losses.noisy_labels.jensen_shannon import *
