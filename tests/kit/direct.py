@@ -167,6 +167,8 @@ class Direct:
 
 
 EXAMPLES = [Direct(text) for spec in VALUES.values() for text in spec.examples]
+ALONE = [each for each in EXAMPLES if each.spec.call != "batch"]
+"""Those whose positions know nothing of each other."""
 SHAPED = [Direct(each.text, shape) for each in EXAMPLES for shape in SHAPES]
 FIRST = [Direct(spec.examples[0]) for spec in VALUES.values()]
 FIRST_OF_KIND = {

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kit.checks import direct as checks
-from kit.direct import EXAMPLES, FIRST, FIRST_OF_KIND, SAME, SHAPED, Direct
+from kit.direct import ALONE, EXAMPLES, FIRST, FIRST_OF_KIND, SAME, SHAPED, Direct
 from kit.turns import by_family
 from taylored import catalog
 
@@ -43,7 +43,7 @@ def test_half(case: Direct, dtype: torch.dtype) -> None:
     checks.check_half(case, dtype)
 
 
-@each_example
+@pytest.mark.parametrize("case", ALONE, ids=str)
 def test_weights(case: Direct) -> None:
     checks.check_weights(case)
 
@@ -73,7 +73,7 @@ def test_refused(case: Direct) -> None:
     checks.check_refused(case)
 
 
-@each_loss
+@pytest.mark.parametrize("case", [each for each in FIRST if each in ALONE], ids=str)
 def test_transforms(case: Direct) -> None:
     checks.check_transforms(case)
 

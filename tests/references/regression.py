@@ -60,3 +60,15 @@ def general_robust(input: Tensor, target: Tensor, parameters: Parameters) -> Ten
     if alpha == -math.inf:
         return 1 - torch.exp(-u / 2)
     return abs(alpha - 2) / alpha * ((u / abs(alpha - 2) + 1) ** (alpha / 2) - 1)
+
+
+@reference("balanced_mse")
+def balanced_mse(input: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """Ren et al. 2022, equation 10, one prediction and one label at a time."""
+    noise, labels = parameters.get("sigma", 1.0) ** 2, target.flatten().tolist()
+    found = []
+    for x, y in zip(input.flatten().tolist(), labels, strict=True):
+        near = [math.exp(-((x - other) ** 2) / (2 * noise)) for other in labels]
+        share = math.exp(-((x - y) ** 2) / (2 * noise)) / sum(near)
+        found.append(-2 * noise * math.log(share))
+    return torch.tensor(found, dtype=torch.float64).reshape(input.shape)

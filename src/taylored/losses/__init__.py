@@ -130,6 +130,7 @@ from taylored.losses.regression.log_cosh import *
 from taylored.losses.regression.quantile import *
 from taylored.losses.regression.charbonnier import *
 from taylored.losses.regression.general_robust import *
+from taylored.losses.regression.balanced_mse import *
 from taylored.losses.likelihood.poisson_nll import *
 from taylored.losses.likelihood.gaussian_nll import *
 from taylored.losses.likelihood.kl_divergence import *
