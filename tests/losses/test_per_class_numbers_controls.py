@@ -10,7 +10,7 @@ import torch
 from kit.checks import per_class_numbers as checks
 from kit.faults import Faults
 from taylored.core import class_weights, labels
-from taylored.losses.long_tail import logit_adjusted
+from taylored.losses.margins import logit_adjusted
 from taylored.modules.fields import declared, field
 
 fault = Faults(pytest.fail.Exception, torch._dynamo.exc.TorchDynamoException, TypeError)

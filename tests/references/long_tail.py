@@ -82,47 +82,6 @@ def cross_entropy_with(
     return losses * kept_mask(logits, target, parameters, "softmax")
 
 
-@reference("logit_adjusted")
-def logit_adjusted(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
-    """Menon et al. 2021: softmax cross-entropy with prior^tau as factors."""
-    n = counted(parameters)
-    return cross_entropy_with(
-        (n / n.sum()) ** parameters.get("tau", 1.0), logits, target, parameters
-    )
-
-
-@reference("balanced_softmax")
-def balanced_softmax(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
-    """Ren et al. 2020: the counts themselves as factors."""
-    return cross_entropy_with(counted(parameters), logits, target, parameters)
-
-
-@reference("vector_scaling")
-def vector_scaling(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
-    """Kini et al. 2021: logits over (largest n / n)^gamma, plus tau log prior."""
-    n = counted(parameters)
-    delta = (n.max() / n) ** parameters.get("gamma", 0.3)
-    prior = (n / n.sum()) ** parameters.get("tau", 1.0)
-    return cross_entropy_with(prior, logits / along(delta, logits), target, parameters)
-
-
-@reference("ldam")
-def ldam(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
-    """Cao et al. 2019; the expected loss over the classes that could be the truth."""
-    n, s = counted(parameters), parameters.get("scale", 30.0)
-    margins = 1 / torch.sqrt(torch.sqrt(n))
-    margins = margins * parameters.get("max_m", 0.5) / margins.max()
-    classes, smoothing = logits.shape[1], parameters.get("label_smoothing", 0.0)
-    y = one_hot(target, classes) if is_index(target, logits) else target.double()
-    y = y * (1 - smoothing) + smoothing / classes
-    y = y * class_weight(parameters, logits)
-    losses = torch.zeros_like(logits[:, 0])
-    for truth in range(classes):
-        moved = s * (logits - along(margins * (torch.arange(classes) == truth), logits))
-        losses = losses - y[:, truth] * torch.log_softmax(moved, dim=1)[:, truth]
-    return losses * kept_mask(logits, target, parameters, "softmax")
-
-
 @reference("seesaw")
 def seesaw(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
     """Wang et al. 2021, one matrix of mitigation factors and one of compensation factors."""

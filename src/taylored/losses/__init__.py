@@ -25,10 +25,10 @@ from taylored.losses.long_tail.sigmoid_eql import *
 from taylored.losses.long_tail.equalization import *
 from taylored.losses.long_tail.equalized_focal import *
 from taylored.losses.long_tail.equalized_quality_focal import *
-from taylored.losses.long_tail.logit_adjusted import *
-from taylored.losses.long_tail.balanced_softmax import *
-from taylored.losses.long_tail.vector_scaling import *
-from taylored.losses.long_tail.ldam import *
+from taylored.losses.margins.logit_adjusted import *
+from taylored.losses.margins.balanced_softmax import *
+from taylored.losses.margins.vector_scaling import *
+from taylored.losses.margins.ldam import *
 from taylored.losses.long_tail.deferred import *
 from taylored.losses.long_tail.seesaw import *
 from taylored.losses.long_tail.influence_balanced import *

@@ -17,14 +17,8 @@ from taylored import layers
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.point import Point
 from taylored.core.terms.shifted import Shifted, shifted
-from taylored.losses.long_tail import (
-    balanced_softmax,
-    deferred,
-    ldam,
-    logit_adjusted,
-    seesaw,
-    vector_scaling,
-)
+from taylored.losses.long_tail import deferred, seesaw
+from taylored.losses.margins import balanced_softmax, ldam, logit_adjusted, vector_scaling
 
 INDEX = (7, 5)
 ADJUSTED = Case("logit_adjusted(tau=1.7, label_smoothing=0.1)", "index", INDEX)

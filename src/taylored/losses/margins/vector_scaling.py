@@ -15,7 +15,7 @@ from taylored.core.plan.options import Options, PerClass
 from taylored.core.posterior.calibrated import calibrated_logits
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
-from taylored.losses.long_tail.logit_adjusted import Tau, adjustment
+from taylored.losses.margins.logit_adjusted import Tau, adjustment
 from taylored.modules.class_axis import along
 from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
