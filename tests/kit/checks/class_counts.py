@@ -46,6 +46,12 @@ def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tens
     return 2 * torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
+def outputs(name: str, samples: int) -> Tensor:
+    """What a loss of a name is called on: logits of its samples, or several of them stacked."""
+    stacked = (3,) if CLASSIFICATION[name].call == "stacked" else ()
+    return draw(*stacked, samples, C)
+
+
 def classes(*shape: int, seed: int = 1) -> Tensor:
     return torch.randint(C, shape, generator=torch.Generator().manual_seed(seed))
 
@@ -145,7 +151,7 @@ def check_post_hoc_undoes_training() -> None:
 
 def check_zero_counts(name: str) -> None:
     """A class without samples counts as one, with a warning where that is said; nothing is inf."""
-    logits, target = draw(8, C), classes(8)
+    logits, target = outputs(name, 8), classes(8)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         loss = with_counts(name, [800, 90, 0, 0])

@@ -251,7 +251,7 @@ def test_ldam_says_that_it_has_no_series() -> None:
 
 @each_loss
 def test_logits_and_targets_are_not_changed(name: str) -> None:
-    logits, target = draw(6, C), classes(6)
+    logits, target = checks.outputs(name, 6), classes(6)
     target[0] = -100
     kept, kept_target = logits.clone(), target.clone()
     value_and_gradient(with_counts(name, COUNTS), logits, target)
