@@ -36,10 +36,16 @@ def vector_scaling(logits: Tensor, target: Tensor, parameters: Parameters) -> Te
 
 @reference("ldam")
 def ldam(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
-    """Cao et al. 2019; the expected loss over the classes that could be the truth."""
-    n, s = counted(parameters), parameters.get("scale", 30.0)
-    margins = 1 / torch.sqrt(torch.sqrt(n))
+    """Cao et al. 2019."""
+    margins = 1 / torch.sqrt(torch.sqrt(counted(parameters)))
     margins = margins * parameters.get("max_m", 0.5) / margins.max()
+    return with_margins(margins, logits, target, parameters.get("scale", 30.0), parameters)
+
+
+def with_margins(
+    margins: Tensor, logits: Tensor, target: Tensor, s: float, parameters: Parameters
+) -> Tensor:
+    """Margins off the true logit; the expected loss over the classes that could be the truth."""
     classes, smoothing = logits.shape[1], parameters.get("label_smoothing", 0.0)
     y = one_hot(target, classes) if is_index(target, logits) else target.double()
     y = y * (1 - smoothing) + smoothing / classes
@@ -49,3 +55,25 @@ def ldam(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
         moved = s * (logits - along(margins * (torch.arange(classes) == truth), logits))
         losses = losses - y[:, truth] * torch.log_softmax(moved, dim=1)[:, truth]
     return losses * kept_mask(logits, target, parameters, "softmax")
+
+
+@reference("kps")
+def kps(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """Li et al. 2022, class by class; counts of which no two are alike."""
+    n, s = counted(parameters), parameters.get("scale", 30.0)
+    factors = torch.log(n * (50 / n.min()))
+    factors = factors / factors.min()
+    ranked = sorted(range(len(n)), key=lambda k: -float(n[k]))
+    margins = torch.zeros_like(n)
+    for place, k in enumerate(ranked):
+        margins[k] = factors[ranked[-1 - place]]
+    margins = margins * (parameters.get("max_m", 0.5) / margins.max())
+    return with_margins(margins, logits * along(factors, logits), target, s, parameters)
+
+
+@reference("gcl")
+def gcl(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """Li et al. 2022, after the draws."""
+    assert parameters["noise"] == 0
+    margins = torch.full_like(counted(parameters), parameters.get("margin", 0.0))
+    return with_margins(margins, logits, target, parameters["scale"], parameters)

@@ -29,6 +29,8 @@ from taylored.losses.margins.logit_adjusted import *
 from taylored.losses.margins.balanced_softmax import *
 from taylored.losses.margins.vector_scaling import *
 from taylored.losses.margins.ldam import *
+from taylored.losses.margins.kps import *
+from taylored.losses.margins.gcl import *
 from taylored.losses.long_tail.deferred import *
 from taylored.losses.long_tail.seesaw import *
 from taylored.losses.long_tail.influence_balanced import *

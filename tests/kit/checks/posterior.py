@@ -14,7 +14,7 @@ from taylored.core.posterior.invertible import NoPosteriorError
 from taylored.modules.classification import ClassificationLoss
 
 FAR = (0.0, 1.0, 30.0, 89.0, 110.0, 1e4)
-SEE_OFFSETS = ("vector_scaling", "softcap")  # factors per class, logits bent around zero
+SEE_OFFSETS = ("vector_scaling", "kps", "softcap")  # factors per class, logits bent around zero
 """Sizes of logits, among them those where float32 loses exponentials and their odds."""
 
 
