@@ -6,10 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from kit.cases import Case
 from kit.checks import embedding as checks
+from kit.checks import every_loss, other_calls
 from kit.faults import Faults
+from kit.other_calls import Subject
 from taylored.catalog import parser
 from taylored.core.embeddings import pairs
+from taylored.core.plan import prepare
+from taylored.core.plan.truth_margin import AngularMargin
 from taylored.losses.embedding import contrastive, supervised_contrastive
 from taylored.modules import embeddings
 
@@ -101,6 +106,33 @@ def numbers_that_differ_when_compiled(patch: pytest.MonkeyPatch) -> None:
         return original(*given) * (2.0 if torch.compiler.is_compiling() else 1.0)
 
     patch.setattr(embeddings, "reduced", other)
+
+
+# --- margins that depend on the true logit, which the suites of all losses check -----------------
+
+ARC = Case("arcface(margin=0.5, scale=4)", "index", (7, 5))
+LARGE = Case("arcface(margin=0.5, scale=4)", "index", (3, 5, 4))
+FEATURED = Subject("adaface(margin=0.2, h=1, scale=2)")
+
+
+@fault(every_loss.check_value, ARC, "whole")
+@fault(every_loss.check_value, ARC, "composed")
+@fault(every_loss.check_value, LARGE, "blocked")
+@fault(other_calls.check_values, FEATURED, (7,), torch.float64)
+def no_margin(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(AngularMargin, "added", lambda self, logit: torch.zeros_like(logit))
+
+
+@fault(every_loss.check_gradient, ARC, "whole")
+@fault(every_loss.check_gradient, LARGE, "blocked")
+@fault(other_calls.check_values, FEATURED, (7,), torch.float64)
+def a_margin_without_its_derivative(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(AngularMargin, "growth", lambda self, logit: torch.zeros_like(logit))
+
+
+@fault(other_calls.check_ignored, FEATURED, (7,))
+def norms_of_ignored_samples_are_read(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(prepare, "harmless", lambda values, nothing: values)
 
 
 @fault.each
