@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from taylored.core.context import compiling
 from taylored.core.inputs.given import read_weight, usual
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.raw_scores import check_raw_scores
@@ -41,9 +40,8 @@ RETURNS = (
 
 def first_look(loss: Loss, input: Logits, link: str, axis: int) -> None:
     """Refuse probabilities in the first batch of a module; `debug()` looks at every one."""
-    if not compiling():
-        check_raw_scores(input, link, axis)
-        loss.__dict__["_looked"] = True
+    check_raw_scores(input, link, axis)
+    loss.__dict__["_looked"] = True
 
 
 def link_of(loss: type[Loss]) -> str:

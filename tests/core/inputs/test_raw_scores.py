@@ -79,6 +79,7 @@ def test_a_sigmoid_before_the_loss_is_warned_of(loss):
     [
         (CrossEntropyLoss(), LOGITS, CLASSES),
         (CrossEntropyLoss(), LOGITS.log_softmax(1), CLASSES),  # costs nothing: they stay
+        (CrossEntropyLoss(), torch.tensor([[0.0, 1.0], [0.7, 0.3]]), torch.tensor([1, 0])),
         (CrossEntropyLoss(), torch.zeros(8, 5), CLASSES),
         (CrossEntropyLoss(), LOGITS.sigmoid(), CLASSES),
         (CrossEntropyLoss(), torch.full((8, 5), torch.nan), CLASSES),

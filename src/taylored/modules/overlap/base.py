@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
+from taylored.core.context import compiling
 from taylored.core.inputs.logits import Logits
 from taylored.core.overlap.batch import Batch
 from taylored.core.overlap.options import Average, OverlapOptions
@@ -132,7 +133,7 @@ class OverlapLoss(Loss):
         normalizer: float | Tensor | None = None,
     ) -> Tensor:
         """The loss of logits against truths."""
-        if not self._looked:
+        if not (compiling() or self._looked):
             first_look(self, input, self.link, self.class_dim)
         return overlap_loss(input, target, self.costs, self.options(sample_weight, normalizer))
 
