@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from taylored.core.checks import debugging, fail, per_class
+from taylored.core.checks import debugging, fail
 from taylored.core.context import has_numbers, values_are_known
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.raw_scores import check_raw_scores
@@ -18,10 +18,15 @@ from taylored.core.inputs.targets import (
     sigmoid_kind,
     softmax_kind,
 )
-from taylored.core.numerics import computing_dtype, harmless, tensor_of
+from taylored.core.numerics import computing_dtype, harmless
 from taylored.core.plan.canonical import canonical
 from taylored.core.plan.denominator import denominator_of, divided
-from taylored.core.plan.options import Options, PerClass, check_options
+from taylored.core.plan.options import Options, check_options
+from taylored.core.plan.per_class_numbers import (
+    check_per_class,
+    outcome_weights,
+    tensor_or_none,
+)
 from taylored.core.plan.plan import Plan
 from taylored.core.plan.sample_weight import per_element, per_position
 from taylored.core.plan.truth_margin import TruthMargin
@@ -75,10 +80,10 @@ def _softmax_plan(
     if debugging():
         check_raw_scores(logits, "softmax")
     positions = logits.shape[:1] + logits.shape[2:]
-    _check_per_class(term, options, logits.shape[1])
+    check_per_class(term, options, logits.shape[1])
     dtype = computing_dtype(logits)
     rows = torch.ones((), dtype=dtype, device=logits.device)
-    positive = _tensor(options.weight)
+    positive = tensor_or_none(options.weight)
     mean: Tensor | int = math.prod(positions)
     kept: Tensor | int = mean
     if kind == "index":
@@ -128,7 +133,7 @@ def _sigmoid_plan(
         check_raw_scores(logits, "sigmoid")
     positions = logits.shape[:1] + logits.shape[2:]
     num_classes = logits.shape[1]
-    _check_per_class(term, options, num_classes)
+    check_per_class(term, options, num_classes)
     rows = torch.ones((), dtype=computing_dtype(logits), device=logits.device)
     kept: Tensor | int = math.prod(positions)
     mean: Tensor | int = logits.numel()
@@ -193,7 +198,7 @@ def _plan(
         positive=positive,
         negative=negative,
         smoothing=options.label_smoothing,
-        bias=_tensor(options.logit_bias),
+        bias=tensor_or_none(options.logit_bias),
         temperature=options.temperature,
         margin=_per_position(options.margin, rows),
         output="each" if options.reduction == "none" else "sum",
@@ -205,44 +210,6 @@ def _per_position(margin: TruthMargin | None, rows: Tensor) -> TruthMargin | Non
     if margin is None:
         return None
     return margin.at(lambda values: harmless(values.reshape(rows.shape).to(rows), rows == 0))
-
-
-def outcome_weights(options: Options) -> tuple[Tensor | None, Tensor | None]:
-    """Coefficients of yes and no: `weight`, times alpha or 1 - alpha, times that of the outcome."""
-    positive = negative = _tensor(options.weight)
-    alpha = _tensor(options.alpha)
-    yes, no = _tensor(options.pos_weight), _tensor(options.neg_weight)
-    if alpha is not None:
-        positive = alpha if positive is None else alpha * positive
-        negative = 1.0 - alpha if negative is None else (1.0 - alpha) * negative
-    if yes is not None:
-        positive = yes if positive is None else yes * positive
-    if no is not None:
-        negative = no if negative is None else no * negative
-    return positive, negative
-
-
-def _tensor(value: float | PerClass | None) -> Tensor | None:
-    if value is None or isinstance(value, Tensor):
-        return value
-    # Python numbers keep all their digits: the logits may be float64.
-    return tensor_of(value, torch.float64)
-
-
-def _check_per_class(term: Term, options: Options, num_classes: int) -> None:
-    named = {
-        "weight": options.weight,
-        "alpha": options.alpha,
-        "pos_weight": options.pos_weight,
-        "neg_weight": options.neg_weight,
-        "logit_bias": options.logit_bias,
-    }
-    for name, given in named.items():
-        value = _tensor(given)
-        if value is not None:
-            per_class(name, value, num_classes)
-    for value in term.parameters():
-        per_class("term", value, num_classes)
 
 
 def _count_kept(target: Tensor, ignore: int) -> Tensor:

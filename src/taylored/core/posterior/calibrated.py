@@ -23,8 +23,8 @@ from taylored.core.logistic import sigmoid
 from taylored.core.numerics import computing_dtype, smoothing_parts, tensor_of, without_offset
 from taylored.core.plan.canonical import canonical
 from taylored.core.plan.options import Options, PerClass
+from taylored.core.plan.per_class_numbers import outcome_weights
 from taylored.core.plan.plan import along_classes
-from taylored.core.plan.prepare import outcome_weights
 from taylored.core.posterior.invertible import check_invertible
 from taylored.core.terms.point import Point
 from taylored.core.terms.summands import settled
