@@ -92,7 +92,6 @@ from taylored.losses.scores.exponential import *
 from taylored.losses.scores.perceptron import *
 from taylored.losses.scores.zero_one import *
 from taylored.losses.scores.margin_ranking import *
-from taylored.losses.boxes.iou import *
 from taylored.losses.embedding.cosface import *
 from taylored.losses.embedding.arcface import *
 from taylored.losses.embedding.adaface import *
@@ -107,6 +106,7 @@ from taylored.losses.embedding.cosine_embedding import *
 from taylored.losses.embedding.multi_similarity import *
 from taylored.losses.embedding.circle import *
 from taylored.losses.sequence.ctc import *
+from taylored.losses.boxes.iou import *
 from taylored.losses.boxes.giou import *
 from taylored.losses.boxes.diou import *
 from taylored.losses.boxes.ciou import *
