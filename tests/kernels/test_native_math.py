@@ -63,6 +63,7 @@ def plan_of(
         "smoothing": 0.0,
         "bias": None,
         "temperature": 1.0,
+        "margin": None,
         "output": "each",
     }
     return Plan(**(given | slots))  # type: ignore[arg-type]

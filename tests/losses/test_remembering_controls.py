@@ -12,7 +12,7 @@ import torch.distributed as dist
 from kit.checks import remembering as checks
 from kit.faults import Faults
 from kit.remembering import BESIDE, REMEMBERING
-from taylored.core.state import buffers, gradient_indicator, side_effects
+from taylored.core.state import buffers, counting, side_effects
 from taylored.core.state.distributed import Shared
 from taylored.core.state.micro_batches import MicroBatches
 from taylored.losses.detection_quality import ghm
@@ -68,7 +68,7 @@ def an_open_group_is_not_loaded(patch: pytest.MonkeyPatch) -> None:
 @fault(checks.check_long_sums, GHM)
 @fault(checks.check_long_sums, MONITOR)
 def sums_in_float32(patch: pytest.MonkeyPatch) -> None:
-    for module in (gradient_indicator, ghm):
+    for module in (counting, ghm):
         patch.setattr(module, "keep_wide", lambda _module, _before: None)
 
 

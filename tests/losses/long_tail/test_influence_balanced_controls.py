@@ -9,7 +9,6 @@ from torch import Tensor
 from kit.checks import other_calls
 from kit.faults import Faults
 from kit.other_calls import Subject
-from taylored.core.engine import elementwise
 from taylored.losses.long_tail import influence_balanced
 
 INDEX = (7, 5)
@@ -25,8 +24,8 @@ def divisor_in_the_graph(patch: pytest.MonkeyPatch) -> None:
 
 @fault(other_calls.check_values, INFLUENCE, (7,), torch.float64)
 def euclidean_features(patch: pytest.MonkeyPatch) -> None:
-    def euclidean(features: Tensor, given: elementwise.ElementBatch) -> Tensor:
-        return features.detach().norm(dim=1, keepdim=True)
+    def euclidean(features: Tensor, input: Tensor, order: float) -> Tensor:
+        return features.detach().norm(dim=1)
 
     patch.setattr(influence_balanced, "feature_size", euclidean)
 

@@ -90,7 +90,8 @@ class CenterLoss(ValueLoss):
 
     def setup(self) -> None:
         """Start the centers at 0."""
-        start = torch.zeros(self.num_classes, self.dim, dtype=state_dtype())
+        device = torch.get_default_device()
+        start = torch.zeros(self.num_classes, self.dim, dtype=state_dtype(), device=device)
         if self.update == "gradient":
             self.centers: Tensor = nn.Parameter(start)
             return
