@@ -30,6 +30,8 @@ IMAGE = LOGITS.reshape(2, 5, 4, 1)
         lambda p: CrossEntropyLoss()(p.bfloat16(), CLASSES),
         lambda p: CrossEntropyLoss(class_dim=-1)(p.reshape(2, 4, 5), CLASSES.reshape(2, 4)),
         lambda p: FocalLoss(gamma=1)(p, p),
+        lambda p: CrossEntropyLoss()(p.repeat(9000, 1), CLASSES.repeat(9000)),
+        lambda p: CrossEntropyLoss()(p.repeat(20, 400).div(400), CLASSES.repeat(20)),
         lambda p: SoftmaxEQLLoss(num_classes=5)(p, CLASSES),
         lambda p: DiceLoss()(IMAGE.softmax(1), torch.zeros(2, 4, 1).long()),
         lambda p: DiceLoss(class_dim=-1)(p.reshape(2, 4, 5), CLASSES.reshape(2, 4)),
@@ -70,7 +72,7 @@ def test_modules_look_at_later_batches_where_values_are_checked():
     "loss", [BinaryCrossEntropyLoss(), FocalLoss(link="sigmoid"), DiceLoss(link="sigmoid")]
 )
 def test_a_sigmoid_before_the_loss_is_warned_of(loss):
-    with pytest.warns(UserWarning, match="all 40 numbers of `input` are in"):
+    with pytest.warns(UserWarning, match="all 40 numbers of `input` that were looked at are in"):
         loss(LOGITS.sigmoid(), MULTI)
 
 
