@@ -139,17 +139,63 @@ def _link_of(loss: LossFunction, otherwise: Link) -> Link:
 
 def _along(loss: LossFunction, margins: Tensor, target: int, link: Link) -> tuple[Tensor, Tensor]:
     """Value and push at every margin, each sample in a batch of its own."""
+    together = _together(loss, margins, target, link)
+    if together is not None:
+        ends = torch.linspace(0, len(margins) - 1, 5).long()
+        alone = _one_by_one(loss, margins[ends], target, link)
+        if all(_same(whole[ends], part) for whole, part in zip(together, alone, strict=True)):
+            return together
+    return _one_by_one(loss, margins, target, link)
+
+
+def _one_by_one(
+    loss: LossFunction, margins: Tensor, target: int, link: Link
+) -> tuple[Tensor, Tensor]:
     values, pushes = torch.zeros_like(margins), torch.zeros_like(margins)
-    sign = 1.0 if target else -1.0
-    for at, margin in enumerate(margins):
-        if link == "sigmoid":
-            logits = (sign * margin).reshape(1, 1)
-            value, slope = gradient(loss, logits, torch.full_like(logits, target))
-            push = -sign * slope[0, 0]
-        else:
-            logits = torch.zeros(1, 2, dtype=margins.dtype)
-            logits[0, target] = margin
-            value, slope = gradient(loss, logits, torch.tensor([target]))
-            push = -slope[0, target]
-        values[at], pushes[at] = value, push
+    for at in range(len(margins)):
+        logits, truth = _samples(margins[at : at + 1], target, link)
+        values[at], slope = gradient(loss, logits, truth)
+        pushes[at] = _push(slope, target, link)[0]
     return values, pushes
+
+
+def _together(
+    loss: LossFunction, margins: Tensor, target: int, link: Link
+) -> tuple[Tensor, Tensor] | None:
+    """All margins in one batch, for a loss that gives one value for each; None for another."""
+    found: list[Tensor] = []
+
+    def watched(input: Tensor, truth: Tensor) -> Tensor:
+        value = loss(input, truth)
+        found.append(value.detach())
+        return value
+
+    logits, truth = _samples(margins, target, link)
+    try:
+        _, slope = gradient(watched, logits, truth)
+    except (ValueError, RuntimeError):  # it takes one sample at a time
+        return None
+    if found[0].numel() != len(margins):
+        return None
+    return found[0].reshape(-1).to(margins.dtype), _push(slope, target, link)
+
+
+def _samples(margins: Tensor, target: int, link: Link) -> tuple[Tensor, Tensor]:
+    """Logits and targets of samples whose truth has these margins."""
+    if link == "sigmoid":
+        logits = (margins if target else -margins).unsqueeze(1)
+        return logits, torch.full_like(logits, target)
+    logits = torch.zeros(len(margins), 2, dtype=margins.dtype)
+    logits[:, target] = margins
+    return logits, torch.full((len(margins),), target)
+
+
+def _push(slope: Tensor, target: int, link: Link) -> Tensor:
+    """How strongly each sample is pushed towards its truth."""
+    if link == "sigmoid":
+        return -slope[:, 0] if target else slope[:, 0]
+    return -slope[:, target]
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return torch.allclose(one, other, rtol=1e-9, atol=1e-12, equal_nan=True)
