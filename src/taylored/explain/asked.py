@@ -1,0 +1,117 @@
+"""`explain`: from losses to what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from taylored.analysis.named import Losses, LossFunction
+from taylored.catalog.certificates import certify
+from taylored.certificates.wording import short
+from taylored.core.checks import fail
+from taylored.explain.explanation import Explanation, LossView
+from taylored.explain.optimum import optimum_of
+from taylored.explain.parameters import effects_of, knobs_of, varied
+from taylored.explain.polynomials import polynomials_of
+from taylored.explain.regions import regions_of
+from taylored.explain.subject import Subject, subject_of
+from taylored.explain.views import sides_of, view_of
+from taylored.modules.base import Loss
+from taylored.modules.classification import ClassificationLoss
+
+MOST = 8
+"""Losses on one axis."""
+
+
+def explain(losses: Losses | str | LossFunction) -> Explanation:
+    r"""What losses do, seen on a single sample whose truth is more or less probable.
+
+    Curves of loss, gradient and gain (the gradient over cross-entropy's), easy and hard regions,
+    what each parameter does over its range, the power series, the p of the model that is optimal
+    under label noise or smoothing, and what is proved. The loss is looked at unreduced, by a copy
+    in evaluation mode: the one that is passed stays as it is.
+
+    Args:
+        losses: one or up to eight catalogue texts ("focal(gamma=2)", or a term, "power(2) * nll"),
+            modules or functions `(logits, target) -> loss`; or a mapping of names to them. Losses
+            that ask for class counts are shown for classes of 100 and 1 samples.
+
+    Returns:
+        `Explanation`.
+
+    Raises:
+        ValueError: for texts that name no loss, names that repeat, and losses that are not called
+            on logits and classes, or that no single sample can show.
+
+    Example:
+        Focal loss pushes harder than cross-entropy where the truth has little probability:
+
+        >>> focal = explain("focal(gamma=2)").losses[0]
+        >>> print(focal.regions[0].sentences()[1])
+        more than cross-entropy for p_t from 0 to 0.3
+        >>> found = focal.optimum["all samples"]      # one label in ten is wrong:
+        >>> [round(row[2], 2) for row in (found.truth, found.model, found.posterior)]
+        [0.9, 0.69, 0.9]
+
+    Reference:
+        Leng et al., PolyLoss, ICLR 2022, section 3: a loss by the gradient of its polynomials.
+    """
+    named = _named(losses)
+    return Explanation(tuple(_explained(subject_of(loss, name)) for name, loss in named.items()))
+
+
+def _named(losses: Losses | str | LossFunction) -> dict[str, str | LossFunction]:
+    if isinstance(losses, Mapping):
+        found: dict[str, str | LossFunction] = dict(losses)
+    else:
+        listed = [losses] if isinstance(losses, str) or callable(losses) else list(losses)
+        found = {_name(loss): loss for loss in listed}
+        if len(found) < len(listed):
+            fail("losses", "of different names", f"{len(listed)} losses, {len(found)} names",
+                 'name them: {"first": loss, "second": other}')  # fmt: skip
+    if not 1 <= len(found) <= MOST:
+        fail("losses", f"1 to {MOST} of them", len(found), "explain fewer at a time")
+    return found
+
+
+def _name(loss: str | LossFunction) -> str:
+    if isinstance(loss, str):
+        return loss.strip()
+    if not callable(loss):
+        fail("losses", "catalogue texts, modules or functions of logits and target",
+             repr(loss), 'write for example "focal(gamma=2)"')  # fmt: skip
+    if isinstance(loss, Loss):
+        return repr(loss)
+    return type(loss).__name__ if isinstance(loss, nn.Module) else str(
+        getattr(loss, "__name__", "loss"))  # fmt: skip
+
+
+def _explained(subject: Subject) -> LossView:
+    knobs = knobs_of(subject)
+    ends = (varied(subject, [(knob, end)]) for knob in knobs for end in (knob.low, knob.high))
+    sides = sides_of(subject, [each for each in ends if each is not None])
+    views = tuple(view_of(subject, target, side) for target, side in sides.items())
+    loss = subject.loss
+    summary = loss.spec.summary if "spec" in vars(type(loss)) and isinstance(loss, Loss) else ""
+    return LossView(
+        subject=subject,
+        summary=summary,
+        views=views,
+        regions=tuple(map(regions_of, views)),
+        effects=tuple(effects_of(subject, knobs, sides)),
+        knobs=tuple(knobs),
+        polynomials=polynomials_of(loss),
+        optimum={side: optimum_of(subject, target) for target, side in sides.items()},
+        certificate=_certificate(loss),
+        notes=tuple(subject.notes()),
+    )
+
+
+def _certificate(loss: object) -> tuple[str, ...]:
+    if not isinstance(loss, ClassificationLoss):
+        return ()
+    try:
+        return tuple(short(certify(loss).to_dict()))
+    except ValueError:  # no function of p_t alone
+        return ()

@@ -1,0 +1,164 @@
+"""One loss as it is looked at: a copy that gives the unreduced value of one sample."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from taylored.analysis.curves import Link
+from taylored.analysis.named import LossFunction
+from taylored.catalog.lookup import get, needs
+from taylored.catalog.parser import LossNameError
+from taylored.catalog.term_text import term_of
+from taylored.core.checks import fail
+from taylored.losses.classification.term import TermLoss
+from taylored.modules.base import Loss, parameters_of
+
+COUNTS = (100.0, 1.0)
+"""Samples of the two classes that a loss is shown for which asks for counts and is given none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A loss that is explained.
+
+    Args:
+        name: what it is shown by.
+        loss: called for one sample, or for many of which each has its own value.
+        link: by which it reads its outputs; that of a function is the sigmoid.
+        assumed: the counts that stand in for those of the data; None where it needs none.
+
+    """
+
+    name: str
+    loss: LossFunction
+    link: Link
+    assumed: tuple[float, ...] | None = None
+
+    @functools.cached_property
+    def at_once(self) -> bool:
+        """Whether it gives several samples a value each, which does not depend on the others."""
+        logits = torch.tensor([-3.0, 0.5, 2.0], dtype=torch.float64)
+        try:
+            together = self.values(logits, 1)
+            alone = [self.values(part, 1).sum() for part in logits.split(1)]
+        except (ValueError, RuntimeError):
+            return False
+        return together.numel() == 3 and torch.allclose(together.flatten(), torch.stack(alone))
+
+    def outputs(self, logits: Tensor) -> Tensor:
+        """Outputs of which the last is the logit of class 1, and the other is 0."""
+        outputs = logits.unsqueeze(1)
+        return outputs if self.link == "sigmoid" else F.pad(outputs, (1, 0))
+
+    def labels(self, outputs: Tensor, label: int) -> Tensor:
+        """Targets of samples that all have one label."""
+        if self.link == "sigmoid":
+            return torch.full_like(outputs, label)
+        return torch.full((len(outputs),), label)
+
+    def values(self, logits: Tensor, label: int) -> Tensor:
+        """The loss of a label at each logit of class 1."""
+        outputs = self.outputs(logits)
+        return self.loss(outputs, self.labels(outputs, label)).detach()
+
+    def sides(self) -> tuple[str, str]:
+        """What its samples with target 1, and with target 0, are called."""
+        if self.link == "sigmoid":
+            return "positives", "negatives"
+        if self.assumed is None:
+            return "class 1", "class 0"
+        frequent, rare = self.assumed
+        return f"rare class (n = {rare:g})", f"frequent class (n = {frequent:g})"
+
+    def notes(self) -> list[str]:
+        """What a reader has to know about the way it is looked at."""
+        found = []
+        if self.assumed is not None:
+            counts = " and ".join(f"{count:g}" for count in self.assumed)
+            noun = "samples" if len(self.assumed) > 1 else "sample"
+            found.append(f"it asks for counts per class; shown for {counts} {noun}")
+        if isinstance(self.loss, Loss):
+            if any(part.spec.call == "batch" for part in _catalogued(self.loss)):
+                found.append("it compares the samples of a batch; shown for a batch of one")
+            if any(True for _ in self.loss.buffers()) and self.loss.state_dict():
+                found.append("it learns from its batches; shown as it is at the start")
+        return found
+
+
+def subject_of(loss: str | LossFunction, name: str) -> Subject:
+    """A copy of a loss, ready to be looked at.
+
+    Raises:
+        ValueError: for a loss that is not called on logits and classes.
+    """
+    assumed = None
+    if isinstance(loss, str):
+        loss, assumed = _read(loss)
+    if not isinstance(loss, Loss):
+        return Subject(name, loss, "sigmoid")
+    if loss.takes != "logits" or any(
+        part.spec.call in ("features", "stacked") for part in _catalogued(loss)
+    ):
+        fail("loss", "one of logits and classes", f"{name}, which takes {_taken(loss)}",
+             "see its page with `taylored show`")  # fmt: skip
+    seen = copy.deepcopy(loss).eval()
+    whole = any(part.spec.call == "batch" for part in _catalogued(seen))
+    for part in () if whole else parts_of(seen).values():
+        field = parameters_of(type(part)).get("reduction")
+        if field is not None and "none" in field.choices:
+            part.reduction = "none"
+    link: Link = "softmax" if getattr(seen, "link", None) == "softmax" else "sigmoid"
+    return Subject(name, seen, link, assumed)
+
+
+def parts_of(loss: nn.Module) -> dict[str, Loss]:
+    """The loss and the losses inside it, by their path."""
+    return {path: part for path, part in loss.named_modules() if isinstance(part, Loss)}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the warnings that a parameter at an end of its range may raise."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _catalogued(loss: Loss) -> list[Loss]:
+    return [part for part in parts_of(loss).values() if "spec" in vars(type(part))]
+
+
+def _taken(loss: Loss) -> str:
+    for part in _catalogued(loss):
+        if part.spec.call != "plain":
+            return {"features": "features too", "stacked": "several predictions"}.get(
+                part.spec.call, part.takes
+            )
+    return loss.takes
+
+
+def _read(text: str) -> tuple[Loss, tuple[float, ...] | None]:
+    try:
+        asked = needs(text)
+    except LossNameError:
+        term = term_of(text)
+        if term is None:
+            raise
+        return TermLoss(term, link="softmax"), None
+    if not asked:
+        return get(text), None
+    # How many classes there are follows from the link, which the built loss knows.
+    loss = get(text, counts=COUNTS, num_classes=2)
+    if getattr(loss, "link", None) == "softmax":
+        return loss, COUNTS if "counts" in asked else None
+    one = COUNTS[1:]
+    return get(text, counts=one, num_classes=1), one if "counts" in asked else None
