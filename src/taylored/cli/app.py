@@ -9,6 +9,7 @@ from taylored.cli.catalog import list_losses, show
 from taylored.cli.certify import certify
 from taylored.cli.compare import compare
 from taylored.cli.env import env
+from taylored.cli.explain import explain
 
 # Plain help: the boxes of rich would make it twice as long, and unreadable in a pipe.
 app = typer.Typer(
@@ -42,4 +43,5 @@ app.command()(compare)
 app.command("list")(list_losses)
 app.command()(show)
 app.command()(certify)
+app.command()(explain)
 app.command()(env)
