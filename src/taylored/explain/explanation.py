@@ -53,6 +53,11 @@ class LossView:
         """What the loss is shown by."""
         return self.subject.name
 
+    def series_pairs(self) -> list[tuple[float, float]]:
+        """Exponent and coefficient of the lowest powers; none without a series."""
+        found = self.polynomials
+        return [] if found is None else list(zip(found.exponents, found.coefficients, strict=True))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists, numbers and strings."""
         return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -120,7 +120,7 @@ def varied(subject: Subject, settings: Sequence[tuple[Knob, float]]) -> Subject 
                 setattr(parts[knob.path], knob.name, int(value) if knob.whole else value)
     except ValueError:
         return None
-    return Subject(subject.name, loss, subject.link, subject.assumed)
+    return replace(subject, loss=loss)
 
 
 def effects_of(subject: Subject, knobs: list[Knob], sides: dict[Target, str]) -> list[Effect]:

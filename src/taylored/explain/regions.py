@@ -73,7 +73,7 @@ def regions_of(view: View) -> Regions:
     width = view.p_t.diff()
     pieces = 0.5 * (gradient.abs()[1:] + gradient.abs()[:-1]) * width
     total = float(pieces.sum())
-    right = float(pieces[view.p_t[1:] > 0.5].sum())
+    right = float((pieces * ((view.p_t[1:] - 0.5) / width).clamp(0, 1)).sum())
     return Regions(
         peak=(float(view.p_t[at]), top),
         half=(inside[0][0], inside[-1][1]) if inside else (float(view.p_t[at]),) * 2,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import functools
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +33,7 @@ class Subject:
         name: what it is shown by.
         loss: called for one sample, or for many of which each has its own value.
         link: by which it reads its outputs; that of a function is the sigmoid.
+        at_once: whether it gives several samples a value each, which does not depend on others.
         assumed: the counts that stand in for those of the data; None where it needs none.
 
     """
@@ -41,18 +41,8 @@ class Subject:
     name: str
     loss: LossFunction
     link: Link
+    at_once: bool
     assumed: tuple[float, ...] | None = None
-
-    @functools.cached_property
-    def at_once(self) -> bool:
-        """Whether it gives several samples a value each, which does not depend on the others."""
-        logits = torch.tensor([-3.0, 0.5, 2.0], dtype=torch.float64)
-        try:
-            together = self.values(logits, 1)
-            alone = [self.values(part, 1).sum() for part in logits.split(1)]
-        except (ValueError, RuntimeError):
-            return False
-        return together.numel() == 3 and torch.allclose(together.flatten(), torch.stack(alone))
 
     def outputs(self, logits: Tensor) -> Tensor:
         """Outputs of which the last is the logit of class 1, and the other is 0."""
@@ -104,7 +94,7 @@ def subject_of(loss: str | LossFunction, name: str) -> Subject:
     if isinstance(loss, str):
         loss, assumed = _read(loss)
     if not isinstance(loss, Loss):
-        return Subject(name, loss, "sigmoid")
+        return _made(name, loss, "sigmoid", None)
     if loss.takes != "logits" or any(
         part.spec.call in ("features", "stacked") for part in _catalogued(loss)
     ):
@@ -117,7 +107,21 @@ def subject_of(loss: str | LossFunction, name: str) -> Subject:
         if field is not None and "none" in field.choices:
             part.reduction = "none"
     link: Link = "softmax" if getattr(seen, "link", None) == "softmax" else "sigmoid"
-    return Subject(name, seen, link, assumed)
+    return _made(name, seen, link, assumed)
+
+
+def _made(name: str, loss: LossFunction, link: Link, assumed: tuple[float, ...] | None) -> Subject:
+    """The subject of a loss, which is tried on three samples: together, and each alone."""
+    found = Subject(name, loss, link, False, assumed)
+    logits = torch.tensor([-3.0, 0.5, 2.0], dtype=torch.float64)
+    try:
+        with quiet():
+            together = found.values(logits, 1)
+            alone = torch.stack([found.values(part, 1).sum() for part in logits.split(1)])
+    except (ValueError, RuntimeError, TypeError):
+        return found
+    at_once = together.numel() == 3 and torch.allclose(together.flatten(), alone)
+    return replace(found, at_once=at_once)
 
 
 def parts_of(loss: nn.Module) -> dict[str, Loss]:

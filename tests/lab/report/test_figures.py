@@ -13,10 +13,11 @@ from kit.lab_results import (
     dataset,
     results,
 )
+from taylored.analysis.palette import COLOURS, NOISE, PAGE, SERIES
 from taylored.lab.outcome import Comparison
 from taylored.lab.report.figures.class_scores import score_panels, smooth
 from taylored.lab.report.figures.labels import spread
-from taylored.lab.report.figures.palette import COLOURS, NOISE, PAGE, SERIES, strokes
+from taylored.lab.report.figures.palette import strokes
 from taylored.lab.report.figures.reliability import reliability_svg
 from taylored.lab.report.figures.trade_off import WIDE, curves_of, front, trade_off_svg
 

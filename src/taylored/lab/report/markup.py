@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from taylored.lab.report.figures.palette import COLOURS
+from taylored.analysis.palette import COLOURS
 from taylored.lab.wording import plural, printable
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -9,9 +9,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from taylored.analysis.palette import BAND, INK, MUTED
 from taylored.lab.data import Group
 from taylored.lab.report.figures.lines import Line, Panel, panels
-from taylored.lab.report.figures.palette import BAND, INK, MUTED, strokes
+from taylored.lab.report.figures.palette import strokes
 from taylored.lab.report.figures.svg import blank, house_style, inline
 from taylored.lab.results import Results
 from taylored.lab.run_config import DatasetSummary

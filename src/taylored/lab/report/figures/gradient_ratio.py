@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from taylored.analysis.palette import BAND, INK, MUTED
 from taylored.lab.data import Group
 from taylored.lab.report.figures.class_scores import MOST_POINTS, smooth
 from taylored.lab.report.figures.lines import LARGE, SMALL, Line, Panel, panel_axes, panels
-from taylored.lab.report.figures.palette import BAND, INK, MUTED, Stroke, strokes
+from taylored.lab.report.figures.palette import Stroke, strokes
 from taylored.lab.report.figures.svg import house_style, inline
 from taylored.lab.results import LossResult, Results
 from taylored.lab.tasks import task_of

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from taylored.analysis.palette import INK, MUTED, PAGE, Colour
 from taylored.lab.data import GROUPS
 from taylored.lab.metrics import Metric
-from taylored.lab.report.figures.palette import INK, MUTED, PAGE, Colour, strokes
+from taylored.lab.report.figures.palette import strokes
 from taylored.lab.report.figures.svg import blank, house_style, inline
 from taylored.lab.results import Difference, LossResult, Results
 from taylored.lab.tasks import primary_of, task_of

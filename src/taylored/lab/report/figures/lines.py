@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taylored.lab.report.figures.palette import NOISE, Stroke
+from taylored.analysis.palette import NOISE
+from taylored.lab.report.figures.palette import Stroke
 from taylored.lab.report.figures.svg import blank, house_style, inline
 from taylored.lab.results import LossResult
 from taylored.lab.wording import printable, shorten

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from taylored.analysis.palette import MUTED
 from taylored.lab.report.figures.lines import SMALL, panel_axes
-from taylored.lab.report.figures.palette import MUTED, strokes
+from taylored.lab.report.figures.palette import strokes
 from taylored.lab.report.figures.svg import house_style, inline
 from taylored.lab.results import Results
 from taylored.lab.wording import printable, shorten

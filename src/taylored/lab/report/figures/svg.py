@@ -11,7 +11,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from taylored.lab.report.figures.palette import COLOURS, INK, MUTED, RULE
+from taylored.analysis.palette import COLOURS, INK, MUTED, RULE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

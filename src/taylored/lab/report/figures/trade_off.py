@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from taylored.analysis.palette import INK, MUTED, NOISE, PAGE
 from taylored.lab.report.figures.labels import spread
-from taylored.lab.report.figures.palette import INK, MUTED, NOISE, PAGE, Stroke, strokes
+from taylored.lab.report.figures.palette import Stroke, strokes
 from taylored.lab.report.figures.svg import blank, house_style, inline
 from taylored.lab.results import LossResult, Results
 from taylored.lab.tasks import task_of
