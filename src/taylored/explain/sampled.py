@@ -13,6 +13,7 @@ from torch import Tensor
 
 from taylored.explain.explanation import LossView
 from taylored.explain.parameters import Knob, varied
+from taylored.explain.places import places_of
 from taylored.explain.views import Target, View, view_of
 
 SLIDERS = 3
@@ -22,9 +23,8 @@ _WIDEST, _POINTS = 9.0, 91
 _BYTES = 1_300_000
 """What the numbers of all losses may take together."""
 _PER_NUMBER = 4 * 4 / 3
-_CELLS = {True: 240, False: 24}
+_CELLS = {True: 240, False: 48}
 """Most places of a grid, by whether the loss takes many samples at once: a matter of seconds."""
-_MOST = 33
 
 
 def sampled(loss: LossView, losses: int) -> dict[str, Any]:
@@ -37,10 +37,11 @@ def sampled(loss: LossView, losses: int) -> dict[str, Any]:
     """
     knobs = [effect.knob for effect in loss.effects[:SLIDERS]]
     room = _BYTES / losses / (len(loss.views) * _POINTS * 3 * _PER_NUMBER)
-    axes = [_values(knob, len(knobs), min(room, _CELLS[loss.subject.at_once])) for knob in knobs]
     targets: tuple[Target, ...] = (1, 0)
     sides = list(zip(targets, loss.views, strict=False))
-    cells = list(itertools.product(*axes))
+    most = min(room, _CELLS[loss.subject.at_once])
+    places = places_of(loss.subject, knobs, [target for target, _ in sides], most)
+    cells = list(itertools.product(*(each.grid for each in places)))
     lines: dict[str, list[Tensor]] = {"value": [], "gradient": [], "gain": []}
     for target, view in sides:
         for cell in cells:
@@ -55,16 +56,11 @@ def sampled(loss: LossView, losses: int) -> dict[str, Any]:
         "p": first.p_t.tolist(),
         "knobs": [
             {"label": k.label, "effect": k.effect, "value": k.value, "scale": k.scale,
-             "whole": k.whole, "grid": list(axis)} for k, axis in zip(knobs, axes, strict=True)
+             "whole": k.whole, "grid": list(each.grid), "how": each.how}
+            for k, each in zip(knobs, places, strict=True)
         ],
         "lines": {name: _packed(kept) for name, kept in lines.items()},
     }  # fmt: skip
-
-
-def _values(knob: Knob, sliders: int, cells: float) -> tuple[float, ...]:
-    """Its places on the grid: as many as fit, if all sliders of the loss have as many."""
-    count = int(cells ** (1 / sliders) + 1e-9)
-    return knob.spread(max(3, min(_MOST, count)))
 
 
 def _cell(

@@ -28,7 +28,6 @@
   for (const [i, loss] of losses.entries()) {
     loss.hue = `var(--${colours[i % colours.length]})`;
     for (const name of Object.keys(loss.lines)) loss.lines[name] = unpack(loss.lines[name]);
-    loss.cells = loss.knobs.reduce((n, knob) => n * knob.grid.length, 1);
     for (const knob of loss.knobs) knob.now = knob.value;
   }
 
@@ -54,25 +53,21 @@
     const part = (x - grid[low]) / (grid[low + 1] - grid[low]);
     return [low, Math.min(Math.max(part, 0), 1)];
   };
-  // The corners of the grid around the sliders, each with its weight.
-  const corners = (loss) => {
-    let found = [[0, 1]];
-    for (const knob of loss.knobs) {
-      const near = weights(knob);
-      found = found.flatMap(([at, weight]) =>
-        near.map(([i, part]) => [at * knob.grid.length + i, weight * part]));
-    }
-    return found;
-  };
-  const curve = (loss, name, side) => {
+  // One slider after the other: the curves at its places nearby become one.
+  const mixed = (loss, name, depth, cell) => {
     const points = loss.p.length;
-    const mixed = new Float64Array(points);
-    for (const [at, weight] of corners(loss)) {
-      const start = (side * loss.cells + at) * points;
-      for (let i = 0; i < points; i += 1) mixed[i] += weight * loss.lines[name][start + i];
-    }
-    return mixed;
+    if (depth === loss.knobs.length) return loss.lines[name].subarray(cell * points, (cell + 1) * points);
+    const knob = loss.knobs[depth];
+    const near = weights(knob);
+    const curves = near.map(([i]) => mixed(loss, name, depth + 1, cell * knob.grid.length + i));
+    if (near.length === 1) return curves[0];
+    return Float64Array.from({ length: points }, (_, n) => {
+      const log = knob.how === "log" && curves.every((ys) => ys[n] > 0);
+      const sum = near.reduce((total, [, weight], k) => total + weight * (log ? Math.log(curves[k][n]) : curves[k][n]), 0);
+      return log ? Math.exp(sum) : sum;
+    });
   };
+  const curve = (loss, name, side) => mixed(loss, name, 0, side);
   const at = (xs, ys, x) => {
     const [low, part] = place(xs, x);
     return ys[low] + part * (ys[low + 1] - ys[low]);
