@@ -165,3 +165,13 @@ def test_pictures():
 def test_mistakes_are_named(losses, hint):
     with pytest.raises(ValueError, match=hint):
         explain(losses)
+
+
+def test_smoothing_asks_for_what_half_as_much_noise_asks_for():
+    smoothed, plain = explain(["focal(gamma=2, label_smoothing=0.2)", "focal(gamma=2)"]).losses
+    view = smoothed.views[0]
+    at = int((view.gradient > 0).int().argmin())  # from there on it pushes back
+    noisy = dict(
+        zip(plain.optimum["all samples"].noise, plain.optimum["all samples"].model, strict=True)
+    )
+    assert float(view.p_t[at - 1]) <= noisy[0.1] <= float(view.p_t[at])
