@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from taylored import FocalLoss, SigmoidEQLLoss, analysis, catalog
+from taylored import FocalLoss, SigmoidEQLLoss, analysis, catalog, get
 from taylored.explain import explain
 
 P = (0.05, 0.3, 0.5, 0.8)
@@ -56,6 +56,23 @@ def test_the_weights_of_classes_are_seen():
     rare, frequent = explain("class_balanced(cross_entropy, beta=0.9)").losses[0].views
     expected = (1 - 0.9**100) / (1 - 0.9)
     assert rare.at(0.5)[2] / frequent.at(0.5)[2] == pytest.approx(expected)
+
+
+def test_a_sum_is_the_sum_of_its_parts():
+    *parts, whole = explain(["dice", "focal", "dice + 0.5 * focal"]).losses
+    for p in P:
+        dice, focal = (part.views[0].at(p) for part in parts)
+        summed = [a + 0.5 * b for a, b in zip(dice, focal, strict=True)]
+        # The sum has fewer points, between which lines are straight.
+        assert whole.views[0].at(p) == pytest.approx(summed, rel=0.02, abs=0.01)
+
+
+def test_dice_is_seen_as_it_is_called():
+    (view,) = explain("dice").losses[0].views
+    loss = get("dice")
+    at = int((view.p_t - 0.3).abs().argmin())
+    logits = torch.tensor([[0.0, float(view.margins[at])]], dtype=torch.float64)
+    assert float(view.value[at]) == pytest.approx(loss(logits, torch.tensor([1])).item())
 
 
 def test_regions_of_focal_and_of_a_squared_error():

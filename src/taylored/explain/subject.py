@@ -20,6 +20,8 @@ from taylored.catalog.term_text import term_of
 from taylored.core.checks import fail
 from taylored.losses.classification.term import TermLoss
 from taylored.modules.base import Loss, parameters_of
+from taylored.modules.classification import ClassificationLoss
+from taylored.modules.loss_sum import LossSum
 
 COUNTS = (100.0, 1.0)
 """Samples of the two classes that a loss is shown for which asks for counts and is given none."""
@@ -101,13 +103,23 @@ def subject_of(loss: str | LossFunction, name: str) -> Subject:
         fail("loss", "one of logits and classes", f"{name}, which takes {_taken(loss)}",
              "see its page with `taylored show`")  # fmt: skip
     seen = copy.deepcopy(loss).eval()
-    whole = any(part.spec.call == "batch" for part in _catalogued(seen))
-    for part in () if whole else parts_of(seen).values():
-        field = parameters_of(type(part)).get("reduction")
-        if field is not None and "none" in field.choices:
-            part.reduction = "none"
+    if not any(part.spec.call == "batch" for part in _catalogued(seen)):
+        _without_mean(seen)
     link: Link = "softmax" if getattr(seen, "link", None) == "softmax" else "sigmoid"
     return _made(name, seen, link, assumed)
+
+
+def _without_mean(loss: Loss) -> None:
+    """Let class weights be seen, which a mean over a single sample divides out.
+
+    The ratios of an overlap loss stay what they are: its mean is one over classes.
+    """
+    parts = [part for part in parts_of(loss).values() if not isinstance(part, LossSum)]
+    rows = [part for part in parts if isinstance(part, ClassificationLoss)]
+    for part in rows:
+        field = parameters_of(type(part)).get("reduction")
+        if field is not None and "none" in field.choices:
+            part.reduction = "none" if len(rows) == len(parts) else "sum"
 
 
 def _made(name: str, loss: LossFunction, link: Link, assumed: tuple[float, ...] | None) -> Subject:
