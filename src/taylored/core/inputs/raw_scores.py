@@ -56,8 +56,8 @@ def check_raw_scores(values: object, link: str, axis: int = 1) -> None:
     elif link == "sigmoid" and some.numel() >= _FEW:
         warnings.warn(
             f"all {some.numel()} numbers of `input` that were looked at are in [0, 1] like "
-            "probabilities, but they are taken for logits. Leave out the sigmoid at the end of the model; if there is "
-            "nothing but probabilities, pass torch.logit(p).",
+            "probabilities, but they are taken for logits. Leave out the sigmoid at the end of "
+            "the model; if there is nothing but probabilities, pass torch.logit(p).",
             stacklevel=2,
         )
 
