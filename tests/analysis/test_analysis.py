@@ -41,6 +41,18 @@ def test_errors_name_the_argument(call, words):
         call()
 
 
+def test_losses_are_named_by_what_was_written():
+    losses = ["focal", CrossEntropyLoss(label_smoothing=0.1), nn.BCEWithLogitsLoss()]
+    curves = analysis.gradient_curves(losses, points=3)
+    assert list(curves.values) == [
+        "focal",
+        "CrossEntropyLoss(label_smoothing=0.1)",
+        "BCEWithLogitsLoss",
+    ]
+    named = analysis.gradient_curves({"mine": "focal"}, points=3)
+    assert named.values["mine"].equal(curves.values["focal"])
+
+
 def test_results_know_their_names():
     curves = analysis.gradient_curves(["focal"], points=3)
     with pytest.raises(ValueError, match="`name` must be one of 'focal'"):

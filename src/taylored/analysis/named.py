@@ -2,45 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from taylored.catalog.lookup import get
 from taylored.core.checks import fail
+from taylored.modules.base import Loss
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
-Losses = Mapping[str, LossFunction] | Sequence[str | LossFunction]
-"""Catalogue texts, modules and functions, or names with functions."""
+Losses = Mapping[str, str | LossFunction] | Sequence[str | LossFunction]
+"""Catalogue texts, modules and functions, or names with them."""
 
 
 def named(losses: Losses) -> dict[str, LossFunction]:
-    """Name and function of each loss.
+    """Name and function of each loss; texts are built.
 
     >>> list(named(["focal(gamma=2)", torch.nn.BCEWithLogitsLoss(), torch.dist]))
     ['focal(gamma=2)', 'BCEWithLogitsLoss', 'dist']
     """
     if isinstance(losses, str) or callable(losses):
         fail("losses", "a list or a dict of losses", "a single one", "put it into [ ]")
+    return {name: get(each) if isinstance(each, str) else each for name, each in by_name(losses)}
+
+
+def by_name(losses: Losses) -> Iterable[tuple[str, str | LossFunction]]:
+    """Name of each loss, and the loss as it was given."""
     if isinstance(losses, Mapping):
-        return dict(losses)
-    found = dict(map(_named, losses))
+        return losses.items()
+    found = {_name(loss): loss for loss in losses}
     if len(found) < len(losses):
         fail("losses", "of different names", f"{len(losses)} losses, {len(found)} names",
              'name them: {"first": loss, "second": other}')  # fmt: skip
-    return found
+    return found.items()
 
 
-def _named(loss: str | LossFunction) -> tuple[str, LossFunction]:
+def _name(loss: str | LossFunction) -> str:
     if isinstance(loss, str):
-        return loss, get(loss)
+        return loss.strip()
     if not callable(loss):
         fail("losses", "catalogue texts, modules or functions of logits and target",
              repr(loss), 'write for example "focal(gamma=2)"')  # fmt: skip
-    name = type(loss).__name__ if isinstance(loss, nn.Module) else getattr(loss, "__name__", "loss")
-    return str(name), loss
+    if isinstance(loss, Loss):
+        return repr(loss)
+    return str(type(loss).__name__ if isinstance(loss, nn.Module) else
+               getattr(loss, "__name__", "loss"))  # fmt: skip
 
 
 def gradient(loss: LossFunction, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from torch import nn
-
-from taylored.analysis.named import Losses, LossFunction
+from taylored.analysis.named import Losses, LossFunction, by_name
 from taylored.catalog.certificates import certify
 from taylored.certificates.wording import short
 from taylored.core.checks import fail
@@ -57,34 +53,11 @@ def explain(losses: Losses | str | LossFunction) -> Explanation:
     Reference:
         Leng et al., PolyLoss, ICLR 2022, section 3: a loss by the gradient of its polynomials.
     """
-    named = _named(losses)
-    return Explanation(tuple(_explained(subject_of(loss, name)) for name, loss in named.items()))
-
-
-def _named(losses: Losses | str | LossFunction) -> dict[str, str | LossFunction]:
-    if isinstance(losses, Mapping):
-        found: dict[str, str | LossFunction] = dict(losses)
-    else:
-        listed = [losses] if isinstance(losses, str) or callable(losses) else list(losses)
-        found = {_name(loss): loss for loss in listed}
-        if len(found) < len(listed):
-            fail("losses", "of different names", f"{len(listed)} losses, {len(found)} names",
-                 'name them: {"first": loss, "second": other}')  # fmt: skip
+    single = isinstance(losses, str) or callable(losses)
+    found = dict(by_name([losses] if single else losses))  # type: ignore[list-item, arg-type]
     if not 1 <= len(found) <= MOST:
         fail("losses", f"1 to {MOST} of them", len(found), "explain fewer at a time")
-    return found
-
-
-def _name(loss: str | LossFunction) -> str:
-    if isinstance(loss, str):
-        return loss.strip()
-    if not callable(loss):
-        fail("losses", "catalogue texts, modules or functions of logits and target",
-             repr(loss), 'write for example "focal(gamma=2)"')  # fmt: skip
-    if isinstance(loss, Loss):
-        return repr(loss)
-    return type(loss).__name__ if isinstance(loss, nn.Module) else str(
-        getattr(loss, "__name__", "loss"))  # fmt: skip
+    return Explanation(tuple(_explained(subject_of(loss, name)) for name, loss in found.items()))
 
 
 def _explained(subject: Subject) -> LossView:

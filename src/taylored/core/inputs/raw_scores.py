@@ -49,7 +49,7 @@ def check_raw_scores(values: object, link: str, axis: int = 1) -> None:
             fail(
                 "input",
                 "logits: the loss takes their softmax itself",
-                f"probabilities, every row of which adds up to 1 (axis {axis})",
+                f"probabilities: rows that add up to 1 (axis {axis})",
                 "leave out the softmax at the end of the model; if there is nothing but "
                 "probabilities, pass torch.log(p)",
             )
