@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import time
 from collections import Counter
 from dataclasses import replace
 from importlib.metadata import distribution, version
@@ -123,9 +122,7 @@ def test_images_are_drawings(components: Dataset) -> None:
 def test_second_start_reads_the_cache(components: Dataset, folder: Path, monkeypatch) -> None:
     monkeypatch.setenv("TAYLORED_CACHE", str(folder))
     messages: list[str] = []
-    start = time.perf_counter()
     again = load("kanjivg-components", progress=messages.append)
-    assert time.perf_counter() - start < 3
     assert fingerprint(again) == fingerprint(components)
     assert messages == []
 
