@@ -62,6 +62,13 @@ def flsd(p: Tensor, parameters: Parameters) -> Tensor:
     return -((1 - p) ** gamma.double()) * torch.log(p)
 
 
+@reference_of_p_t("ada_focal")
+def ada_focal(p: Tensor, parameters: Parameters) -> Tensor:
+    """Ghosh et al. 2022, before the first step: one gamma, inverse focal loss where negative."""
+    gamma = parameters.get("initial", 1.0)
+    return -((1 - p) ** gamma if gamma >= 0 else (1 + p) ** -gamma) * torch.log(p)
+
+
 @reference_of_p_t("inverse_focal")
 def inverse_focal(p: Tensor, parameters: Parameters) -> Tensor:
     """Wang et al. 2021."""

@@ -74,6 +74,7 @@ from taylored.losses.overlap.hausdorff import *
 from taylored.losses.overlap.unified_focal import *
 from taylored.losses.reductions.hardest import *
 from taylored.losses.reductions.tilted import *
+from taylored.losses.calibration.ada_focal import *
 from taylored.losses.calibration.dual_focal import *
 from taylored.losses.calibration.flsd import *
 from taylored.losses.calibration.inverse_focal import *
