@@ -1,0 +1,121 @@
+"""`taylored xray`: where validation wants more or less push, while models train."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from taylored.cli.failures import reported
+
+if TYPE_CHECKING:
+    from taylored.xray import Moment, TrainingXRay
+
+
+def xray(
+    losses: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="LOSS",
+            help="Like balanced_softmax; by default cross_entropy and balanced_softmax.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        str, typer.Option(help="kanjivg-strokes, digits-lt, a table, an .npz, images.")
+    ] = "kanjivg-strokes",
+    target: Annotated[str | None, typer.Option(help="Column with the classes, for tables.")] = None,
+    model: Annotated[str, typer.Option(help="auto, linear, mlp, cnn or grid_cnn.")] = "auto",
+    at: Annotated[
+        list[float] | None,
+        typer.Option(help="Share of the training to look at; may be repeated.", show_default=False),
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the training part.")] = 6,
+    lr: Annotated[float, typer.Option(help="Learning rate at the start.")] = 0.01,
+    seed: Annotated[int, typer.Option(help="Where all randomness starts.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    png: Annotated[
+        Path | None, typer.Option(help="Draw the curves into this file.", show_default=False)
+    ] = None,
+    svg: Annotated[Path | None, typer.Option(help="The same as SVG.", show_default=False)] = None,
+) -> None:
+    """Where on the axis of p does validation want more push, and where less?
+
+    Trains a model with each loss and looks, at a few moments, at the probability p of the true
+    class: where on its axis, and for which classes, more push lowers the validation loss (the mean
+    of the classes' cross-entropies). The last rows say what more of q, q^2, ... in the loss,
+    q = 1 - p, would do to it in one step: below 0 is better. Example:
+
+      taylored xray cross_entropy balanced_softmax --png xray.png
+    """
+    with reported():
+        from taylored.xray import xray_training
+        from taylored.xray.along import MOMENTS
+
+        found = xray_training(
+            losses or ("cross_entropy", "balanced_softmax"),
+            data,
+            target=target,
+            model=model,
+            moments=tuple(at or MOMENTS),
+            epochs=epochs,
+            learning_rate=lr,
+            seed=seed,
+        )
+        written = list(_write(found, png, svg))
+    if as_json:
+        sys.stdout.write(found.to_json() + "\n")
+        return
+    console = Console(highlight=False)
+    for name, moments in found.moments.items():
+        console.rule(Text(name, style="bold"), style="dim", align="left")
+        for moment in moments:
+            _show(console, moment)
+    for file in written:
+        console.print(Text(f"\nWritten: {file}"), soft_wrap=True)
+
+
+def _write(found: TrainingXRay, png: Path | None, svg: Path | None) -> Iterable[Path]:
+    for file, kind in ((png, "png"), (svg, "svg")):
+        if file is not None:
+            import matplotlib as mpl
+
+            mpl.use("agg")
+            figure, _ = found.draw()
+            figure.savefig(file, format=kind, dpi=90)
+            yield file
+
+
+def _show(console: Console, moment: Moment) -> None:
+    from taylored.xray.moment import POWERS
+
+    console.print(
+        Text(
+            f"\nAfter {moment.progress:.0%} of the training, validation loss "
+            f"{moment.validation_loss:.3g}.\nWanted change of p, by p (samples):"
+        )
+    )
+    edges = moment.curve.edges
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("p")
+    for group in moment.curve.groups:
+        table.add_column(group, justify="right")
+    for index, low in enumerate(edges[:-1]):
+        bins = [each[index] for each in moment.curve.groups.values()]
+        cells = (
+            "" if each is None else f"{-each.dp / (moment.steepness or 1.0):+.2f} ({each.count})"
+            for each in bins
+        )
+        table.add_row(f"{low:g} - {edges[index + 1]:g}", *cells)
+    table.add_section()
+    for index, power in enumerate(POWERS):
+        effects = (f"{each[index]:+.1e}" for each in moment.by_group.values())
+        table.add_row("more q" if power == 1 else f"more q^{power}", *effects)
+    console.print(Padding(table, (0, 2)))
