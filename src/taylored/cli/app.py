@@ -10,6 +10,7 @@ from taylored.cli.certify import certify
 from taylored.cli.compare import compare
 from taylored.cli.env import env
 from taylored.cli.explain import explain
+from taylored.cli.study import study
 from taylored.cli.xray import xray
 
 # Plain help: the boxes of rich would make it twice as long, and unreadable in a pipe.
@@ -46,4 +47,5 @@ app.command()(show)
 app.command()(certify)
 app.command()(explain)
 app.command()(xray)
+app.command()(study)
 app.command()(env)

@@ -4,8 +4,8 @@ import inspect
 from collections.abc import Callable, Mapping
 
 
-def call(function: Callable[..., object], settings: Mapping[str, object]) -> str:
-    """Source text of a call to a function of `taylored.lab`, without arguments left at default.
+def call(function: Callable[..., object], settings: Mapping[str, object], room: str = "lab") -> str:
+    """Source text of a call to a function of a room, without arguments left at default.
 
     >>> def compare(losses=None, data="strokes", *, seed=0): ...
     >>> print(call(compare, {"losses": ["focal"], "data": "strokes", "seed": 3}))
@@ -22,4 +22,4 @@ def call(function: Callable[..., object], settings: Mapping[str, object]) -> str
         by_position = positional and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
         arguments.append(repr(settings[name]) if by_position else f"{name}={settings[name]!r}")
     name = function.__name__
-    return f"from taylored import lab\nresult = lab.{name}({', '.join(arguments)})"
+    return f"from taylored import {room}\nresult = {room}.{name}({', '.join(arguments)})"

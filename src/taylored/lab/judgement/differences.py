@@ -1,20 +1,16 @@
 """Paired differences between losses, with p-values corrected for the number of losses."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-import numpy as np
-
 from taylored.lab.judgement.describe import Described, Measures
 from taylored.lab.measures import Measured
-from taylored.lab.measures.tested import Floats
 from taylored.lab.metrics import Metric
 from taylored.lab.results import Difference, LossResult
 from taylored.lab.statistics.estimate import Estimate
 from taylored.lab.statistics.multiplicity import holm, level_of
-from taylored.lab.statistics.paired import compare_measured
+from taylored.lab.statistics.paired import compare_measured, of_trainings
 from taylored.lab.tasks import Task
 
 WORTH_SEEING = 0.03
@@ -153,33 +149,11 @@ def _role(each: Described) -> str:
 def _paired(mine: Measured, other: Measured, direction: int) -> Estimate | None:
     """The two metrics compared over the repeats that both losses have."""
     if mine.rows is None and other.rows is None:
-        return _of_trainings(mine.by_fold - other.by_fold, direction)
+        # One number per training, which only a given split has.
+        found = mine.by_fold - other.by_fold
+        return of_trainings(found, direction) if found.shape[1] == 1 else None
     repeats = min(len(mine.by_fold), len(other.by_fold))
     return compare_measured(_first(mine, repeats), _first(other, repeats), direction)
-
-
-def _of_trainings(differences: Floats, direction: int) -> Estimate | None:
-    """The mean of one difference per training, where nothing is known about single rows.
-
-    Its error is that of other trainings, tested on the same rows. None for a metric that is never
-    tested, whose numbers are NaN.
-
-    Shape:
-        differences (R, 1).
-    """
-    if differences.shape[1] != 1 or len(differences) < 2 or np.isnan(differences).any():
-        return None
-    return Estimate(
-        difference=float(differences.mean()),
-        example_variance=0.0,
-        example_df=math.inf,
-        training_noise=0.0,
-        training_variance=float(differences.var(ddof=1)),
-        training_df=len(differences) - 1,
-        folds=1,
-        repeats=len(differences),
-        direction=direction,
-    )
 
 
 def _first(measured: Measured, repeats: int) -> Measured:

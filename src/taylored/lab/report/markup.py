@@ -5,8 +5,9 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from taylored.analysis.palette import COLOURS
@@ -15,10 +16,19 @@ from taylored.lab.wording import plural, printable
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def environment(names: Sequence[str]) -> Environment:
-    """The templates with their filters; `names` are those of losses, set as code in sentences."""
+ROOM: Final = "taylored.lab.report"
+"""The package whose templates every page may use."""
+
+
+def environment(names: Sequence[str], room: str = ROOM) -> Environment:
+    """The templates of a room, and those of this one, with their filters.
+
+    Args:
+        names: those of losses, set as code in sentences.
+        room: the package with a folder `templates` that is searched first.
+    """
     made = Environment(
-        loader=PackageLoader("taylored.lab.report", "templates"),
+        loader=ChoiceLoader([PackageLoader(each, "templates") for each in (room, ROOM)]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_made_printable,

@@ -63,7 +63,8 @@ class Run:
         return self.problem.task.metrics[self.config.primary_metric]
 
     @cached_property
-    def _trainings(self) -> Trainings:
+    def trainings(self) -> Trainings:
+        """The trials of this run: read from its folder, or trained."""
         return Trainings(
             self.record, self.problem, self.folder, self.leases, self.pool, self.reporter
         )
@@ -71,7 +72,7 @@ class Run:
     def execute(self) -> Results:
         """Do what is missing and write the results; the same bytes however often it was stopped."""
         try:
-            rates, tried = self._learning_rates()
+            rates, tried = self.learning_rates()
             timed = self._train(self.config.losses, range(self.config.repeats), rates)
             results = self._results(timed, rates)
             if self.config.until == "decided" and (again := decidable(results)):
@@ -112,9 +113,9 @@ class Run:
             for loss in losses
         ]
         self.reporter.add_stage("comparing", len(specs))
-        return self._trainings.run(specs, "comparing")
+        return self.trainings.run(specs, "comparing")
 
-    def _learning_rates(self) -> tuple[LearningRates, list[TimedTrial]]:
+    def learning_rates(self) -> tuple[LearningRates, list[TimedTrial]]:
         """Rate and weight decay of each loss, and the trainings that they were found by."""
         losses, reference = self.config.losses, self.problem.task.baseline
         given, decays = self.config.learning_rate, self.config.weight_decay
@@ -128,7 +129,7 @@ class Run:
         def attempt(wanted: Wanted) -> list[TriedRate]:
             self.reporter.add_stage("tuning the learning rates", len(wanted))
             specs = [self._short(loss, rate, decay) for loss, rate, decay in wanted]
-            done = self._trainings.run(specs, "tuning")
+            done = self.trainings.run(specs, "tuning")
             trainings.extend(done)
             return [self._tried(each.trial) for each in done]
 
@@ -178,7 +179,7 @@ class Run:
     def _conclude(
         self, results: Results, timed: Sequence[TimedTrial], tuning: Sequence[TimedTrial]
     ) -> Results:
-        self._trainings.refuse_another_config()
+        self.trainings.refuse_another_config()
         self.folder.write_json(TIMINGS, timings([*tuning, *timed]))
         self.folder.write_json("versions.json", current_versions())
         self.folder.write_text(ROWS, sealed(self.problem.tested_rows))
@@ -202,7 +203,7 @@ class Run:
         rates = [self.config.learning_rate] if self.config.learning_rate else LADDER
         decays = self.config.weight_decay
         specs = [self._short(reference, rate, decay) for decay in decays for rate in rates]
-        errors = [timed.error for spec in specs if (timed := self._trainings.read(spec))]
+        errors = [timed.error for spec in specs if (timed := self.trainings.read(spec))]
         if error := next(filter(None, errors), None):
             return f"{reference} failed at every learning rate: {error}"
         return (

@@ -1,6 +1,6 @@
 """From the outputs of single models to what one loss said about every row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ def trained(
         formula=card.formula,
         learning_rate=rate,
         trials=tuple(ordered),
-        tested=_tested(problem, outputs),
+        tested=tested_of(problem, outputs),
         heads=_heads(outputs),
     )
 
@@ -50,7 +50,7 @@ def log_priors(problem: Problem) -> Tensor:
     return torch.tensor(np.array(shares)).log().reshape(-1, problem.folds, classes)
 
 
-def _tested(problem: Problem, outputs: dict[tuple[int, int], Outputs | None]) -> Tested | None:
+def tested_of(problem: Problem, outputs: Mapping[tuple[int, int], Outputs | None]) -> Tested | None:
     """The outputs put together row by row; None where one of the models has none."""
     if not outputs or any(found is None for found in outputs.values()):
         return None

@@ -131,6 +131,36 @@ def estimate(
     )
 
 
+def of_trainings(differences: Floats, direction: int = 1) -> Estimate | None:
+    """The mean of one difference per training, where nothing is known about single rows.
+
+    Its error is that of other trainings, tested on the same rows. None for fewer than two of them,
+    or where one has no number.
+
+    Args:
+        differences: one per repeat and fold; a given split has one fold.
+        direction: +1 if more is better, -1 if less is.
+
+    Shape:
+        differences (R, K).
+    """
+    repeats, folds = differences.shape
+    variance, df = _between_trainings(differences)
+    if variance is None or np.isnan(differences).any():
+        return None
+    return Estimate(
+        difference=float(differences.mean()),
+        example_variance=0.0,
+        example_df=math.inf,
+        training_noise=0.0,
+        training_variance=variance,
+        training_df=df,
+        folds=folds,
+        repeats=repeats,
+        direction=direction,
+    )
+
+
 def _sums(values: Floats, strata: Integers, count: int) -> Floats:
     sums: Floats = np.bincount(strata, weights=values, minlength=count).astype(np.float64)
     return sums

@@ -7,7 +7,8 @@ from pathlib import Path
 from taylored.lab.metrics import Metric
 from taylored.lab.records import to_json
 from taylored.lab.results import Results
-from taylored.lab.tasks import Task, primary_of, task_of
+from taylored.lab.run_config import DatasetSummary
+from taylored.lab.tasks import TASKS, Task, primary_of, task_of
 from taylored.lab.trial_result import LearningRates
 from taylored.lab.wording import plural, plural_of
 
@@ -17,7 +18,12 @@ MOST_DROPPED = 12
 
 def dataset_card(results: Results) -> list[tuple[str, str]]:
     """Names and values of the data set card; what the card does not say is left out."""
-    data, noun = results.dataset, task_of(results).noun
+    return card_of(results.dataset)
+
+
+def card_of(data: DatasetSummary) -> list[tuple[str, str]]:
+    """The card of a data set, for a page of any kind."""
+    noun = TASKS[data.task].noun
     rows = [
         ("what it is", data.description),
         ("source", data.source),

@@ -74,8 +74,10 @@ class WorkerPool:
             self._workers.append(Worker(self._events))
 
     def load(self, data: Request) -> None:
-        """The data that every worker gets before its first trial."""
+        """The data that every worker gets before its next trial, in place of any before."""
         self._data = data
+        for worker in self._workers:
+            worker.loaded = False
 
     def hand_over(self, objects: Objects) -> None:
         """The objects that the names in later requests stand for."""

@@ -1,0 +1,1 @@
+"""The report of a study: a page, a terminal view, Markdown."""
