@@ -12,7 +12,7 @@ from scipy import stats
 from kit.tested_rows import groups_of, many_labels, one_class, taken
 from taylored.lab.measures import measure
 from taylored.lab.statistics.estimate import MOST_REPEATS
-from taylored.lab.statistics.paired import Design, compare_measured, estimate
+from taylored.lab.statistics.paired import Design, compare_measured, estimate, of_trainings
 from taylored.lab.statistics.share import wilson
 
 COUNTS = (40, 25, 12, 6, 5)
@@ -334,3 +334,16 @@ def test_intervals_cover_the_truth_where_a_plain_t_test_does_not():
     assert ours / runs > 0.94
     # Five folds of one repeat are nearly independent; repeats of the same rows are not.
     assert plain / runs < 0.80
+
+
+def test_one_number_per_training_has_the_interval_of_a_paired_t_test():
+    values = np.random.default_rng(0).normal(0.1, 0.2, size=(1, 5))
+    found = of_trainings(values)
+    low, high = stats.t.interval(0.95, 4, values.mean(), stats.sem(values, axis=None))
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert found.p == pytest.approx(stats.ttest_1samp(values[0], 0).pvalue)
+
+
+def test_trainings_without_numbers_give_no_estimate():
+    assert of_trainings(np.array([[0.1, np.nan, 0.2]])) is None
+    assert of_trainings(np.array([[0.1]])) is None

@@ -7,7 +7,7 @@ from taylored.lab.metrics import MetricName
 from taylored.lab.run_config import Budget
 from taylored.studies.declared import BASELINE, Conclusion, Evidence, Study
 from taylored.studies.ground import Ground, Setting
-from taylored.studies.records import Claim, Panel
+from taylored.studies.records import Claim, Panel, Point
 from taylored.studies.sweeps import LABELS, compared, named
 
 _METRIC: Final[MetricName] = "accuracy"
@@ -50,25 +50,24 @@ def _conclude(ground: Ground) -> Conclusion:
         f"{label} of cross_entropy minus {_FEW} terms, both at rate {rate:g}",
         ground.versus(best, _drop(_FEW, rate), _METRIC),
     )
-    panels = [
-        Panel(
-            data=ground.name,
-            title=f"{label} by kept terms, {ground.name}, rate {each:g}",
-            axis="kept terms",
-            scale="log",
-            quantity=named(_METRIC),
-            reference=f"cross_entropy at rate {each:g}",
-            points=compared(
-                ground,
-                [(float(n), str(n), _drop(n, each)) for n in _TERMS[ground.budget]],
-                _METRIC,
-                f"rate {each:g}",
-                Setting(BASELINE.loss, each),
-            ),
-        )
-        for each in rates
-    ]
-    return Conclusion([few, *map(lost, (_FEW, _MANY))], panels)
+    panel = Panel(
+        data=ground.name,
+        title=f"{label} by kept terms, {ground.name}",
+        axis="kept terms",
+        scale="log",
+        quantity=named(_METRIC),
+        reference="cross_entropy at the same rate",
+        points=tuple(point for each in rates for point in _at_rate(ground, each)),
+    )
+    return Conclusion([few, *map(lost, (_FEW, _MANY))], [panel])
+
+
+def _at_rate(ground: Ground, rate: float) -> tuple[Point, ...]:
+    """All terms, then the first ones, at one learning rate."""
+    whole, series = Setting(BASELINE.loss, rate), f"rate {rate:g}"
+    places = [(float(n), str(n), _drop(n, rate)) for n in _TERMS[ground.budget]]
+    all_terms = Point(series, 0.0, "all", ground.value(whole, _METRIC))
+    return (*compared(ground, places, _METRIC, series, whole), all_terms)
 
 
 STUDY = Study(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taylored.analysis.palette import INK, MUTED, SERIES
+from taylored.analysis.palette import MUTED, SERIES
 from taylored.lab.report.figures.lines import LARGE, panel_axes
 from taylored.lab.report.figures.svg import house_style, inline
 from taylored.lab.wording import printable, typeset
@@ -37,10 +37,11 @@ def panel_svg(panel: Panel, name: str) -> str:
             ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _nearest(places, x)))
         ax.tick_params(length=0)
         ax.set_xlabel(panel.axis)
-        unit = ", %" if panel.quantity.scale == 100 and not panel.reference else ""
+        unit = ", %" if panel.quantity.scale == 100 else ""
         if panel.reference:
-            unit = f", {panel.quantity.unit} over {panel.reference}"
-        ax.set_ylabel(printable(f"{panel.quantity.label}{unit}"))
+            ax.set_ylabel(printable(f"{panel.quantity.unit} over {panel.reference}"))
+        else:
+            ax.set_ylabel(printable(f"{panel.quantity.label}{unit}"))
         return inline(figure, name, printable(_said(panel)))
 
 
@@ -108,6 +109,4 @@ def colours(panel: Panel) -> list[tuple[str, str]]:
     if len(names) < 2:
         return []
     hues = [SERIES[number % len(SERIES)] for number in range(len(names))]
-    return [(name, hue.variable) for name, hue in zip(names, hues, strict=True)] or [
-        ("", INK.variable)
-    ]
+    return [(name, hue.variable) for name, hue in zip(names, hues, strict=True)]
