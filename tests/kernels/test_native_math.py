@@ -61,6 +61,7 @@ def plan_of(
         "positive": None,
         "negative": None,
         "smoothing": 0.0,
+        "scale": None,
         "bias": None,
         "temperature": 1.0,
         "margin": None,

@@ -80,7 +80,8 @@ def check(case: Case, state: str, path: str) -> None:
 
 def main(state: str) -> None:
     torch.manual_seed(0)
-    for turn, text in enumerate(examples(), STATES.index(state)):
+    texts = examples() if WHOLE_GRID else examples()[STATES.index(state) :: len(STATES)]
+    for turn, text in enumerate(texts):
         case = Case(text, target_kinds(call_of(text))[0], SHAPES[0])
         for path in PATHS if WHOLE_GRID else PATHS[turn % len(PATHS) :][:1]:
             try:

@@ -19,6 +19,7 @@ from taylored.core.links.class_sums import ClassSums
 from taylored.core.plan.options import Options
 from taylored.core.plan.plan import Plan
 from taylored.core.plan.prepare import prepare
+from taylored.core.plan.truth_margin import AngularMargin
 from taylored.core.terms.term import Term
 from taylored.kernels import NATIVE
 from taylored.kernels.executor import Native
@@ -77,20 +78,32 @@ def drawn(seed: int, dtype: torch.dtype) -> Given:
     reduction = luck.choice(["none", "sum", "mean", "batch_mean"])
     positions = shape[:1] + shape[2:]
     weights = torch.rand(positions, generator=numbers, dtype=torch.float64)
+    smoothing = luck.choice([0.0, 0.0, 0.1])
+    single = index and not sigmoid and smoothing == 0.0
+    margin = AngularMargin(luck.choice([0.5, -0.2]), 0.1) if single and chance(luck) else None
     options = Options(
         link=link,
         weight=per_class(0.4),
         alpha=luck.choice([None, 0.25]) if sigmoid else None,
         pos_weight=per_class(0.3) if sigmoid else None,
         neg_weight=per_class(0.2) if sigmoid else None,
+        logit_scale=None if sigmoid or margin is not None else per_class(0.3),
         logit_bias=per_class(0.3),
         temperature=luck.choice([1.0, 1.0, 0.7]),
-        label_smoothing=luck.choice([0.0, 0.0, 0.1]),
+        margin=margin,
+        label_smoothing=smoothing,
         reduction=reduction,
         sample_weight=weights if luck.random() < 0.3 else None,
         normalizer=luck.choice([None, 3.0]) if reduction == "mean" else None,
     )
-    return Given(logits, target, _term(luck, numbers, classes), options)
+    term = _term(luck, numbers, classes)
+    if single and chance(luck):
+        term = terms.shifted(term, luck.choice([0.7, per_class(1.0)]))
+    return Given(logits, target, term, options)
+
+
+def chance(luck: random.Random) -> bool:
+    return luck.random() < 0.3
 
 
 SHAPES = ((9, 5), (33, 17), (1, 1), (6, 1), (1, 40), (4, 7, 6), (3, 21, 35), (2, 5, 1), (40, 130))

@@ -20,7 +20,7 @@ from taylored import catalog
 
 WHOLE_GRID = "TAYLORED_GRID" in os.environ
 
-SHARE = 4
+SHARE = 8
 """One of so many cases is run, and at least one of every group."""
 
 by_family = pytest.mark.by_family

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,16 @@ from rich.text import Text
 from taylored.cli.failures import USAGE, reported, stop
 
 if TYPE_CHECKING:
-    from taylored.explain import Effect, Explanation, LossView, Optimum, Polynomials, View
+    from taylored.explain import (
+        Effect,
+        Explanation,
+        LossView,
+        OnData,
+        Optimum,
+        Outputs,
+        Polynomials,
+        View,
+    )
 
 _AT = (0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99)
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -33,6 +43,14 @@ def explain(
         Path | None, typer.Option(help="Draw the curves into this file.", show_default=False)
     ] = None,
     svg: Annotated[Path | None, typer.Option(help="The same as SVG.", show_default=False)] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="An .npz with `logits` and `target`: where a model's samples are, and which of "
+            "them get the gradient.",
+            show_default=False,
+        ),
+    ] = None,
     html: Annotated[
         Path | None,
         typer.Option(help="Write a page whose sliders move the parameters.", show_default=False),
@@ -47,7 +65,7 @@ def explain(
     from taylored.explain import explain as explained
 
     try:
-        found = explained(losses)
+        found = explained(losses, data=None if data is None else _outputs(data))
     except ValueError as error:
         stop(str(error), USAGE)
     with reported():
@@ -61,6 +79,28 @@ def explain(
         _show(console, loss)
     for file in written:
         console.print(Text(f"\nWritten: {file}"), soft_wrap=True)
+
+
+def _outputs(file: Path) -> Outputs:
+    """Logits and target of a file, with the classes in groups by how often each is true."""
+    import torch
+
+    from taylored.explain import Outputs
+    from taylored.lab.data import class_groups
+    from taylored.lab.data.formats.archive import ArchiveError, read_archive
+
+    mend = "Fix: save it by numpy.savez(path, logits=logits, target=target)"
+    try:
+        arrays, names = read_archive(file, ("logits", "target"))
+    except ArchiveError as error:
+        raise ValueError(f"`data` {file.name}: {error}. {mend}") from error
+    if len(arrays) < 2:
+        listed = ", ".join(names) or "nothing"
+        raise ValueError(f"`data` {file.name} must hold logits and target, got {listed}. {mend}")
+    found = Outputs(torch.as_tensor(arrays["logits"]), torch.as_tensor(arrays["target"]))
+    if found.logits.shape[1] < 2:
+        return found
+    return replace(found, groups=class_groups(found.of_each_class()))
 
 
 def _write(
@@ -119,6 +159,8 @@ def _show(console: Console, loss: LossView) -> None:
     _head(console, "What p means: the p of the model that is optimal where labels are noisy")
     for side, optimum in loss.optimum.items():
         _optimum(console, "" if len(loss.optimum) == 1 else side, optimum)
+    if loss.data is not None:
+        _on_data(console, loss.data)
     if loss.certificate:
         _head(console, "Proved (taylored certify)")
         _lines(console, loss.certificate)
@@ -161,6 +203,16 @@ def _optimum(console: Console, side: str, found: Optimum) -> None:
     table.add_row("model's p", *models)
     if any(read is not None for read in found.posterior):
         table.add_row("posterior", *("-" if p is None else f"{p:.3g}" for p in found.posterior))
+    console.print(Padding(table, (0, 2)))
+
+
+def _on_data(console: Console, found: OnData) -> None:
+    _head(console, "On the outputs given")
+    _lines(console, found.sentences())
+    table = _table("p_t below", *(f"{(k + 1) / len(found.samples):.1f}"
+                                  for k in range(len(found.samples))))  # fmt: skip
+    table.add_row("samples", *(f"{share:.0%}" for share in found.samples))
+    table.add_row("gradient", *(f"{share:.0%}" for share in found.gradient))
     console.print(Padding(table, (0, 2)))
 
 

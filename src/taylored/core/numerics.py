@@ -71,6 +71,15 @@ def without_offset(logits: Tensor, axis: int) -> Tensor:
     return logits - logits.detach().amax(dim=axis, keepdim=True)
 
 
+def scaled_without_offset(logits: Tensor, scale: Tensor, axis: int) -> Tensor:
+    """The logits times one factor per class, but for a number that all classes have in common.
+
+    Factors that are alike keep all digits of the differences, as `without_offset` does.
+    """
+    top = logits.detach().amax(dim=axis, keepdim=True)
+    return (logits - top) * scale + (scale - scale.detach().amax()) * top
+
+
 def smoothing_parts(smoothing: float, outcomes: int) -> tuple[float, float]:
     """What label smoothing leaves to the truth, and what it gives to each of the outcomes."""
     return 1.0 - smoothing, smoothing / outcomes

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from taylored.explain.on_data import OnData
 from taylored.explain.optimum import Optimum
 from taylored.explain.parameters import Effect, Knob
 from taylored.explain.polynomials import Polynomials
@@ -34,6 +35,7 @@ class LossView:
         optimum: what its p means, by side of the label.
         certificate: what is proved about it, in short; empty where nothing is.
         notes: what to know about the way it is shown.
+        data: what it does with the outputs of a model; None where none were given.
 
     """
 
@@ -47,6 +49,7 @@ class LossView:
     optimum: dict[str, Optimum]
     certificate: tuple[str, ...]
     notes: tuple[str, ...]
+    data: OnData | None
 
     @property
     def name(self) -> str:
@@ -74,6 +77,7 @@ class LossView:
             "optimum": {side: each.to_dict() for side, each in self.optimum.items()},
             "certificate": list(self.certificate),
             "notes": list(self.notes),
+            "data": None if self.data is None else self.data.to_dict(),
         }
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from taylored.core.numerics import computing_dtype
 
-SWEEP = struct.Struct("=9q2Q2qQ3qQ3q2q3Q2ddQqQqQqQ3qQQq")
+SWEEP = struct.Struct("=9q2Q2qQ3qQ3q2q6Q2ddQqQqQqQ3qQQq")
 """The fields of `Sweep` in their order; each takes 8 bytes."""
 
 FLOATS = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
@@ -69,12 +69,15 @@ def element_strides(values: Tensor) -> Strides:
     return strides[0], along, strides[2] if len(strides) > 2 else 0
 
 
-def spread_per_class(values: Tensor | None, logits: Tensor) -> Tensor | None:
+def spread_per_class(values: Tensor, logits: Tensor) -> Tensor:
     """One number for each class, contiguous and in the computing dtype."""
-    if values is None:
-        return None
     spread = values.detach().to(computing_dtype(logits)).reshape(-1).expand(logits.shape[1])
     return spread.contiguous()
+
+
+def spread_or_none(values: Tensor | None, logits: Tensor) -> Tensor | None:
+    """The same of what may be absent."""
+    return None if values is None else spread_per_class(values, logits)
 
 
 def address(values: Tensor | None) -> int:

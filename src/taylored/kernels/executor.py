@@ -12,8 +12,11 @@ from taylored.core.context import unobserved
 from taylored.core.engine.executor import Swept, gradient_dtype
 from taylored.core.inputs.targets import check_truths
 from taylored.core.links.class_sums import ClassSums
-from taylored.core.numerics import computing_dtype
-from taylored.core.plan.plan import Plan
+from taylored.core.links.softmax import single_truth, true_logit
+from taylored.core.numerics import computing_dtype, tensor_of
+from taylored.core.plan.plan import Block, Plan, sums_by_logits
+from taylored.core.terms.shifted import Shifted
+from taylored.core.terms.term import Term
 from taylored.kernels.abi import (
     FLOATS,
     LINKS,
@@ -25,6 +28,7 @@ from taylored.kernels.abi import (
     numbers,
     position_strides,
     scalar,
+    spread_or_none,
     spread_per_class,
 )
 from taylored.kernels.library import Library
@@ -45,7 +49,7 @@ class Native:
 
     def accepts(self, logits: Tensor, plan: Plan) -> bool:
         """Ordinary CPU tensors without overlapping entries, and a term that is a `Program`."""
-        if plan.rejection is not None or plan.margin is not None or not unobserved():
+        if plan.rejection is not None or not unobserved():
             return False
         if not in_plain_memory(logits) or not all(map(in_plain_memory, plan.tensors())):
             return False
@@ -54,7 +58,7 @@ class Native:
         truths = TRUTHS if plan.target_kind == "dense" else (torch.int64,)
         if plan.target.dtype not in truths or logits.numel() == 0:
             return False
-        return layout_of(logits) is not None and program_of(plan.term) is not None
+        return layout_of(logits) is not None and program_of(_unshifted(plan)) is not None
 
     def value(self, logits: Tensor, plan: Plan) -> Tensor:
         """The loss alone."""
@@ -79,7 +83,7 @@ class Native:
             total = torch.zeros(2, logits.shape[1], dtype=torch.float64, device="cpu")
         loss = self._run(logits, plan, gradient, total)
         if sums is not None and total is not None:
-            sums.add((total / plan.temperature).to(computing_dtype(logits)))
+            sums.add(sums_by_logits(total, plan).to(computing_dtype(logits)))
         if into is not None and gradient is not into:
             gradient = into.copy_(gradient)
         return Swept(loss, gradient)
@@ -88,17 +92,17 @@ class Native:
         self, logits: Tensor, plan: Plan, gradient: Tensor | None, sums: Tensor | None
     ) -> Tensor:
         """Write the gradient, add to the (2, C) sums, and return the loss."""
-        layout, program = layout_of(logits), program_of(plan.term)
+        layout, program = layout_of(logits), program_of(_unshifted(plan))
         assert layout is not None  # noqa: S101 - accepted
         assert program is not None  # noqa: S101 - accepted
         dtype = computing_dtype(logits)
         index = plan.target_kind == "index"
         # Names keep these tensors alive until the library returns.
-        positive, negative = (
-            spread_per_class(plan.positive, logits),
-            spread_per_class(plan.negative, logits),
+        positive, negative, scale, bias, gammas = (
+            spread_or_none(values, logits)
+            for values in (plan.positive, plan.negative, plan.scale, plan.bias, program.gammas)
         )
-        bias, gammas = spread_per_class(plan.bias, logits), spread_per_class(program.gammas, logits)
+        added, growth = _moved(logits, plan)
         total, each = ctypes.c_double(), None
         if plan.output == "each":
             by_position = plan.link == "softmax"
@@ -126,7 +130,10 @@ class Native:
             plan.ignore or 0,
             address(positive),
             address(negative),
+            address(scale),
             address(bias),
+            address(added),
+            address(growth),
             plan.smoothing,
             plan.temperature,
             program.gamma,
@@ -146,6 +153,30 @@ class Native:
         if code != 0:
             raise RuntimeError(f"the {self.library.level} library refused a sweep it accepted")
         return scalar(total.value, dtype) if each is None else each
+
+
+def _unshifted(plan: Plan) -> Term:
+    """The term without a margin that is taken off the log odds of the one truth."""
+    if isinstance(plan.term, Shifted) and plan.link == "softmax" and single_truth(plan):
+        return plan.term.term
+    return plan.term
+
+
+def _moved(logits: Tensor, plan: Plan) -> tuple[Tensor | None, Tensor | None]:
+    """What the margin of each position is larger by, and how its true logit's pull grows."""
+    added: Tensor | None = None
+    if plan.link != "softmax" or not single_truth(plan):
+        return None, None
+    if isinstance(plan.term, Shifted):
+        shift = spread_per_class(tensor_of(plan.term.margin, torch.float64), logits)
+        added = -shift[plan.target].contiguous()
+    if plan.margin is None:
+        return added, None
+    block = Block(logits, plan.target, plan.rows, plan.margin)
+    logit = true_logit(block, plan.target.unsqueeze(1)).detach()
+    further = plan.margin.added(logit).squeeze(1).div_(plan.temperature).contiguous()
+    growth = plan.margin.growth(logit).squeeze(1).add_(1.0).contiguous()
+    return further if added is None else added + further, growth
 
 
 def _fits(buffer: Tensor, logits: Tensor) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-ABI = 4
+ABI = 5
 """Version of the interface that `abi.py` and `overlap.py` pack for; `cpp/sweep.h` has the same."""
 
 LEVELS = ("avx512", "avx2", "baseline")

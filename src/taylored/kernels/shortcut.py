@@ -91,7 +91,7 @@ class NativeShortcut:
             truth.data_ptr(), s, 0, 1,
             *coefficients,
             0, 0,
-            0, 0, 0,
+            0, 0, 0, 0, 0, 0,
             options.label_smoothing, 1.0,
             program.gamma, 0,
             *numbers(program.log_factor),
@@ -149,6 +149,7 @@ def _plain(options: Options) -> bool:
     return (
         options.sample_weight is None
         and options.normalizer is None
+        and options.logit_scale is None
         and options.logit_bias is None
         and options.alpha is None
         and options.pos_weight is None

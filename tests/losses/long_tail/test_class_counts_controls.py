@@ -95,10 +95,15 @@ def margin_of_another_class(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ldam, "ldam_margins", lambda *a, **k: original(*a, **k).flip(0))
 
 
-@fault(checks.check_ldam_by_hand)
 @fault(loss_checks.check_value, DEFERRED, "composed")
-def margin_in_favour_of_the_truth(patch: pytest.MonkeyPatch) -> None:
+def shift_in_favour_of_the_truth(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Shifted, "_moved", lambda self, at: Point(at.margin + self.margin))
+
+
+@fault(checks.check_ldam_by_hand)
+def margin_in_favour_of_the_truth(patch: pytest.MonkeyPatch) -> None:
+    term = property(lambda self: shifted(nll, -self.scale * self.margins))
+    patch.setattr(ldam.LDAMLoss, "term", term)
 
 
 @fault(checks.check_ldam_by_hand)

@@ -15,7 +15,7 @@ from taylored.core.links.class_sums import ClassSums, RunningSums
 from taylored.core.links.scratch import Scratch, empty_result
 from taylored.core.numerics import computing_dtype
 from taylored.core.plan.nonnegative import pulls_never_negative
-from taylored.core.plan.plan import Block, Plan
+from taylored.core.plan.plan import Block, Plan, sums_by_logits
 
 LINKS = {"softmax": softmax_blocked, "sigmoid": sigmoid_blocked}
 
@@ -69,7 +69,7 @@ class Blocked:
             block = _cut(logits, plan, place)
             collected.add(place, sweep(block, plan, running, gradient[place], scratch))
         if sums is not None and running is not None:
-            sums.add(running.stacked() / plan.temperature)
+            sums.add(sums_by_logits(running.stacked(), plan))
         return Swept(collected.loss(), gradient)
 
 

@@ -11,7 +11,7 @@ from taylored.core.engine.executor import Swept, gradient_dtype
 from taylored.core.inputs.targets import check_truths
 from taylored.core.links import sigmoid, softmax
 from taylored.core.links.class_sums import ClassSums, RunningSums
-from taylored.core.plan.plan import Block, Plan
+from taylored.core.plan.plan import Block, Plan, sums_by_logits
 
 LINKS = {"softmax": softmax, "sigmoid": sigmoid}
 
@@ -50,7 +50,7 @@ class Whole:
         values, gradient = LINKS[plan.link].value_and_gradient(block, plan, running)
         gradient = gradient.to(gradient_dtype(logits)) if into is None else into.copy_(gradient)
         if sums is not None and running is not None:
-            sums.add(running.stacked() / plan.temperature)
+            sums.add(sums_by_logits(running.stacked(), plan))
         return Swept(_reduced(values, plan), gradient)
 
 

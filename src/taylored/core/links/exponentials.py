@@ -25,6 +25,11 @@ def bits_of(block: Block, plan: Plan, scratch: Scratch, offset: Tensor | None = 
     logits = block.logits if block.logits.dtype == dtype else z.copy_(block.logits)
     if offset is not None:
         logits = torch.sub(logits, offset, out=z)
+    if plan.scale is not None:
+        scale = along_classes(plan.scale, block.logits)
+        logits = torch.mul(logits, scale, out=z)
+        if offset is not None:
+            logits = torch.addcmul(logits, scale - scale.amax(), offset, out=z)
     if plan.bias is None:
         return torch.mul(logits, factor, out=z)
     bias = along_classes(plan.bias, block.logits) * factor

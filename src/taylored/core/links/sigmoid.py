@@ -40,7 +40,7 @@ def value(block: Block, plan: Plan) -> Tensor:
 def value_and_gradient(block: Block, plan: Plan, sums: RunningSums | None) -> tuple[Tensor, Tensor]:
     """Loss of each element, and the gradient of their sum on the logits.
 
-    The gradient is added to the `sums` as it is before the division by the temperature.
+    What is added to the `sums` is the gradient by the adjusted logits.
     """
     x = adjusted(block, plan)
     term, rejection = bound(block, plan)

@@ -20,7 +20,7 @@ from taylored.core.inputs.targets import one_hot
 from taylored.core.links.class_sums import RunningSums
 from taylored.core.links.margins import margin_of, margins_of, put, split_off, taken
 from taylored.core.numerics import computing_dtype, harmless, smoothed
-from taylored.core.plan.plan import Block, Plan, adjusted, along_classes
+from taylored.core.plan.plan import Block, Plan, adjusted, along_classes, by_logits
 from taylored.core.terms import fast_point
 from taylored.core.terms.point import Point, continued, inside
 from taylored.core.terms.term import Term
@@ -48,12 +48,12 @@ def value(block: Block, plan: Plan) -> Tensor:
 def value_and_gradient(block: Block, plan: Plan, sums: RunningSums | None) -> tuple[Tensor, Tensor]:
     """Loss of each position, and the gradient of their sum on the logits.
 
-    The gradient is added to the `sums` as it is before the division by the temperature.
+    What is added to the `sums` is the gradient by the adjusted logits.
     """
     z = adjusted(block, plan)
     find = _single if single_truth(plan) else _distribution
     values, gradient = find(block, plan, z, sums)
-    return values, gradient if plan.temperature == 1.0 else gradient / plan.temperature
+    return values, by_logits(gradient, plan, block.logits)
 
 
 def _single(block: Block, plan: Plan, z: Tensor, sums: RunningSums | None) -> tuple[Tensor, Tensor]:

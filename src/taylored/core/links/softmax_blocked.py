@@ -65,6 +65,9 @@ def _single(
     if sums is not None:
         sums.add_shares(shares, ratio, pulls, hot)
     # Divided before it is rounded to half precision, and once per position.
+    if plan.scale is not None:
+        scale = along_classes(plan.scale, block.logits)
+        shares, pulls = shares.mul_(scale), pulls * scale.reshape(-1)[hot]
     torch.mul(shares, ratio.div_(plan.temperature), out=into)
     into.scatter_(1, hot, pulls.div(-plan.temperature).to(into.dtype))
     return (values * block.rows).squeeze(1)
@@ -91,12 +94,14 @@ def _distribution(
     others = gains.scatter_(1, chosen, 0.0).sum(dim=1, keepdim=True).neg_()
     own_gradient = own_p * others + own_q * own_gain
     # Sums and division have to see the gradient before it is rounded to half precision.
-    further = sums is not None or plan.temperature != 1.0
+    further = sums is not None or plan.temperature != 1.0 or plan.scale is not None
     gradient = gains if further and into.dtype != gains.dtype else into
     torch.addcmul(gains, p, others - own_gain, out=gradient)
     gradient.scatter_(1, chosen, own_gradient.to(gradient.dtype))
     if sums is not None:
         sums.add_split(gradient, softmax.truth_of(block, plan, p))
+    if plan.scale is not None:
+        gradient.mul_(along_classes(plan.scale, block.logits))
     if plan.temperature != 1.0:
         gradient.div_(plan.temperature)
     if gradient is not into:

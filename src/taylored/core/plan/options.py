@@ -29,7 +29,9 @@ class Options(NamedTuple):
             `modules/class_axis.py` brings them to axis 1 before; it is one of the shared keywords,
             all of which a function hands on as `Options(**shared)`.
         rejection: term of the outcome "no" where that has one of its own (sigmoid), else None.
-        margin: what is added to the logit of the one true class (softmax), before the temperature.
+        logit_scale: what multiplies the logits of each class (softmax), before the bias; above 0.
+        margin: what is added to the logit of the one true class (softmax), before the temperature;
+            not beside a scale.
         indicator: the gradient sums of a forward that counts are added to it; None for nowhere.
         uncounted: how many of the last columns belong to no class (a background column).
     """
@@ -39,6 +41,7 @@ class Options(NamedTuple):
     alpha: float | PerClass | None = None
     pos_weight: float | PerClass | None = None
     neg_weight: PerClass | None = None
+    logit_scale: PerClass | None = None
     logit_bias: PerClass | None = None
     temperature: float = 1.0
     margin: TruthMargin | None = None

@@ -41,6 +41,7 @@ def check_per_class(term: Term, options: Options, num_classes: int) -> None:
         "alpha": options.alpha,
         "pos_weight": options.pos_weight,
         "neg_weight": options.neg_weight,
+        "logit_scale": options.logit_scale,
         "logit_bias": options.logit_bias,
     }
     for name, given in named.items():

@@ -198,6 +198,7 @@ def _plan(
         positive=positive,
         negative=negative,
         smoothing=options.label_smoothing,
+        scale=tensor_or_none(options.logit_scale),
         bias=tensor_or_none(options.logit_bias),
         temperature=options.temperature,
         margin=_per_position(options.margin, rows),

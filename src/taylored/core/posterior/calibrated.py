@@ -20,7 +20,13 @@ from torch import Tensor
 
 from taylored.core.links.margins import margins_of
 from taylored.core.logistic import sigmoid
-from taylored.core.numerics import computing_dtype, smoothing_parts, tensor_of, without_offset
+from taylored.core.numerics import (
+    computing_dtype,
+    scaled_without_offset,
+    smoothing_parts,
+    tensor_of,
+    without_offset,
+)
 from taylored.core.plan.canonical import canonical
 from taylored.core.plan.options import Options, PerClass
 from taylored.core.plan.per_class_numbers import outcome_weights
@@ -41,7 +47,7 @@ def calibrated_logits(outputs: Tensor, term: Term, options: Options) -> Tensor:
         outputs: what a model trained with this term and these options gives, (N, C, d1, ...), (C,)
             for the softmax link or (N,) for the sigmoid link.
         term: phi of the truth, and of "no" too if the options have no rejection.
-        options: those of the training: weights, bias, temperature, smoothing.
+        options: those of the training: weights, scale, bias, temperature, smoothing.
 
     Returns:
         Logits of the shape of `outputs`, log-probabilities for the softmax link; float32 for half
@@ -49,19 +55,24 @@ def calibrated_logits(outputs: Tensor, term: Term, options: Options) -> Tensor:
         is there; -inf where eta is 0.
     """
     check_invertible(term, options)
-    z = rows_of(outputs, options.link)
+    z = rows_of(outputs, options.link, options.logit_scale)
     x = z if options.logit_bias is None else z + _along(options.logit_bias, z)
     x = x / options.temperature
     calibrate = _softmax if options.link == "softmax" else _sigmoid
     return calibrate(x, term, options).reshape(outputs.shape)
 
 
-def rows_of(outputs: Tensor, link: str) -> Tensor:
-    """Outputs as (N, C) or (N, C, S), in the dtype to compute in; without what softmax ignores."""
+def rows_of(outputs: Tensor, link: str, scale: PerClass | None = None) -> Tensor:
+    """Outputs as (N, C) or (N, C, S), in the dtype to compute in; scaled by class (softmax).
+
+    What softmax ignores is taken off.
+    """
     z = outputs.to(computing_dtype(outputs))
     if link == "sigmoid":
         return z.reshape(-1, 1) if z.dim() < 2 else canonical(z)
     z = z.unsqueeze(0) if z.dim() < 2 else canonical(z)
+    if scale is not None:
+        z = scaled_without_offset(z, _along(scale, z), 1)
     return without_offset(z, 1)
 
 

@@ -23,17 +23,26 @@ template <class R> Term<R> term_of(const Sweep& sweep) {
           sweep.skipped};
 }
 
-// Applies bias and temperature to the logits of a softmax, and the temperature to their gradient.
-// The largest logit of each position is taken off first: what is added to large logits is rounded
-// to their digits.
+// Applies scale, bias and temperature to the logits of a softmax, and scale and temperature to their
+// gradient. The largest logit of each position is taken off before scale and bias: what multiplies
+// large logits, or is added to them, is rounded to their digits.
 template <class R> class Adjustment {
  public:
   explicit Adjustment(const Sweep& sweep)
-      : bias_(numbers<R>(sweep.bias)), temperature_(static_cast<R>(sweep.temperature)) {}
+      : scale_(numbers<R>(sweep.scale)),
+        bias_(numbers<R>(sweep.bias)),
+        temperature_(static_cast<R>(sweep.temperature)) {
+    if (scale_) largest_scale_ = *std::max_element(scale_, scale_ + sweep.c);
+  }
 
   // Rows of one position each, with contiguous classes, padded to whole vectors. `largest` has room
   // for a number per row.
   void along_classes(R* z, int64_t rows, int64_t classes, int64_t length, R* largest) const {
+    for (int64_t i = 0; scale_ && i < rows; ++i) {
+      R* row = z + i * length;
+      const R peak = peak_of(row, length);
+      for (int64_t c = 0; c < classes; ++c) row[c] = scaled(row[c], c, peak);
+    }
     if (!bias_ && temperature_ == R(1)) return;
     for (int64_t i = 0; i < rows; ++i) largest[i] = peak_of(z + i * length, length);
     for (int64_t i = 0; i < rows; ++i) shift(z + i * length, classes, largest[i]);
@@ -41,6 +50,13 @@ template <class R> class Adjustment {
 
   // All classes of contiguous positions; the rows of the classes are `width` apart.
   void along_positions(R* z, int64_t classes, int64_t width, int64_t padded, R* largest) const {
+    if (scale_) {
+      peaks_of(z, classes, width, padded, largest);
+      for (int64_t c = 0; c < classes; ++c) {
+        R* row = z + c * width;
+        for (int64_t i = 0; i < padded; ++i) row[i] = scaled(row[i], c, largest[i]);
+      }
+    }
     if (!bias_ && temperature_ == R(1)) return;
     peaks_of(z, classes, width, padded, largest);
     for (int64_t c = 0; c < classes; ++c) {
@@ -51,9 +67,27 @@ template <class R> class Adjustment {
     }
   }
 
+  // Brings a row of the gradient by the adjusted logits to that by the logits, but for the
+  // temperature.
+  void scale_along_classes(R* row, int64_t classes) const {
+    for (int64_t c = 0; scale_ && c < classes; ++c) row[c] *= scale_[c];
+  }
+
+  void scale_along_positions(R* z, int64_t classes, int64_t width, int64_t padded) const {
+    for (int64_t c = 0; scale_ && c < classes; ++c)
+      for (int64_t i = 0; i < padded; ++i) z[c * width + i] *= scale_[c];
+  }
+
+  bool scales() const { return scale_ != nullptr; }
+  R scale(int64_t c) const { return scale_ ? scale_[c] : R(1); }
   R temperature() const { return temperature_; }
 
  private:
+  // z times its factor, but for what all classes have in common (core/numerics.py).
+  TAYLORED_INLINE R scaled(R z, int64_t c, R peak) const {
+    return (z - peak) * scale_[c] + (scale_[c] - largest_scale_) * peak;
+  }
+
   void shift(R* z, int64_t classes, R largest) const {
     if (bias_)
       for (int64_t c = 0; c < classes; ++c) z[c] = (z[c] - largest) + bias_[c];
@@ -69,8 +103,8 @@ template <class R> class Adjustment {
       for (int64_t i = 0; i < count; ++i) z[i] /= temperature_;
   }
 
-  const R* bias_;
-  R temperature_;
+  const R *scale_, *bias_;
+  R temperature_, largest_scale_ = 1;
 };
 
 inline int64_t round_up(int64_t count, int64_t step) { return (count + step - 1) / step * step; }

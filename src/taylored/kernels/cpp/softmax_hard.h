@@ -19,19 +19,41 @@ template <class R> class Truths {
       : index(scratch.take<int64_t>(width)),
         indices_(static_cast<const int64_t*>(sweep.target)),
         term_(term),
+        added_(numbers<R>(sweep.added)),
+        growth_(numbers<R>(sweep.growth)),
         places_(scratch.take<int64_t>(width)),
-        gamma_(scratch.take<R>(width)) {
+        gamma_(scratch.take<R>(width)),
+        own_(scratch.take<R>(width)) {
     std::fill_n(gamma_, width, term.gamma());
   }
 
   static size_t bytes(int64_t width) {
-    return 2 * Scratch::size_of<int64_t>(width) + Scratch::size_of<R>(width);
+    return 2 * Scratch::size_of<int64_t>(width) + 2 * Scratch::size_of<R>(width);
   }
 
   void gather(const Positions<R>& at) {
     for (int64_t i = 0; i < at.count; ++i) index[i] = indices_[at.target[i]];
     if (term_.gammas())
       for (int64_t i = 0; i < at.count; ++i) gamma_[i] = term_.gammas()[index[i]];
+  }
+
+  // What the margin of each position, [first, first + count) of the walk, is larger by.
+  void add_to(Positions<R>& at, int64_t first) const {
+    for (int64_t i = 0; added_ && i < at.count; ++i) at.chosen[i] += added_[first + i];
+  }
+
+  // The pull on the true logit of each position, before scale and temperature.
+  const R* own_pulls(const Positions<R>& at, int64_t first) const {
+    if (!growth_) return at.pull;
+    for (int64_t i = 0; i < at.count; ++i) own_[i] = at.pull[i] * growth_[first + i];
+    return own_;
+  }
+
+  // The same by the logits as they are given.
+  const R* scaled(const R* pulls, const Positions<R>& at, const Adjustment<R>& adjustment) const {
+    if (!adjustment.scales()) return pulls;
+    for (int64_t i = 0; i < at.count; ++i) own_[i] = pulls[i] * adjustment.scale(index[i]);
+    return own_;
   }
 
   // Finds values and pulls.
@@ -63,8 +85,9 @@ template <class R> class Truths {
 
   const int64_t* indices_;
   const Term<R>& term_;
+  const R *added_, *growth_;
   int64_t* places_;
-  R* gamma_;
+  R *gamma_, *own_;
 };
 
 // For contiguous classes: a row of the tile is a position. What there is one of per position is
@@ -109,6 +132,7 @@ template <class R> void hard_rows(const Sweep& sweep, int64_t threads, Collected
         at.chosen[i] = row[truths.index[i]];
         row[truths.index[i]] = taken_out<R>;
       }
+      truths.add_to(at, first);
       for (int64_t i = 0; i < at.count; ++i) at.peak[i] = peak_of(z + i * length, length);
       for (int64_t i = 0; i < at.count; ++i) {
         R* row = z + i * length;
@@ -119,16 +143,10 @@ template <class R> void hard_rows(const Sweep& sweep, int64_t threads, Collected
       truths.settle(at, total);
       at.write_each(first);
 
-      if (gradient) {
-        for (int64_t i = 0; i < at.count; ++i) {
-          const R scale = at.pull[i] / (at.mass[i] * adjustment.temperature());
-          gradient.put(at.logits[i], 1, classes, z + i * length, scale);
-        }
-        gradient.scatter(truths.places(at, 1), at.count, at.pull, -1 / adjustment.temperature());
-      }
+      const R* own = truths.own_pulls(at, first);
       if (sums) {
         for (int64_t i = 0; i < at.count; ++i) {
-          sums[truths.index[i]] += std::abs(at.pull[i]);
+          sums[truths.index[i]] += std::abs(own[i]);
           size[i] = std::abs(at.pull[i] / at.mass[i]);
         }
         // Added up over the rows of the tile first, and then in double over the tiles.
@@ -138,6 +156,15 @@ template <class R> void hard_rows(const Sweep& sweep, int64_t threads, Collected
           store<R>(rivals + c, negative);
         }
         for (int64_t c = 0; c < classes; ++c) sums[classes + c] += rivals[c];
+      }
+      if (gradient) {
+        for (int64_t i = 0; i < at.count; ++i) {
+          const R scale = at.pull[i] / (at.mass[i] * adjustment.temperature());
+          adjustment.scale_along_classes(z + i * length, classes);
+          gradient.put(at.logits[i], 1, classes, z + i * length, scale);
+        }
+        gradient.scatter(truths.places(at, 1), at.count, truths.scaled(own, at, adjustment),
+                         -1 / adjustment.temperature());
       }
     });
     collected.set_total(rank, total.value());
@@ -183,6 +210,7 @@ template <class R> void hard_columns(const Sweep& sweep, int64_t threads, Collec
         at.chosen[i] = truth;
         truth = taken_out<R>;
       }
+      truths.add_to(at, first);
       for (int64_t i = 0; i < at.padded; i += lanes) {
         Vec<R> peak = spread<R>(taken_out<R>);
         LongSum<R> mass;
@@ -199,20 +227,10 @@ template <class R> void hard_columns(const Sweep& sweep, int64_t threads, Collec
       truths.settle(at, total);
       at.write_each(first);
 
-      if (gradient) {
-        for (int64_t i = 0; i < at.count; ++i)
-          scale[i] = at.pull[i] / (at.mass[i] * adjustment.temperature());
-        walk.runs(first, last, [&](int64_t done, int64_t length, const int64_t* to) {
-          for (int64_t c = 0; c < classes; ++c)
-            gradient.put_products(to[0] + c * sweep.z_c, walk.step(0), length, z + c * width + done,
-                                  scale + done);
-        });
-        gradient.scatter(truths.places(at, sweep.z_c), at.count, at.pull,
-                         -1 / adjustment.temperature());
-      }
+      const R* own = truths.own_pulls(at, first);
       if (sums) {
         for (int64_t i = 0; i < at.count; ++i) {
-          sums[truths.index[i]] += std::abs(at.pull[i]);
+          sums[truths.index[i]] += std::abs(own[i]);
           scale[i] = std::abs(at.pull[i] / at.mass[i]);
         }
         std::fill(scale + at.count, scale + at.padded, R(0));
@@ -222,6 +240,18 @@ template <class R> void hard_columns(const Sweep& sweep, int64_t threads, Collec
             rivals.add(load(z + c * width + i) * load(scale + i));
           sums[classes + c] += rivals.value();
         }
+      }
+      if (gradient) {
+        for (int64_t i = 0; i < at.count; ++i)
+          scale[i] = at.pull[i] / (at.mass[i] * adjustment.temperature());
+        adjustment.scale_along_positions(z, classes, width, at.padded);
+        walk.runs(first, last, [&](int64_t done, int64_t length, const int64_t* to) {
+          for (int64_t c = 0; c < classes; ++c)
+            gradient.put_products(to[0] + c * sweep.z_c, walk.step(0), length, z + c * width + done,
+                                  scale + done);
+        });
+        gradient.scatter(truths.places(at, sweep.z_c), at.count,
+                         truths.scaled(own, at, adjustment), -1 / adjustment.temperature());
       }
     });
     collected.set_total(rank, total.value());

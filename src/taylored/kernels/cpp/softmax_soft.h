@@ -101,14 +101,17 @@ template <class R> void soft_rows(const Sweep& sweep, int64_t threads, Collected
         const R rival_pull = tops.q[i] * tops.gains[i] + at.pull[i];
         for (int64_t c = 0; c < classes; ++c) row[c] = row[c] * rival_pull - gain[c];
         row[tops.index[i]] = tops.p[i] * tops.gains[i] - at.pull[i];
-        if (gradient) gradient.put(at.logits[i], 1, classes, row, 1 / adjustment.temperature());
-        if (!sums) continue;
-        masses.along_classes(truth, at.target[i]);
-        for (int64_t c = 0; c < classes; ++c) {
-          const R size = std::abs(row[c]), share = size * truth[c];
-          sums[c] += share;
-          sums[classes + c] += size - share;
+        if (sums) {
+          masses.along_classes(truth, at.target[i]);
+          for (int64_t c = 0; c < classes; ++c) {
+            const R size = std::abs(row[c]), share = size * truth[c];
+            sums[c] += share;
+            sums[classes + c] += size - share;
+          }
         }
+        if (!gradient) continue;
+        adjustment.scale_along_classes(row, classes);
+        gradient.put(at.logits[i], 1, classes, row, 1 / adjustment.temperature());
       }
     });
     collected.set_total(rank, total.value());
@@ -217,7 +220,7 @@ template <class R> void soft_columns(const Sweep& sweep, int64_t threads, Collec
           const R* row = z + c * width + done;
           if (gradient)
             gradient.put(to[0] + c * sweep.z_c, walk.step(0), length, row,
-                         1 / adjustment.temperature());
+                         adjustment.scale(c) / adjustment.temperature());
           if (!sums) continue;
           masses.of_class(c, truth, to[1], walk.step(1), length);
           double pulled = 0.0, pushed = 0.0;

@@ -6,7 +6,7 @@
 
 namespace taylored {
 
-constexpr int abi = 4;
+constexpr int abi = 5;
 
 enum Link : int64_t { softmax = 0, sigmoid = 1 };
 enum Dtype : int64_t { f32 = 0, f64 = 1, bf16 = 2, f16 = 3, u8 = 4, i64 = 5, i32 = 6 };  // u8: bool
@@ -29,7 +29,8 @@ struct Sweep {
   const void* rows;  // R: the coefficient of each position or element
   int64_t r_n, r_c, r_s;
   int64_t ignores, ignore;  // whether elements with the target `ignore` have no weight
-  const void *positive, *negative, *bias;  // R[c]
+  const void *positive, *negative, *scale, *bias;  // R[c]
+  const void *added, *growth;  // R[n * s]: to the margin of each position, and its truth's pull
   double smoothing, temperature;
   double gamma;        // phi = q^gamma (-log(p) A(q) + B(q))
   const void* gammas;  // R[c], instead of gamma: one per class
@@ -45,4 +46,4 @@ struct Sweep {
   int64_t threads;
 };
 
-static_assert(sizeof(Sweep) == 42 * 8, "the record that Python packs");
+static_assert(sizeof(Sweep) == 45 * 8, "the record that Python packs");

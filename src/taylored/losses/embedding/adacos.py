@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
@@ -14,7 +13,7 @@ from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.linear_logits import LinearLogits
 from taylored.core.inputs.logits import Logits, outline
 from taylored.core.inputs.targets import check_input, softmax_kind
-from taylored.core.numerics import computing_dtype, one_if_zero, widest_dtype, without_offset
+from taylored.core.numerics import one_if_zero, widest_dtype
 from taylored.core.plan.options import Options
 from taylored.core.plan.prepare import prepare
 from taylored.core.posterior.calibrated import calibrated_logits
@@ -40,16 +39,6 @@ _BINS = 1024
 def fixed_scale(classes: int) -> float:
     """sqrt(2) log(C - 1) (Zhang et al. 2019, equation 12); two classes have that of three."""
     return math.sqrt(2.0) * math.log(max(2, classes - 1))
-
-
-def times(input: Logits, scale: Tensor) -> Logits:
-    """The cosines times a scale that is a tensor: of features and weight, the features."""
-    if isinstance(input, LinearLogits):
-        bias = None if input.bias is None else input.bias * scale.to(input.bias)
-        return replace(input, features=input.features * scale.to(input.features), bias=bias)
-    cosines = check_input(input)
-    wide = without_offset(cosines.to(computing_dtype(cosines)), class_axis(cosines))
-    return wide * scale.to(wide)
 
 
 def true_cosines(input: Logits, truth: Tensor) -> Tensor:
@@ -120,13 +109,17 @@ class AdaCosLoss(WeightedLoss):
         scale = self._scale(input)
         if self.training and torch.is_grad_enabled():
             scale = self._counted(input, target, options, scale)
-        return p_t_loss(times(input, scale), target, nll, options)
+        return p_t_loss(input, target, nll, self._scaled(input, options, scale))
 
     def _scale(self, input: Logits) -> Tensor:
         """The scale so far."""
         start = fixed_scale(input.shape[class_axis(outline(input))])
         known = held(self.scale)
         return torch.where(known > 0.0, known, start)
+
+    def _scaled(self, input: Logits, options: Options, scale: Tensor) -> Options:
+        """The options with the same scale for every class."""
+        return options._replace(logit_scale=scale.expand(input.shape[class_axis(outline(input))]))
 
     @torch.no_grad()
     def _counted(self, input: Logits, target: Tensor, options: Options, scale: Tensor) -> Tensor:
@@ -142,7 +135,7 @@ class AdaCosLoss(WeightedLoss):
 
     def _sums(self, input: Logits, target: Tensor, options: Options, scale: Tensor) -> Tensor:
         """B times the number of samples, and how many have their angle in each bin."""
-        plain = Options(reduction="none", ignore_index=None)
+        plain = self._scaled(input, Options(reduction="none", ignore_index=None), scale)
         _, plan = prepare(outline(input), target, nll, options)
         truth = target.long()
         if softmax_kind(outline(input), target) != "index":
@@ -152,7 +145,7 @@ class AdaCosLoss(WeightedLoss):
         wide = widest_dtype(input.device)
         there = plan.rows.reshape(-1) != 0
         # -log p = log(1 + e^-x) at x = s cos_t - log sum_(k != t) e^(s cos_k).
-        lost = p_t_loss(times(input, scale), truth, nll, plain).reshape(-1).to(wide)
+        lost = p_t_loss(input, truth, nll, plain).reshape(-1).to(wide)
         cosine = true_cosines(input, truth).reshape(-1).to(wide)
         against = torch.where(lost > 1.0, lost + torch.log1p(-torch.exp(-lost)),
                               torch.log(torch.expm1(lost.clamp_max(1.0))))  # fmt: skip
@@ -175,8 +168,8 @@ class AdaCosLoss(WeightedLoss):
         if self.scaling == "fixed":
             fixed = fixed_scale(outputs.shape[class_axis(outputs)])
             return calibrated_logits(outputs, nll, options._replace(temperature=1.0 / fixed))
-        scaled = times(outputs, self._scale(outputs).to(computing_dtype(outputs)))
-        return calibrated_logits(check_input(scaled), nll, options)
+        scaled = self._scaled(outputs, options, self._scale(outputs))
+        return calibrated_logits(outputs, nll, scaled)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> AdaCosLoss:
         before = {"scale": self._buffers.get("scale")}

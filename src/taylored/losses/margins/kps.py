@@ -13,11 +13,9 @@ from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.numerics import computing_dtype, tensor_of
 from taylored.core.plan.options import Options, PerClass
-from taylored.core.posterior.calibrated import calibrated_logits
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.shifted import shifted
 from taylored.core.terms.term import Term
-from taylored.losses.margins.vector_scaling import scaled
 from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
 from taylored.modules.spec import Reference, spec_of
@@ -104,16 +102,9 @@ class KPSLoss(SmoothedLoss):
         return shifted(nll, self.scale * self.margins)
 
     def fill(self, options: Options) -> Options:
-        """The options with the scale; the factors are on the logits already."""
-        return options._replace(temperature=1.0 / (self.scale * self._largest))
-
-    def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
-        """The loss of the scaled logits."""
-        return p_t_loss(scaled(input, self._shares), target, self.term, options)
-
-    def calibrated(self, outputs: Tensor, options: Options) -> Tensor:
-        """Those of the scaled logits."""
-        return calibrated_logits(scaled(outputs, self._shares), self.term, options)
+        """The options with factors and scale."""
+        temperature = 1.0 / (self.scale * self._largest)
+        return options._replace(logit_scale=self._shares, temperature=temperature)
 
     def published(self, outputs: Tensor) -> Tensor:
         """The scaled outputs, without factors and margins."""
@@ -141,8 +132,9 @@ def kps_loss(
     """
     factors = class_factors(counts)
     term = shifted(nll, scale * mirrored_margins(factors, max_m))
-    options = Options(temperature=1.0 / (scale * float(factors.max())), **shared)
-    return p_t_loss(scaled(input, factors / factors.max()), target, term, options)
+    largest = float(factors.max())
+    options = Options(logit_scale=factors / largest, temperature=1.0 / (scale * largest), **shared)
+    return p_t_loss(input, target, term, options)
 
 
 SPEC = spec_of(

@@ -10,13 +10,10 @@ from torch import Tensor, nn
 from taylored.core.class_weights import inverse_frequency_weights, present_counts
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.inputs.logits import Logits
-from taylored.core.inputs.targets import check_input
 from taylored.core.plan.options import Options, PerClass
-from taylored.core.posterior.calibrated import calibrated_logits
 from taylored.core.terms.elementary import nll
 from taylored.core.terms.term import Term
 from taylored.losses.margins.logit_adjusted import Tau, adjustment
-from taylored.modules.class_axis import along
 from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
 from taylored.modules.spec import Reference, spec_of
@@ -29,12 +26,6 @@ def class_scale(counts: PerClass, gamma: float) -> Tensor:
     """(n / largest n)^gamma, what Kini et al. 2021 multiply the logits by."""
     inverse = inverse_frequency_weights(counts, power=gamma, dtype=torch.float64)
     return inverse.min() / inverse
-
-
-def scaled(input: Logits, scale: Tensor) -> Tensor:
-    """The logits times the factors of their classes: a tensor of its own, kept for backward."""
-    logits = check_input(input)
-    return logits * along(scale, logits)
 
 
 class VectorScalingLoss(SmoothedLoss):
@@ -83,16 +74,8 @@ class VectorScalingLoss(SmoothedLoss):
         return nll
 
     def fill(self, options: Options) -> Options:
-        """The options with the bias; the factors are on the logits already."""
-        return options._replace(logit_bias=self.logit_bias)
-
-    def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
-        """The loss of the scaled logits."""
-        return p_t_loss(scaled(input, self.scale), target, self.term, options)
-
-    def calibrated(self, outputs: Tensor, options: Options) -> Tensor:
-        """Those of the scaled logits."""
-        return calibrated_logits(scaled(outputs, self.scale), self.term, options)
+        """The options with factors and bias."""
+        return options._replace(logit_scale=self.scale, logit_bias=self.logit_bias)
 
 
 @function_of(VectorScalingLoss)
@@ -116,9 +99,9 @@ def vector_scaling_loss(
         tensor(1.0810)
     """
     counts = present_counts(counts)
-    scale = class_scale(counts, gamma)
-    bias = adjustment(counts, tau)
-    return p_t_loss(scaled(input, scale), target, nll, Options(logit_bias=bias, **shared))
+    scale, bias = class_scale(counts, gamma), adjustment(counts, tau)
+    options = Options(logit_scale=scale, logit_bias=bias, **shared)
+    return p_t_loss(input, target, nll, options)
 
 
 SPEC = spec_of(
