@@ -125,10 +125,11 @@ def test_every_study_has_planted_results():
 
 @pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize("word", [HELD, NOT])
-def test_a_planted_effect_is_found_and_its_opposite_refuted(name, word):
+@pytest.mark.parametrize("budget", ["quick", "default"])
+def test_a_planted_effect_is_found_and_its_opposite_refuted(name, word, budget):
     declared = study_of(name)
     given = PLANTED[name][word == NOT]
-    found = planted.words(declared, planted.ground(declared, **given))
+    found = planted.words(declared, planted.ground(declared, budget=budget, **given))
     assert set(found) == {claim.key for claim in declared.claims}
     assert found == {claim: {word} for claim in found}
 
