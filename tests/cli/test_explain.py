@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -48,3 +49,27 @@ def test_mistakes_end_in_a_message(arguments, code, hint):
     assert result.exit_code == code
     assert hint in result.stderr
     assert result.stdout == ""
+
+
+def test_on_the_outputs_of_a_model(tmp_path):
+    file, page = tmp_path / "outputs.npz", tmp_path / "x.html"
+    target = np.repeat([0, 1], [30, 4])
+    np.savez(file, logits=3 * np.eye(2, dtype=np.float32)[target], target=target)
+    result = run("focal", "balanced_softmax", "--data", str(file), "--html", str(page))
+    assert result.exit_code == 0, result.stderr
+    assert "easy (p_t > 0.5): 100% of 34, with 100% of the gradient" in result.stdout
+    assert "tail: 12%, with 12% of the gradient" in result.stdout
+    assert "On the outputs given" in page.read_text()
+
+
+@pytest.mark.parametrize("content", [b"", b"no arrays", None])
+def test_outputs_that_cannot_be_read_end_in_a_message(tmp_path, content):
+    file = tmp_path / "outputs.npz"
+    if content is None:
+        np.savez(file, features=np.zeros(3))
+    else:
+        file.write_bytes(content)
+    result = run("focal", "--data", str(file))
+    assert result.exit_code == 2
+    assert "`data` outputs.npz" in result.stderr
+    assert "Fix: save it by numpy.savez(path, logits=logits, target=target)" in result.stderr

@@ -154,6 +154,10 @@ def _first(loss: LossFunction, p: Tensor) -> float | None:
     """Pull of the lowest power of q over that of the loss, both summed."""
     if not isinstance(loss, ClassificationLoss) or not loss.has_term or loss.term.parameters():
         return None
+    options = loss.options()
+    adjusted = (options.logit_scale, options.logit_bias, options.margin)
+    if any(slot is not None for slot in adjusted) or options.temperature != 1.0:
+        return None  # its p is not that of the outputs
     try:
         series = loss.term.series(4)
     except ValueError:

@@ -52,7 +52,10 @@ def read_archive(
                         reading = f"array {key!r}"
                         arrays[key] = archive[key]
     except _DAMAGE as error:
-        raise ArchiveError(f"{reading} cannot be read: {error}") from error
+        reason = str(error).rstrip(".")
+        if "pickle" in reason:  # numpy's words for anything that it does not know
+            reason = "it holds Python objects, or is no .npz at all"
+        raise ArchiveError(f"{reading} cannot be read: {reason}") from error
     return arrays, names
 
 
