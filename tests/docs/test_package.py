@@ -68,6 +68,12 @@ def test_certificates_page_has_the_table_of_today():
         assert f"| `{name}`" in page
 
 
+def test_the_page_on_the_doctor_has_the_questions_of_today():
+    table = runpy.run_path(str(ROOT / "docs" / "doctor_table.py"))
+    page = (ROOT / "docs" / "doctor.md").read_text()
+    assert table["written"](page) == page, "run `python docs/doctor_table.py`"
+
+
 def test_the_page_on_probabilities_has_the_table_of_today():
     table = runpy.run_path(str(ROOT / "docs" / "losses_table.py"))
     page = (ROOT / "docs" / "probabilities.md").read_text()

@@ -53,6 +53,18 @@ def test_index_targets_of_every_form(case: Case, form: str) -> None:
     checks.check_forms(case, form)
 
 
+INDEX_ONLY = [case for case in ONE_EACH if catalog.spec(case.call.name).targets == ("index",)]
+
+
+@pytest.mark.parametrize(**identified(INDEX_ONLY))
+def test_a_loss_of_one_class_refuses_distributions(case: Case) -> None:
+    """The largest of a mixed target would be taken without a word, and mixup have no effect."""
+    z, y = case.logits(torch.float64), case.targets().clamp_min(0)
+    hot = torch.zeros_like(z).scatter_(1, y.unsqueeze(1), 1.0)
+    with pytest.raises(ValueError, match="target"):
+        catalog.get(case.call.text())(z, 0.6 * hot + 0.4 * hot.roll(1, 1))
+
+
 @pytest.mark.parametrize(**both([pair for pair in FORMS if dense_too(pair[0])]))
 def test_one_hot_targets_of_every_dtype(case: Case, form: str) -> None:
     checks.check_one_hot_forms(case, form)

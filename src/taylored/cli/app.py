@@ -8,6 +8,7 @@ import typer
 from taylored.cli.catalog import list_losses, show
 from taylored.cli.certify import certify
 from taylored.cli.compare import compare
+from taylored.cli.doctor import doctor
 from taylored.cli.env import env
 from taylored.cli.explain import explain
 from taylored.cli.study import study
@@ -48,4 +49,5 @@ app.command()(certify)
 app.command()(explain)
 app.command()(xray)
 app.command()(study)
+app.command()(doctor)
 app.command()(env)

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from taylored.core.checks import fail
+from taylored.core.checks import fail, seen
 from taylored.core.engine.elementwise import element_batch
 from taylored.core.engine.elementwise_pass import loss_of_form
 from taylored.core.inputs.logits import Logits
@@ -34,6 +34,19 @@ def row_loss(input: Logits, target: Tensor, values: RowValues, options: Options)
     given = element_batch(input, target, options)
     loss = loss_of_form(given, Rows(lambda z, y, _: values(z, y)))
     return in_shape_of(input, loss, given.plan)
+
+
+def truth_loss(input: Logits, target: Tensor, values: RowValues, options: Options) -> Tensor:
+    """The loss of one true class per position, by index or one-hot (softmax link)."""
+    if isinstance(target, Tensor) and target.is_floating_point() and seen(target):
+        told = (target == 0) | (target == 1)
+        if options.ignore_index is not None:
+            told |= target == options.ignore_index
+        if not told.all():
+            fail("target", "one class per position: class indices, or 0 and 1 per class",
+                 "probabilities of several classes",
+                 "use target.argmax(1), or a loss of probabilities such as focal")  # fmt: skip
+    return row_loss(input, target, values, options)
 
 
 def set_loss(input: Logits, target: Tensor, values: PositionValues, options: Options) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from taylored.core.inputs.logits import Logits
 from taylored.core.links.margins import margin_of
 from taylored.core.plan.options import Options
-from taylored.core.rows.row_loss import row_loss
+from taylored.core.rows.row_loss import truth_loss
 from taylored.core.terms.point import Point, continued, inside
 from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
@@ -63,7 +63,7 @@ class DualFocalLoss(WeightedLoss):
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The focused cross-entropy."""
         values = functools.partial(dual_focal_values, gamma=self.gamma)
-        return row_loss(input, target, values, options)
+        return truth_loss(input, target, values, options)
 
 
 @function_of(DualFocalLoss)
@@ -78,7 +78,7 @@ def dual_focal_loss(
         tensor(1.8679)
     """
     values = functools.partial(dual_focal_values, gamma=gamma)
-    return row_loss(input, target, values, Options(**shared))
+    return truth_loss(input, target, values, Options(**shared))
 
 
 SPEC = spec_of(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options
-from taylored.core.rows.row_loss import row_loss
+from taylored.core.rows.row_loss import truth_loss
 from taylored.core.terms.point import continued, inside
 from taylored.modules.fields.parameter import About
 from taylored.modules.function import function_of
@@ -83,7 +83,7 @@ class MulticlassHingeLoss(WeightedLoss):
         values = functools.partial(
             multiclass_hinge_values, rivals=self.rivals, margin=self.margin, power=self.power
         )
-        return row_loss(input, target, values, options)
+        return truth_loss(input, target, values, options)
 
 
 @function_of(MulticlassHingeLoss)
@@ -104,7 +104,7 @@ def multiclass_hinge_loss(
         tensor(0.2500)
     """
     values = functools.partial(multiclass_hinge_values, rivals=rivals, margin=margin, power=power)
-    return row_loss(input, target, values, Options(**shared))
+    return truth_loss(input, target, values, Options(**shared))
 
 
 SPEC = spec_of(
