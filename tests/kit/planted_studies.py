@@ -153,7 +153,7 @@ def followed(share: float, deviation: float) -> tuple[FollowedTraining, ...]:
 def results(declared: Study, found: Ground, name: str = "planted") -> StudyResults:
     """The results of a study on planted trainings."""
     about = Surveyed(found.problem.summary(), "mlp", 1, 16, 5, found.rates)
-    config = StudyConfig(declared.name, (None,), found.budget, 1, 0, None, declared.metric)
+    config = StudyConfig(declared.name, (None,), None, found.budget, 1, 0, None, declared.metric)
     return results_of(declared, config, [Survey(name, about, declared.conclude(found))])
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,7 +128,8 @@ def test_wrong_names_are_told_what_is_meant(tmp_path):
 def test_the_command_line_lists_runs_resumes_and_refuses(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     features, labels = data(3)
-    np.savez("my.npz", features=features, labels=labels)
+    rows = [f"{a},{b},class {label}" for (a, b, *_), label in zip(features, labels, strict=True)]
+    Path("my.csv").write_text("\n".join(["left,right,kind", *rows]))
     runner = CliRunner()
     listed = runner.invoke(app, ["study"]).output
     assert all(name in listed for name in names())
@@ -135,10 +137,13 @@ def test_the_command_line_lists_runs_resumes_and_refuses(tmp_path, monkeypatch):
     assert wrong.exit_code == 2
     assert "focal-gamma" in wrong.output
     common = ["--quick", "--epochs", "1", "--workers", "1"]
-    done = runner.invoke(app, ["study", "focal-gamma", "--data", "my.npz", *common, "--out", "run"])
+    done = runner.invoke(
+        app,
+        ["study", "focal-gamma", "--data", "my.csv", "--target", "kind", *common, "--out", "run"],
+    )
     assert done.exit_code == 0, done.output
     assert "gamma = 2 beats cross-entropy" in done.output
-    assert "studies.study('focal-gamma', ['my.npz'], budget='quick'" in done.output
+    assert "studies.study('focal-gamma', ['my.csv'], target='kind', budget='quick'" in done.output
     again = runner.invoke(app, ["study", "--resume", "run", "--json"])
     assert json.loads(again.stdout)["config"]["study"] == "focal-gamma"
     mixed = runner.invoke(app, ["study", "--resume", "run", "--seed", "3"])

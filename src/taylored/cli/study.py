@@ -25,6 +25,9 @@ def study(
             show_default=False,
         ),
     ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Column with the classes, for tables.", show_default=False)
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Few settings and short trainings: two minutes.")
     ] = False,
@@ -68,6 +71,7 @@ def study(
             settings = {
                 "name": name,
                 "data": data or None,
+                "target": target,
                 "budget": "quick" if quick else "default",
                 "repeats": repeats,
                 "seed": seed,

@@ -43,6 +43,7 @@ def study(
     name: str,
     data: sources.Source | list[sources.Source] | None = None,
     *,
+    target: str | None = None,
     budget: Budget = "default",
     repeats: int = 1,
     seed: int = 0,
@@ -61,6 +62,7 @@ def study(
         name: one of `studies.names()`, such as "epsilon-sweep".
         data: what `lab.compare` takes, with one class per sample, or a list of several; by default
             the built-in long tail "kanjivg-strokes" and "digits-lt".
+        target: the column with the classes, for tables.
         budget: "quick" has fewer settings and about 100 steps for each training: a glimpse, whose
             verdicts are about short trainings. Raising it to "default" takes minutes to an hour.
         repeats: of the five-fold cross-validation; more make smaller effects visible.
@@ -90,7 +92,7 @@ def study(
     given = _several(data)
     declared = study_of(name)
     recorded = tuple(sources.recorded_name(each) for each in given)
-    config = StudyConfig(name, recorded, budget, repeats, seed, epochs, declared.metric)
+    config = StudyConfig(name, recorded, target, budget, repeats, seed, epochs, declared.metric)
     record = StudyRecord(config, str(Path.cwd()))
     folder = _create(None if out is None else Path(out).expanduser(), record)
     return _carry_out(declared, config, given, folder, workers, progress)
@@ -183,7 +185,7 @@ def _carry_out(
         pool.start()
         try:
             for number, source in enumerate(given, start=1):
-                dataset = sources.read(source, None, Reading(), reporter)
+                dataset = sources.read(source, config.target, Reading(), reporter)
                 place = folder / f"data-{number}"
                 found = survey(
                     declared, config, dataset, config.data[number - 1], place, pool, reporter

@@ -133,10 +133,14 @@ class Surveyed:
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """What a study was asked; a name of data is None for arrays given in Python."""
+    """What a study was asked; a name of data is None for arrays given in Python.
+
+    ``target`` is the column with the classes, where the data are tables.
+    """
 
     study: str
     data: tuple[str | None, ...]
+    target: str | None
     budget: Budget
     repeats: int
     seed: int

@@ -124,7 +124,7 @@ def _record(
     run = RunConfig(
         losses=tuple(dict.fromkeys(setting.loss for setting in settings)),
         data=source,
-        target=None,
+        target=config.target,
         reading=Reading(),
         model=choose_model("auto", dataset.kind, dataset.task),
         budget=config.budget,

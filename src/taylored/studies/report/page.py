@@ -73,6 +73,7 @@ def shell_command(config: StudyConfig) -> str | None:
         return None
     words = ["taylored study", config.study]
     words += [f"--data {quote(each or '')}" for each in config.data]
+    words += [f"--target {quote(config.target)}"] if config.target is not None else []
     words += ["--quick"] if config.budget == "quick" else []
     words += [f"--repeats {config.repeats}"] if config.repeats != 1 else []
     words += [f"--seed {config.seed}"] if config.seed else []
@@ -84,6 +85,7 @@ def python_call(config: StudyConfig) -> str:
     """The same as a call."""
     given = [repr(each) if each is not None else "(features, labels)" for each in config.data]
     arguments = [repr(config.study), f"[{', '.join(given)}]"]
+    arguments += [f"target={config.target!r}"] if config.target is not None else []
     arguments += ["budget='quick'"] if config.budget == "quick" else []
     arguments += [f"repeats={config.repeats}"] if config.repeats != 1 else []
     arguments += [f"seed={config.seed}"] if config.seed else []
