@@ -7,7 +7,7 @@ from torch import Tensor
 
 from references.formulas import Parameters, along, class_weight, is_index, kept_mask, one_hot
 from references.long_tail import counted, cross_entropy_with
-from references.registry import reference
+from references.registry import losses_of, reference
 
 
 @reference("logit_adjusted")
@@ -23,6 +23,15 @@ def logit_adjusted(logits: Tensor, target: Tensor, parameters: Parameters) -> Te
 def balanced_softmax(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
     """Ren et al. 2020: the counts themselves as factors."""
     return cross_entropy_with(counted(parameters), logits, target, parameters)
+
+
+@reference("adjusted")
+def adjusted(logits: Tensor, target: Tensor, parameters: Parameters) -> Tensor:
+    """Menon et al. 2021, of any term: the inner loss of logits over T, plus tau log prior."""
+    n = counted(parameters)
+    prior = parameters.get("tau", 1.0) * torch.log(n / n.sum())
+    moved = logits / parameters.get("temperature", 1.0) + along(prior, logits)
+    return losses_of(parameters["loss"], moved, target)
 
 
 @reference("vector_scaling")

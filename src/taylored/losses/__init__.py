@@ -27,6 +27,7 @@ from taylored.losses.long_tail.equalized_focal import *
 from taylored.losses.long_tail.equalized_quality_focal import *
 from taylored.losses.margins.logit_adjusted import *
 from taylored.losses.margins.balanced_softmax import *
+from taylored.losses.margins.adjusted import *
 from taylored.losses.margins.vector_scaling import *
 from taylored.losses.margins.ldam import *
 from taylored.losses.margins.kps import *
