@@ -134,6 +134,8 @@ def test_a_coefficient_against_a_step_that_was_taken(model, base):
 
     for j in (1, 2, 3, 4):
         assert seen.effect(j).item() == pytest.approx(expected(j), rel=1e-4, abs=1e-11)
+    if model not in ("mlp", "pixels"):  # the sums over a class are alike for every model
+        return
     j = 1 + LOSSES.index(base) % 4
     for label, found in enumerate(seen.effect_by_class(j).tolist()):
         assert found == pytest.approx(expected(j, [label]), rel=1e-4, abs=1e-11)

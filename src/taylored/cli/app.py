@@ -12,6 +12,7 @@ from taylored.cli.doctor import doctor
 from taylored.cli.env import env
 from taylored.cli.explain import explain
 from taylored.cli.study import study
+from taylored.cli.tailor import tailor
 from taylored.cli.xray import xray
 
 # Plain help: the boxes of rich would make it twice as long, and unreadable in a pipe.
@@ -50,4 +51,5 @@ app.command()(explain)
 app.command()(xray)
 app.command()(study)
 app.command()(doctor)
+app.command()(tailor)
 app.command()(env)
