@@ -28,9 +28,9 @@ from taylored.tailor.steer import Leaves, steered, tailored_loss
 from taylored.tailor.tailored import Tailored
 from taylored.xray.as_function import as_function, derivative, evaluated, gradient
 
-EVERY: Final = 4
+EVERY: Final = 8
 """Steps of the training for one of the loss: its three passes would double the time of a step."""
-_RATES: Final = (0.03, 0.03, 0.01)
+_RATES: Final = (0.05, 0.05, 0.02)
 """Adam's learning rates of coefficients, tau and temperature."""
 
 
@@ -47,7 +47,7 @@ def tailor(
     """Learn a loss on data with a long tail: one training of somewhat more than usual cost.
 
     The loss is -log p + sum of e_j q^j of logits that have tau times the log prior added and are
-    divided by a temperature: `powers` + 2 numbers, which start at cross-entropy. Every fourth step
+    divided by a temperature: `powers` + 2 numbers, which start at cross-entropy. Every eighth step
     they are moved by Adam against what they would do to the validation loss in the next step of
     AdamW (`steered`), on the mean of the classes' cross-entropies, and put back to where the loss
     never rises with p (e_j >= -1/j). The result is their mean over the second half of the training.
