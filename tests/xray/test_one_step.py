@@ -105,13 +105,16 @@ def plus_power(base, step, j, only=None):
     loss = catalog.get(base)
     options = loss.options()
     bias = torch.zeros(CLASSES) if options.logit_bias is None else options.logit_bias
+    scale = torch.ones(CLASSES) if options.logit_scale is None else options.logit_scale
     weight = torch.ones(CLASSES) if options.weight is None else torch.as_tensor(options.weight)
 
     def value(logits, target):
         counted = target != options.ignore_index
         truth = torch.where(counted, target, 0)
-        shaped = bias.double().reshape(-1, *[1] * (logits.dim() - 2))
-        q = 1 - torch.softmax(logits + shaped, 1).gather(1, truth.unsqueeze(1)).squeeze(1)
+        factor, added = (
+            each.double().reshape(-1, *[1] * (logits.dim() - 2)) for each in (scale, bias)
+        )
+        q = 1 - torch.softmax(factor * logits + added, 1).gather(1, truth.unsqueeze(1)).squeeze(1)
         weights = weight.double()[truth] * counted
         divisor = {"mean": weights.sum(), "batch_mean": counted.sum(), "sum": 1.0}
         mine = counted if only is None else torch.isin(target, torch.tensor(only))

@@ -40,8 +40,8 @@ def xray(
 
     The training loss is a sum over the batch. Position i has class t_i, counts :math:`c_i` (its
     class weight over the denominator of the mean), and has the probability p_i that the loss sees:
-    the softmax, at t_i, of the logits after the loss's bias and temperature. Let e_j q^j, with
-    q = 1 - p, be added to it:
+    the softmax, at t_i, of the logits after the loss's scale, bias and temperature. To it
+    e_j q^j is added, with q = 1 - p:
 
     .. math:: L(\theta; e) = L_0(\theta) + \sum_i c_i \sum_j e_j q_i^j
 

@@ -27,7 +27,7 @@ class Truth:
         target: the true class.
         coefficient: what the position's phi(p) is multiplied by in the loss: its class weight over
             the denominator, 0 where it counts for nothing.
-        margin: log odds of the truth, after the loss's bias and temperature.
+        margin: log odds of the truth, after all that the loss does to the logits first.
         rate: how fast the margin changes along the direction of the logits.
         num_classes: how many the logits have.
 

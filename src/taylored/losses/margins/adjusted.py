@@ -76,7 +76,8 @@ class AdjustedLoss(WrapperLoss):
     def check(self) -> None:
         """Refuse a loss with another link, no term, or logits that it moves itself."""
         inner = self.inner.options()
-        moves = inner.logit_bias is not None or inner.temperature != 1.0 or inner.margin is not None
+        moved = (inner.logit_scale, inner.logit_bias, inner.margin)
+        moves = inner.temperature != 1.0 or any(each is not None for each in moved)
         if self.inner.link != "softmax" or not self.inner.has_term or moves:
             known = "a softmax loss that is a function of p_t and does not move the logits itself"
             fail("loss", known, repr(self.inner), "wrap CrossEntropyLoss(), PolyLoss(), ...")
