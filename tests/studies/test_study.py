@@ -155,7 +155,7 @@ def test_the_command_line_lists_runs_resumes_and_refuses(tmp_path, monkeypatch):
 def test_a_report_says_claim_result_power_and_verdict(name):
     declared = study_of(name)
     ratio = {"ratio": lambda s: np.full(5, 0.5)} if name == "gradient-ratio" else {}
-    follow = {"followed": planted.followed(0.6, 1e-13)} if name == "first-term-share" else {}
+    follow = {"followed": planted.followed(0.6, 1e-15)} if name == "first-term-share" else {}
     found = planted.ground(declared, lambda s: 0.8, shared=False, **ratio, **follow)
     results = planted.results(declared, found, name="<script>alert(1)</script>")
     outcome = StudyOutcome(results)

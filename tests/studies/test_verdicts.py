@@ -91,7 +91,7 @@ PLANTED = {
         {"level": lambda s: 0.6 + 0.1 * moved(s)},
     ),
     "first-term-share": (
-        {"level": lambda s: 0.9, "followed": planted.followed(0.7, 1e-13)},
+        {"level": lambda s: 0.9, "followed": planted.followed(0.7, 1e-15)},
         {"level": lambda s: 0.9, "followed": planted.followed(0.3, 1e-3)},
     ),
     "gradient-ratio": (

@@ -49,8 +49,15 @@ class Quantity:
     digits: int
 
     def value(self, number: float | None) -> str:
-        """The text of a value, without its unit."""
-        return "-" if number is None else f"{number * self.scale:.{self.digits}f}"
+        """The text of a value, without its unit.
+
+        >>> Quantity("gap", "decades", 1, 2).value(-0.001), Quantity("gap", "", 1, 1).signed(0.26)
+        ('0.00', '+0.3')
+        """
+        if number is None:
+            return "-"
+        # A plain format would write "-0.0" for a tiny negative number.
+        return f"{round(number * self.scale, self.digits) + 0.0:.{self.digits}f}"
 
     def signed(self, number: float | None) -> str:
         """The text of an effect with its sign, without its unit."""

@@ -16,8 +16,8 @@ from taylored.studies.records import Claim, Panel, Point, Quantity
 
 _METRIC: Final[MetricName] = "accuracy"
 _SHARE: Final = Quantity("share of the first polynomial", "points", 100, 1)
-_DEVIATION: Final = Quantity("deviation from p_t", "x 1e-9", 10**9, 1)
-_EXACT: Final = 1e-6
+_DEVIATION: Final = Quantity("deviation from p_t", "x 1e-15", 10**15, 1)
+_EXACT: Final = 1e-12
 """A larger deviation than this is no rounding."""
 _REFERENCE: Final = "Leng et al., PolyLoss, ICLR 2022"
 
