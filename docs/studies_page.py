@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from taylored.lab.wording import plural
 from taylored.studies import StudyOutcome, names
 from taylored.studies.report.page import shell_command
 
@@ -29,7 +30,7 @@ def section(outcome: StudyOutcome) -> str:
     marked = outcome.to_markdown()
     title, _, body = marked.partition("\n")
     trained = "; ".join(
-        f"{each.dataset.name}: {each.trainings} trainings of {each.epochs} epochs"
+        f"{each.dataset.name}: {each.trainings} trainings of {plural(each.epochs, 'epoch')}"
         for each in results.data
     )
     quick = (
