@@ -67,7 +67,8 @@ def survey(
             raise UsageError(busy(folder.path, others))
         run = Run(record, problem, folder, leases, pool, reporter)
         rates, _ = run.learning_rates()
-        timed = _trained(run, settings, rates)
+        # A study that only follows trainings tests none.
+        timed = _trained(run, settings if len(settings) > 1 else [], rates)
         followed: tuple[FollowedTraining, ...] = ()
         if declared.followed is not None:
             loss = declared.followed
