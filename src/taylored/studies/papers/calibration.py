@@ -93,7 +93,7 @@ def _conclude(ground: Ground) -> Conclusion:
             data=ground.name,
             title=f"{quantity.label} by loss, {ground.name}",
             axis="loss",
-            scale="ticks",
+            scale="names",
             quantity=quantity,
             reference="",
             points=tuple(sorted(points, key=lambda each: each.series, reverse=True)),

@@ -145,7 +145,7 @@ def _accuracies(ground: Ground, metric: str) -> Panel:
         data=ground.name,
         title=f"{LABELS[metric]} before and after, {ground.name}",
         axis="loss",
-        scale="ticks",
+        scale="names",
         quantity=named(metric),
         reference=_BEFORE.label,
         points=compared(ground, places, metric, "loss", _BEFORE),

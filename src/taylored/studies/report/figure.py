@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from taylored.analysis.palette import MUTED, SERIES
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_TICKS = 16
+_WIDTH, _LINES = 17, 3
+"""Characters and lines of the name below a tick."""
 
 
 def panel_svg(panel: Panel, name: str) -> str:
@@ -36,7 +39,9 @@ def panel_svg(panel: Panel, name: str) -> str:
             ax.xaxis.set_minor_locator(NullLocator())
             ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _nearest(places, x)))
         ax.tick_params(length=0)
-        ax.set_xlabel(panel.axis)
+        # Long names, below each other, take the room of the label, which says no more.
+        long = panel.scale == "names" and any(len(label) > _WIDTH for label in places.values())
+        ax.set_xlabel("" if long else panel.axis)
         unit = ", %" if panel.quantity.scale == 100 else ""
         if panel.reference:
             ax.set_ylabel(printable(f"{panel.quantity.unit} over {panel.reference}"))
@@ -61,10 +66,13 @@ def _draw(ax: Axes, points: list[Point], panel: Panel, colour: str) -> None:
     if not panel.reference:
         y = [point.value * scale for point in points if point.value is not None]
         marker = "" if len(points) > _MOST_TICKS else "o"
-        ax.plot(x, y, color=colour, linewidth=2.2, marker=marker, markersize=6, zorder=3)
+        width = 0.0 if panel.scale == "names" else 2.2
+        ax.plot(x, y, color=colour, linewidth=width, marker=marker, markersize=6, zorder=3)
         return
     effects = [point.difference for point in points if point.difference is not None]
-    ax.plot(x, [effect.value * scale for effect in effects], color=colour, linewidth=1.4, zorder=2)
+    if panel.scale != "names":
+        values = [effect.value * scale for effect in effects]
+        ax.plot(x, values, color=colour, linewidth=1.4, zorder=2)
     for place, effect in zip(x, effects, strict=True):
         if effect.low is not None and effect.high is not None:
             ends = [effect.low * scale, effect.high * scale]
@@ -86,7 +94,8 @@ def _draw(ax: Axes, points: list[Point], panel: Panel, colour: str) -> None:
 
 
 def _nearest(places: dict[float, str], x: float) -> str:
-    return printable(typeset(places[min(places, key=lambda each: abs(each - x))]))
+    label = printable(typeset(places[min(places, key=lambda each: abs(each - x))]))
+    return "\n".join(wrap(label, _WIDTH)[:_LINES])
 
 
 def _said(panel: Panel) -> str:
