@@ -20,7 +20,7 @@ Confidence = Literal["high", "medium", "low", "ours"]
 """How sure it is that the paper says so: ``high`` was read there, ``medium`` in a second source,
 ``low`` is quoted from memory and without a number; ``ours`` is derived and not a paper's."""
 Scale = Literal["linear", "log", "ticks", "names"]
-"""How the places of a panel lie on its axis: ``ticks`` at equal distances, ``names`` in no order."""
+"""How places lie on the axis of a panel: ``ticks`` at equal distances, ``names`` in no order."""
 
 
 @dataclass(frozen=True)
