@@ -18,10 +18,14 @@ def state_dtype() -> torch.dtype:
 
 
 def tensor_of(values: Any, dtype: torch.dtype | None = None) -> Tensor:
-    """A tensor where it is; numbers on the CPU, whatever the default device and dtype are."""
+    """A tensor where it is; numbers on the CPU, whatever the default device and dtype are.
+
+    Python's floats keep all their digits, alone and in lists.
+    """
     if isinstance(values, Tensor):
         return values if dtype is None else values.to(dtype)
-    if dtype is None and isinstance(values, (list, tuple)) and float in set(map(type, values)):
+    listed = values if isinstance(values, (list, tuple)) else (values,)
+    if dtype is None and float in set(map(type, listed)):
         dtype = torch.float64
     return torch.as_tensor(values, dtype=dtype, device="cpu")
 
