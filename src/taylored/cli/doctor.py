@@ -71,8 +71,8 @@ def doctor(
         )
     except ValueError as error:
         stop(str(error), USAGE)
-    with reported():
-        if sarif is not None:
+    if sarif is not None:
+        with reported():
             sarif.write_text(report.to_sarif() + "\n", encoding="utf-8")
     if as_json:
         sys.stdout.write(report.to_json() + "\n")

@@ -79,8 +79,9 @@ _FATAL = {
     "not-finite",
     "no-gradient",
     "takes-probabilities",
+    "not-deterministic",
 }
-"""Findings of the first check after which other questions make no sense."""
+"""Findings after which comparisons of values make no sense."""
 
 
 def _answer(check: Check, patient: Patient) -> tuple[Finding, ...]:
@@ -133,7 +134,8 @@ def left_alone() -> Iterator[None]:
             torch.set_default_dtype(modes[1])
             if torch.get_num_threads() != modes[2]:
                 torch.set_num_threads(modes[2])
-            torch.use_deterministic_algorithms(strict)
+            if torch.are_deterministic_algorithms_enabled() != strict:  # setting it loads inductor
+                torch.use_deterministic_algorithms(strict)
             torch.autograd.set_detect_anomaly(False)
             torch.set_float32_matmul_precision(precision)
             torch.backends.cudnn.benchmark = benchmark

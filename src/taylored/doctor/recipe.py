@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -135,17 +136,23 @@ class Given:
         return built
 
     def code(self, options: Options) -> str:
-        """A line to be filled in by the user, who alone has the object."""
-        lines = [f"loss = ...  # {self.name}"]
-        if options:
-            names = called(type(self.loss) if _module(self.loss) else self.loss, options)
-            told = ", ".join(f"{name}={written(value)}" for name, value in names.items())
-            lines = [f"loss = ...  # {self.name}, built with {told}"]
-        return "\n".join(lines)
+        """The import of a function; otherwise a line for the user, who alone has the object."""
+        made = type(self.loss) if isinstance(self.loss, nn.Module) else self.loss
+        named = called(made, options)
+        told = ", ".join(f"{name}={written(value)}" for name, value in named.items())
+        name = getattr(self.loss, "__qualname__", "")
+        if inspect.isroutine(self.loss) and name.isidentifier() and _imported(self.loss, name):
+            lines = f"from {self.loss.__module__} import {name}\n"
+            if not told:
+                return f"{lines}loss = {name}"
+            return f"from functools import partial\n{lines}loss = partial({name}, {told})"
+        return f"loss = ...  # {self.name}{', built with ' if told else ''}{told}"
 
 
-def _module(loss: object) -> bool:
-    return isinstance(loss, nn.Module)
+def _imported(loss: LossFunction, name: str) -> bool:
+    """Whether a module has the function under its name."""
+    module = sys.modules.get(loss.__module__)
+    return loss.__module__ != "__main__" and getattr(module, name, None) is loss
 
 
 @dataclass(frozen=True)

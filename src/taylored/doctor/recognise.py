@@ -70,7 +70,7 @@ def _known(form: Form, reduction: str) -> tuple[tuple[str, Tensor], ...]:
     return tuple(found)
 
 
-def _values(patient: Patient) -> tuple[Tensor, str]:
+def values_of(patient: Patient) -> tuple[Tensor, str]:
     """Of each sample, as a sum where there is one: a mean may be over elements or over samples."""
     sample = patient.sample(ROWS, scale=1.5)
     try:
@@ -81,7 +81,7 @@ def _values(patient: Patient) -> tuple[Tensor, str]:
 
 def recognised(patient: Patient) -> tuple[str, float, float] | None:
     """The catalogue's loss that has the same values, a factor, and the largest relative error."""
-    values, reduction = _values(patient)
+    values, reduction = values_of(patient)
     size = values.abs().max()
     if not bool(torch.isfinite(values).all()) or float(size) == 0:
         return None

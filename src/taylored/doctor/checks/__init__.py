@@ -20,8 +20,8 @@ from taylored.doctor.checks import (
 CHECKS: tuple[Check, ...] = tuple(
     check
     for theme in (
-        calls, extremes, gradients, reductions, masks, weights, targets, invariance, manners,
-        state, saving, transforms, nearest,
+        calls, state, extremes, gradients, reductions, masks, weights, targets, invariance,
+        manners, saving, transforms, nearest,
     )
     for check in theme.CHECKS
 )  # fmt: skip

@@ -90,8 +90,10 @@ def poison(patient: Patient) -> Iterator[Finding]:
     code = f"{masked.code}\nlogits[{_KEPT}:] = torch.nan\nlogits.requires_grad_()"
     poisoned = Sample(logits, masked.target, code)
     show = patient.snippet(
-        poisoned, "value = loss(logits, target).sum()", "print(value)",
-        "print(torch.autograd.grad(value, logits)[0])", options={"ignore_index": IGNORED},
+        poisoned, "value = loss(logits, target).sum()",
+        "(slopes,) = torch.autograd.grad(value, logits)",
+        "print(value.item(), slopes.flatten(1).isnan().any(1))",
+        options={"ignore_index": IGNORED},
     )  # fmt: skip
     try:
         value, slopes = float(loss(logits, masked.target).sum()), gradient(loss, poisoned)

@@ -53,17 +53,23 @@ def reduction(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "reduction-ignored", "error", 'reduction="sum" gives the same as reduction="mean".',
             "Use the argument in the forward, or do not take it.",
-            {"sum": summed, "mean": mean}, show,
+            {"sum": summed, "mean": mean}, _both(patient, sample, "sum", "mean"),
         )  # fmt: skip
     elif summed is not None and not near(summed, whole):
         yield Finding(
             "sum-is-no-sum", "error", 'reduction="sum" is not the sum of reduction="none".',
             "Reduce the unreduced values, and nothing else.",
-            {"sum": summed, 'sum over "none"': whole},
-            patient.snippet(sample, "print(loss(logits, target))", options={"reduction": "sum"}),
+            {"sum": summed, 'sum over "none"': whole}, _both(patient, sample, "sum", "none"),
         )  # fmt: skip
     if mean is not None:
         yield from _denominator(patient, sample, mean, whole)
+
+
+def _both(patient: Patient, sample: Sample, one: str, other: str) -> str:
+    """A program that shows the sums of what two reductions give."""
+    lines = "print({!r}, loss(logits, target).sum().item())"
+    first = patient.snippet(sample, lines.format(one), options={"reduction": one})
+    return f"{first}\n{patient.snippet(None, lines.format(other), options={'reduction': other})}"
 
 
 def _scalar(patient: Patient, sample: Sample, reduction: str) -> float | None:
@@ -84,7 +90,7 @@ def _denominator(patient: Patient, sample: Sample, mean: float, whole: float) ->
             "number of classes.",
             'Divide by positions, as torch does; or sum, and divide yourself.',
             {"divided by": elements, "positions": positions},
-            patient.snippet(sample, "print(loss(logits, target))", options={"reduction": "mean"}),
+            _both(patient, sample, "mean", "none"),
         )  # fmt: skip
 
 

@@ -116,7 +116,7 @@ def device(patient: Patient) -> Iterator[Finding]:
             "reads-values", "info",
             "A call reads numbers of tensors in Python: on a GPU each call waits for the device.",
             "Use torch.where and masks instead of .item(), bool(tensor) and boolean indexing.",
-            {"operation": said(error)}, show,
+            {"error": said(error)}, show,
         )  # fmt: skip
         return
     except FAILURES as error:

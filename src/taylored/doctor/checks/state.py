@@ -77,7 +77,8 @@ def evaluation(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "keeps-last-batch", "info",
             f"It leaves the last batch on the module ({', '.join(names[:3])}).",
-            "Keep intermediate values in local variables.", {"kept": ", ".join(names[:3])}, show,
+            "Keep intermediate values in local variables.", {"kept": ", ".join(names[:3])},
+            patient.snippet(sample, "loss(logits, target)", f"print(loss.{names[0]})"),
         )  # fmt: skip
     elif names:
         yield Finding(
@@ -90,7 +91,8 @@ def evaluation(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "not-deterministic", "error",
             "The same batch in evaluation mode has another value each time.",
-            "Draw random numbers in training only; keep no state in globals.",
+            "Draw random numbers in training only; keep no state in globals. Questions "
+            "that compare values are not asked.",
             {f"call {k}": value for k, value in enumerate(values, 1)}, show,
         )  # fmt: skip
 
