@@ -287,6 +287,8 @@ def test_the_curve():
         ({"loss": "cross_entropy(label_smoothing=0.1)"}, "label_smoothing"),
         ({"loss": 'cross_entropy(reduction="none")'}, "reduction"),
         ({"loss": "arcface"}, "without a margin"),
+        ({"loss": "adaface"}, "and classes alone"),
+        ({"loss": "generalized_jensen_shannon"}, "and classes alone"),
         ({"train": (torch.zeros(2, 6).double(), torch.ones(2, 4) / 4)}, "target"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"groups": ["head"]}, "groups"),

@@ -18,7 +18,7 @@ from taylored.xray.as_function import (
     gradient,
 )
 from taylored.xray.result import XRay
-from taylored.xray.truth import truth_of
+from taylored.xray.truth import check_loss, truth_of
 
 Batch = tuple[Tensor, Tensor]
 """Inputs of the model, and classes."""
@@ -98,6 +98,7 @@ def xray(
     """
     in_range("learning_rate", learning_rate, 0.0, math.inf, "that of the training", interval="()")
     chosen, judge = (_loss(each) for each in (loss, validation_loss))
+    check_loss(chosen)
     function, at = as_function(model, parameters)
     factors = _factors(scale, at)
     inputs, target = train

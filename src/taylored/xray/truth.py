@@ -71,7 +71,13 @@ def _margin(logits: Tensor, plan: Plan, classes: Tensor) -> Tensor:
 
 def check_loss(loss: object) -> Options:
     """The options of a loss that an X-ray can be taken of; refuse every other."""
-    options = loss.options() if isinstance(loss, ClassificationLoss) else Options()
+    options = Options()
+    if isinstance(loss, ClassificationLoss):
+        spec = getattr(type(loss), "spec", None)
+        if loss._home != 1 or (spec is not None and spec.call == "features"):
+            fail("loss", "one that is called on logits (N, C, ...) and classes alone", repr(loss),
+                 "take cross_entropy, poly, balanced_softmax, ...")  # fmt: skip
+        options = loss.options()
     link = getattr(loss, "link", "softmax")
     if link != "softmax" or options.margin is not None:
         got = repr(loss) if link == "softmax" else f'link="{link}"'
