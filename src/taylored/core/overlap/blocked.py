@@ -95,7 +95,8 @@ def _piece(batch: Batch, place: Place, scratch: Scratch) -> _Piece:
         y = y.to(dtype)
     p = scratch.take("p", z, dtype)
     nothing = w == 0
-    if nothing.any():  # 0 times NaN would be NaN
+    # 0 times NaN would be NaN. Looking whether there is anything makes other devices wait.
+    if not z.is_cpu or nothing.any():
         z = p.copy_(z).masked_fill_(nothing, 0.0)
         if y is not None:
             y = y.masked_fill(nothing, 0.0)
