@@ -103,7 +103,7 @@ def drawn(seed: int, dtype: torch.dtype) -> Given:
 
 
 def chance(luck: random.Random) -> bool:
-    return luck.random() < 0.3
+    return luck.random() < 0.6
 
 
 SHAPES = ((9, 5), (33, 17), (1, 1), (6, 1), (1, 40), (4, 7, 6), (3, 21, 35), (2, 5, 1), (40, 130))

@@ -113,7 +113,6 @@ def margin_that_is_not_scaled(patch: pytest.MonkeyPatch) -> None:
 
 
 @fault(loss_checks.check_gradient, LDAM, "whole")
-@fault(loss_checks.check_derivatives, Case("ldam(scale=0.5)", "index", (3, 5)))
 def margin_without_its_slope(patch: pytest.MonkeyPatch) -> None:
     def slope(self, at: Point) -> tuple[Tensor, Tensor]:
         return self.evaluate(at), at.q
