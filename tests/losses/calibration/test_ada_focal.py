@@ -79,6 +79,13 @@ def test_ignored_samples_do_not_adapt() -> None:
     assert not torch.equal(apart.gammas, AdaFocalLoss().gammas)
 
 
+def test_nothing_is_ignored_where_no_class_is() -> None:
+    every, usual = AdaFocalLoss(ignore_index=None), AdaFocalLoss()
+    for loss in (every, usual):
+        loss.adapt(*validation())
+    assert torch.equal(every.gammas, usual.gammas)
+
+
 def test_the_state_is_kept() -> None:
     loss, again = AdaFocalLoss(), AdaFocalLoss()
     loss.adapt(*validation())

@@ -6,7 +6,7 @@ from io import StringIO
 from textwrap import wrap
 
 from rich import box
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -59,7 +59,12 @@ class ResultTables:
 
 
 def plain(results: Results, width: int) -> str:
-    """The same as text without colour, at most ``width`` columns wide, but no less than 20."""
+    """The same as text without colour."""
+    return as_text(ResultTables(results), width)
+
+
+def as_text(shown: RenderableType, width: int) -> str:
+    """What rich shows, as text without colour, at most ``width`` columns wide, but at least 20."""
     console = Console(
         file=StringIO(),
         width=max(width, 20),
@@ -68,7 +73,7 @@ def plain(results: Results, width: int) -> str:
         legacy_windows=False,
     )
     with console.capture() as capture:
-        console.print(ResultTables(results))
+        console.print(shown)
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 

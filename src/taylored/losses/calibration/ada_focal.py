@@ -172,8 +172,10 @@ class AdaFocalLoss(SmoothedLoss):
         if check_input(logits).dim() != 2 or softmax_kind(logits, target) != "index":
             fail("target", f"class indices (N,) for logits (N, C), here {tuple(logits.shape)}",
                  f"shape {tuple(target.shape)}", "one class per sample")  # fmt: skip
-        there = target != self.ignore_index
-        z, labels = logits[there].double(), target[there]
+        z, labels = logits.double(), target
+        if self.ignore_index is not None:
+            there = target != self.ignore_index
+            z, labels = z[there], labels[there]
         if len(labels) < self.bins:
             expected = f"at least {self.bins} samples that count, one per bin"
             mend = "give the whole validation set, or construct the loss with fewer bins"

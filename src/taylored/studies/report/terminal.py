@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import StringIO
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from taylored.lab.report.table import as_text
 from taylored.lab.wording import printable
 from taylored.studies.records import Panel, StudyResults
 from taylored.studies.report.text import (
@@ -46,17 +46,8 @@ class StudyTables:
 
 
 def plain(results: StudyResults, width: int) -> str:
-    """The same as text without colour, at most ``width`` columns wide, but no less than 20."""
-    console = Console(
-        file=StringIO(),
-        width=max(width, 20),
-        color_system=None,
-        force_terminal=False,
-        legacy_windows=False,
-    )
-    with console.capture() as capture:
-        console.print(StudyTables(results))
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+    """The same as text without colour."""
+    return as_text(StudyTables(results), width)
 
 
 def _verdicts(results: StudyResults) -> Iterator[Text]:
