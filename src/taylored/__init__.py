@@ -20,6 +20,7 @@ from taylored.core.class_weights import effective_number_weights as effective_nu
 from taylored.core.class_weights import inverse_frequency_weights as inverse_frequency_weights
 from taylored.core.inputs.donated_logits import donate as donate
 from taylored.core.inputs.linear_logits import LinearLogits as LinearLogits
+from taylored.core.inputs.sharded_logits import ShardedLogits as ShardedLogits
 from taylored.core.label_density import lds_weights as lds_weights
 from taylored.core.posterior.invertible import NoPosteriorError as NoPosteriorError
 from taylored.core.state.class_scores import ClassScores as ClassScores

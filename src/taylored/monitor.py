@@ -12,6 +12,7 @@ from taylored.core.checks import fail
 from taylored.core.engine.gradient_tap import GradientTap, tapping
 from taylored.core.inputs.linear_logits import LinearLogits
 from taylored.core.inputs.logits import Logits
+from taylored.core.inputs.sharded_logits import ShardedLogits
 from taylored.core.plan.canonical import canonical
 from taylored.core.state.distributed import as_group
 from taylored.core.state.gradient_indicator import GradientIndicator
@@ -157,6 +158,6 @@ def _on_axis_1(class_dim: int, input: Logits, target: Tensor) -> tuple[torch.Siz
     if input.dim() < 2:
         return input.shape, target
     sizes = list(input.shape)
-    if not isinstance(input, LinearLogits):  # whose classes are there already
+    if not isinstance(input, (LinearLogits, ShardedLogits)):  # whose classes are there already
         sizes.insert(1, sizes.pop(class_dim))
     return torch.Size(sizes), target.movedim(class_dim, 1) if target.dim() == len(sizes) else target

@@ -12,6 +12,7 @@ from taylored.core.checks import fail
 from taylored.core.inputs.donated_logits import Donated
 from taylored.core.inputs.linear_logits import LinearLogits
 from taylored.core.inputs.logits import Logits
+from taylored.core.inputs.sharded_logits import ShardedLogits
 from taylored.core.inputs.targets import check_input
 from taylored.core.numerics import computing_dtype
 from taylored.modules.fields.field import Field
@@ -62,6 +63,11 @@ def _check_only_axis(input: Logits, class_dim: int, home: int) -> None:
 
 def _input_at(input: Logits, axis: int, home: int) -> Logits:
     if isinstance(input, LinearLogits):  # their classes are on axis 1 already
+        return input
+    if isinstance(input, ShardedLogits):
+        if input.class_dim != axis:
+            fail("class_dim", f"that of `input`, {input.class_dim}", axis,
+                 f"pass ShardedLogits(..., class_dim={axis})")  # fmt: skip
         return input
     return (
         replace(input, class_dim=axis) if isinstance(input, Donated) else input.movedim(axis, home)

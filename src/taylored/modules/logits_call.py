@@ -30,7 +30,8 @@ FURTHER = (
     "number of positives, `loss(input, target, normalizer=target.sum())`; 0 counts nothing: the "
     "loss is 0. With many classes "
     "`input` may be `LinearLogits(features, head.weight, head.bias)`, or `donate(logits)`, to save "
-    "memory; losses that need all logits at once refuse them."
+    "memory, or `ShardedLogits` where processes share the classes; losses that need all logits at "
+    "once refuse them."
 )
 RETURNS = (
     'A scalar, or with reduction="none" one value per position (softmax) or element (sigmoid); '

@@ -12,10 +12,12 @@ from taylored.core.engine import donated_pass, linear_pass, tensor_pass
 from taylored.core.engine.backward import keep, scaled_gradient
 from taylored.core.engine.executor import Direct
 from taylored.core.engine.executors import at_once
+from taylored.core.engine.sharded.sharded_pass import loss_of_shards
 from taylored.core.engine.whole import WHOLE
 from taylored.core.inputs.donated_logits import Donated
 from taylored.core.inputs.linear_logits import LinearLogits
 from taylored.core.inputs.logits import Logits, outline
+from taylored.core.inputs.sharded_logits import ShardedLogits, unwrapped
 from taylored.core.links.class_sums import ClassSums
 from taylored.core.plan.canonical import in_shape_of
 from taylored.core.plan.denominator import undivided
@@ -37,6 +39,10 @@ def p_t_loss(input: Logits, target: Tensor, term: Term, options: Options) -> Ten
     If the options have an indicator and it is collecting, the sums of the gradient per class are
     added to it.
     """
+    if type(input) is not Tensor:
+        input = unwrapped(input)
+        if isinstance(input, ShardedLogits):
+            return loss_of_shards(input, target, term, options)
     run = _RUN.get(type(input), _run_tensor)
     indicator = options.indicator
     if indicator is not None and indicator.collecting():

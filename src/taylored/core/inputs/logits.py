@@ -6,11 +6,13 @@ from torch import Tensor
 
 from taylored.core.inputs.donated_logits import Donated
 from taylored.core.inputs.linear_logits import LinearLogits
+from taylored.core.inputs.sharded_logits import ShardedLogits
 
-Logits = Tensor | LinearLogits | Donated
-"""Logits; features and weight to form them of; or logits that the loss may overwrite."""
+Logits = Tensor | LinearLogits | Donated | ShardedLogits
+"""Logits; features and weight to form them of; logits that the loss may overwrite; or those of
+some of the classes."""
 
-SUBSTITUTES = (LinearLogits, Donated)
+SUBSTITUTES = (LinearLogits, Donated, ShardedLogits)
 """What can be used instead of logits. Each kind has
 
 - `shape`, `dtype`, `device`, `requires_grad` and `dim()`, those of the logits;

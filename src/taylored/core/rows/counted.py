@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from taylored.core.engine.sharded.sharded_pass import planned
 from taylored.core.inputs.logits import Logits, outline
+from taylored.core.inputs.sharded_logits import ShardedLogits
 from taylored.core.plan.options import Options
 from taylored.core.plan.plan import along_classes
 from taylored.core.plan.prepare import prepare
@@ -17,9 +19,10 @@ def share_of_each(input: Logits, target: Tensor, options: Options, values: Tenso
 
     0 for what is ignored, and for a class without weight.
     """
-    logits, plan = prepare(
-        outline(input), target, nll, options._replace(reduction="none", normalizer=None)
-    )
+    each = options._replace(reduction="none", normalizer=None)
+    if isinstance(input, ShardedLogits):
+        return planned(input, target, nll, each).rows.reshape(values.shape)
+    logits, plan = prepare(outline(input), target, nll, each)
     rows = plan.rows
     if plan.link == "sigmoid":
         rows = rows.expand(logits.shape)

@@ -55,7 +55,7 @@ class Shared(nn.Module):
         super().__setstate__(state)  # type: ignore[no-untyped-call]
 
 
-def as_group(given: Any) -> Any:
+def as_group(given: Any, name: str = "process_group") -> Any:
     """The process group that a caller means: one, a mesh of one dimension, or None for all."""
     if given is None or given is FORGOTTEN or not dist.is_available():
         return given
@@ -65,20 +65,20 @@ def as_group(given: Any) -> Any:
     if mesh is not None and isinstance(given, mesh) and given.ndim == 1:
         return given.get_group()
     expected = "a torch.distributed process group, a mesh of one dimension, or None"
-    fail("process_group", expected, repr(given), 'use mesh["data"], or dist.new_group(ranks)')
+    fail(name, expected, repr(given), 'use mesh["data"], or dist.new_group(ranks)')
 
 
-def world_size(group: Any) -> int:
+def world_size(group: Any, name: str = "process_group") -> int:
     """Number of processes of a group, by default of all; 1 without torch.distributed."""
     if not (dist.is_available() and dist.is_initialized()):
         return 1
     if group is FORGOTTEN:
         fix = "assign it: loss.process_group = group, or None for all processes"
-        fail("process_group", "given again to a loss that was unpickled", repr(group), fix)
+        fail(name, "given again to a loss that was unpickled", repr(group), fix)
     size = dist.get_world_size(group)
     if size < 1:
         fix = "call the loss where the group has been made for, or give every rank a group"
-        fail("process_group", "a group to which the calling process belongs", "another", fix)
+        fail(name, "a group to which the calling process belongs", "another", fix)
     return size
 
 
@@ -90,3 +90,25 @@ def summed(values: Tensor, group: Any) -> Tensor:
     if world_size(group) > 1:
         dist.all_reduce(values, group=group)
     return values
+
+
+def largest(values: Tensor, group: Any) -> Tensor:
+    """The largest over all processes of a group, the same on each; may write into `values`.
+
+    NaN may get lost on the way: a sum that follows has to bring it.
+    """
+    if world_size(group) > 1:
+        dist.all_reduce(values, dist.ReduceOp.MAX, group=group)
+    return values
+
+
+def ranks_of(group: Any) -> tuple[int, ...]:
+    """The processes of a group, in its order; one process alone is number 0."""
+    if world_size(group) == 1 and not (dist.is_available() and dist.is_initialized()):
+        return (0,)
+    return tuple(dist.get_process_group_ranks(group))
+
+
+def this_rank() -> int:
+    """The number of this process among all."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0

@@ -11,6 +11,7 @@ from taylored.core.checks import fail
 from taylored.core.inputs.donated_logits import Donated
 from taylored.core.inputs.linear_logits import LinearLogits
 from taylored.core.inputs.logits import Logits
+from taylored.core.inputs.sharded_logits import ShardedLogits
 from taylored.core.numerics import computing_dtype, softcapped
 from taylored.core.plan.options import Options
 from taylored.losses.as_loss import as_loss
@@ -31,6 +32,9 @@ def capped(input: Logits, cap: float) -> Logits:
     if isinstance(input, Donated):
         # The new tensor is nobody else's: it is what the loss may overwrite.
         return Donated(softcapped(input.outline(), cap))
+    if isinstance(input, ShardedLogits):
+        local = input.local.to(computing_dtype(input.local))
+        return replace(input, local=softcapped(local, cap))
     if not isinstance(input, Tensor) or not input.is_floating_point():
         return input  # for the checks to refuse
     return softcapped(input.to(computing_dtype(input)), cap)

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.engine.one_pass import p_t_loss
+from taylored.core.engine.sharded.sharded_pass import replicas
 from taylored.core.inputs.linear_logits import LinearLogits
 from taylored.core.inputs.logits import Logits, outline
+from taylored.core.inputs.sharded_logits import ShardedLogits
 from taylored.core.inputs.targets import check_input, softmax_kind
 from taylored.core.numerics import one_if_zero, widest_dtype
 from taylored.core.plan.options import Options
@@ -47,6 +49,8 @@ def true_cosines(input: Logits, truth: Tensor) -> Tensor:
         weight = input.weight[truth].to(input.dtype)
         found = (input.features.to(input.dtype) * weight).sum(dim=-1)
         return found if input.bias is None else found + input.bias[truth].to(input.dtype)
+    if isinstance(input, ShardedLogits):
+        return input.true_logits(truth)
     cosines = check_input(input)
     axis = class_axis(cosines)
     return cosines.gather(axis, truth.unsqueeze(axis)).squeeze(axis)
@@ -126,6 +130,7 @@ class AdaCosLoss(WeightedLoss):
         """The scale after this batch, which becomes the state."""
         refuse_side_effects('scaling="fixed" or in eval mode', "call loss.eval() before")
         sums, complete = self._sums(input, target, options, scale), None
+        sums = sums / replicas(input, self.process_group)
         sums = counted(summed(sums, self.process_group))
         if self.group.size > 1:
             sums, _, complete = self.group.add(sums)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from taylored.core.engine.one_pass import p_t_loss
+from taylored.core.engine.sharded.sharded_pass import replicas
 from taylored.core.inputs.features import feature_size
 from taylored.core.inputs.logits import Logits, outline
 from taylored.core.numerics import computing_dtype, one_if_zero, widest_dtype
@@ -141,7 +142,8 @@ class AdaFaceLoss(WeightedLoss):
         _, plan = prepare(outline(input), target, nll, options)
         norms = feature_size(features, input, 2.0).clamp(_SHORTEST, _LONGEST)
         if self.training and torch.is_grad_enabled():
-            mean, deviation = self._counted(norms, plan.rows.reshape(norms.shape) != 0)
+            there = plan.rows.reshape(norms.shape) != 0
+            mean, deviation = self._counted(norms, there, replicas(input, self.process_group))
         else:
             mean, deviation = held(self.mean), held(self.deviation)
         mean, deviation = mean.to(norms), deviation.to(norms)
@@ -150,14 +152,18 @@ class AdaFaceLoss(WeightedLoss):
         return p_t_loss(input, target, nll, options)
 
     @torch.no_grad()
-    def _counted(self, norms: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and deviation with this batch, which become the state."""
+    def _counted(self, norms: Tensor, there: Tensor, copies: int) -> tuple[Tensor, Tensor]:
+        """Mean and deviation with this batch, which become the state.
+
+        `copies` is how many of the processes have this batch.
+        """
         refuse_side_effects("in eval mode", "call loss.eval() before")
         kept = torch.where(there, norms, 0.0).to(widest_dtype(norms.device))
         # Around a constant near the mean, so that no digits cancel where norms are alike.
         apart = torch.where(there, kept - _START[0], 0.0)
         sums = torch.stack([apart.sum(), (apart * apart).sum(), there.sum().to(apart)])
-        sums, complete = counted(summed(sums.to(self.mean), self.process_group)), None
+        sums = sums.to(self.mean) / copies
+        sums, complete = counted(summed(sums, self.process_group)), None
         if self.group.size > 1:
             sums, _, complete = self.group.add(sums)
         found = self._averaged(sums)

@@ -1,0 +1,1 @@
+"""The loss of logits whose classes are split over processes."""

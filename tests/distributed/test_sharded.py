@@ -1,0 +1,310 @@
+"""Classes split over 2 and 4 real processes: value, gradient and state are those of one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import Shard, distribute_tensor
+from torch.distributed.tensor.parallel import loss_parallel
+
+from kit import sharded
+from kit.forked_group import in_group
+from kit.sharded import CLASSES, REFUSED, SHARDED, calls_of, slice_of
+from kit.tolerances import close, within
+from kit.traits import COUNTS, SCORED, loss_of
+from taylored import CrossEntropyLoss, FocalLoss, GradientRatio, ShardedLogits, catalog
+from taylored.core.engine import executors
+from taylored.core.engine.sharded import softmax
+from taylored.core.inputs.columns import Columns
+
+WORLDS = (2, 4)
+GENERATOR = torch.Generator().manual_seed(0)
+LOGITS = torch.randn(12, CLASSES, generator=GENERATOR, dtype=torch.float64)
+TARGET = torch.randint(CLASSES, (12,), generator=GENERATOR)
+# Torch's loss_parallel takes no process without a class, and so these are more.
+WIDE = torch.randn(12, 10, generator=GENERATOR, dtype=torch.float64)
+
+pytestmark = pytest.mark.skipif(
+    not (dist.is_available() and dist.is_gloo_available()), reason="torch is built without gloo"
+)
+each_world = pytest.mark.parametrize("world", WORLDS)
+
+EXTREMES = {
+    "offset": torch.tensor([[1e8, 1e8 + 8, 1e8, 1e8 - 16, 1e8]]),
+    "negative offset": torch.tensor([[-3e30, -3e30, -3e30, -3.1e30, -3e30]]),
+    "certain": torch.tensor([[90.0, -90.0, 0.0, -80.0, 1.0]]),
+    "wrong": torch.tensor([[-200.0, 200.0, 0.0, 0.0, 0.0]]),
+    "masked": torch.tensor([[1.0, -torch.inf, 2.0, -torch.inf, -torch.inf]]),
+    "masked truth": torch.tensor([[-torch.inf, 1.0, 2.0, 0.0, -torch.inf]]),
+    "nothing else": torch.tensor([[1.0] + [-torch.inf] * 4]),
+    "infinite": torch.tensor([[0.0, 1.0, torch.inf, 0.0, 0.0]]),
+    "infinite truth": torch.tensor([[torch.inf, 1.0, 0.0, 0.0, 0.0]]),
+    "unknown": torch.tensor([[0.0, 1.0, 2.0, torch.nan, 0.0]]),
+    "alike": torch.zeros(1, 5),
+    "two ahead": torch.tensor([[40.0, 0.0, 0.0, 40.0, 0.0]]),
+}
+EXTREME_LOSSES = (
+    "cross_entropy()",
+    "cross_entropy(label_smoothing=0.1)",
+    "focal(gamma=0.5)",
+    "focal(gamma=2, label_smoothing=0.2)",
+    "poly(epsilon=2)",
+    f"logit_adjusted(counts={list(COUNTS)})",
+    f"vector_scaling(counts={list(COUNTS)})",
+)
+STATES = [
+    name
+    for name in SHARDED
+    if loss_of(name).state_dict() and name not in SCORED and catalog.SPECS[name].call == "plain"
+]
+
+
+def shard(logits: Tensor, rank: int, world: int, group: Any = None) -> tuple[Tensor, ShardedLogits]:
+    start, end = slice_of(rank, world)
+    leaf = logits[:, start:end].clone().requires_grad_()
+    return leaf, ShardedLogits(leaf, group, start, logits.shape[1])
+
+
+def extremes(rank: int, world: int) -> list[dict[str, Tensor]]:
+    found = []
+    for text in EXTREME_LOSSES:
+        for logits in EXTREMES.values():
+            leaf, input = (
+                shard(logits, rank, world) if world > 1 else 2 * (logits.clone().requires_grad_(),)
+            )
+            value = catalog.get(text)(input, torch.tensor([0]))
+            value.backward()
+            found.append({"value": value.detach(), "gradient": leaf.grad})
+    return found
+
+
+def steps(loss: torch.nn.Module, run: Callable[[Tensor], Any], parts: range) -> list[dict]:
+    """The state after each of some batches, of which this process is given parts."""
+    states = []
+    for step in range(3):
+        rows = [4 * step + row for part in parts for row in (2 * part, 2 * part + 1)]
+        loss(run(LOGITS[rows] / 3), TARGET[rows]).backward()
+        states.append({name: buffer.clone() for name, buffer in loss.state_dict().items()})
+    return states
+
+
+def stateful(rank: int, world: int) -> dict[str, list[list[dict]]]:
+    """States where all processes share the classes, and on a mesh of two batches by two."""
+    found = {}
+    for name in STATES:
+        loss = loss_of(name)
+        found[name] = [steps(loss, lambda z: shard(z, rank, world)[1], range(2))]
+        if world == 4:
+            mesh = init_device_mesh("cpu", (2, 2), mesh_dim_names=("data", "classes"))
+            data, place = mesh.get_coordinate()
+            for sharing in (None, mesh["data"]):
+                loss = loss_of(name)
+                loss.process_group = sharing
+                group = mesh["classes"].get_group()
+                run = lambda z, group=group, place=place: shard(z, place, 2, group)[1]  # noqa: E731
+                found[name].append(steps(loss, run, range(data, data + 1)))
+    return found
+
+
+def dtensor(rank: int, world: int) -> dict[str, Tensor]:
+    """Cross-entropy of a DTensor, ours and torch's."""
+    found = {}
+    mesh = init_device_mesh("cpu", (world,))
+    for weight in (None, torch.arange(1.0, 11.0, dtype=torch.float64)):
+        for name in ("ours", "torch"):
+            logits = distribute_tensor(WIDE.clone(), mesh, [Shard(1)]).requires_grad_()
+            if name == "ours":
+                value = CrossEntropyLoss(weight=weight)(logits, TARGET)
+                value.backward()
+            else:
+                with loss_parallel():
+                    value = torch.nn.functional.cross_entropy(logits, TARGET, weight=weight)
+                    value.backward()
+                value = value.full_tensor()
+            found[f"{name} {weight is None}"] = value.detach()
+            found[f"{name} {weight is None} gradient"] = logits.grad.to_local()
+    return found
+
+
+def shard_of_tokens(rank: int, world: int, class_dim: int) -> ShardedLogits:
+    start, end = slice_of(rank, world)
+    local = LOGITS[:4].reshape(2, 2, 5)[:, :, start:end]
+    local = local if class_dim == -1 else local.movedim(-1, 1)
+    return ShardedLogits(local, None, start, 5, class_dim=class_dim)
+
+
+def other_ways(rank: int, world: int) -> dict[str, Any]:
+    """Told by the ranks, tokens, and logits that are gathered."""
+    start, end = slice_of(rank, world)
+    leaf = LOGITS[:, start:end].clone().requires_grad_()
+    try:
+        ShardedLogits(leaf, None, start + 1)
+    except ValueError as error:
+        overlapping = str(error)
+    gathered = ShardedLogits(leaf).logits()
+    loss_of("brier")(gathered, TARGET).backward()
+    tokens = FocalLoss(class_dim=-1)(shard_of_tokens(rank, world, -1), TARGET[:4].reshape(2, 2))
+    return {
+        "overlapping": overlapping,
+        "agreed": repr(ShardedLogits(leaf)),
+        "gathered": gathered.detach(),
+        "gradient": leaf.grad,
+        "tokens": tokens,
+    }
+
+
+def planted(rank: int, world: int) -> dict[str, list[dict[str, Tensor]]]:
+    """What the losses are with a collective left out, or the numbers of other classes."""
+
+    def shifted(columns: Columns, values: Tensor, axis: int = 0) -> Tensor:
+        return original(columns, values.roll(1, axis), axis)
+
+    original, found = Columns.of, {}
+    faults = {
+        "maximum": (softmax, "largest", lambda values, group: values),
+        "sum": (softmax, "summed", lambda values, group: values),
+        "classes": (Columns, "of", shifted),
+    }
+    for fault, (place, name, instead) in faults.items():
+        kept = getattr(place, name)
+        setattr(place, name, instead)
+        found[fault] = [sharded.result(each, rank, world) for each in calls_of("logit_adjusted")]
+        setattr(place, name, kept)
+    return found
+
+
+def work(rank: int, world: int) -> dict[str, Any]:
+    return {
+        "losses": sharded.everything(rank, world),
+        "extremes": extremes(rank, world),
+        "stateful": stateful(rank, world),
+        "dtensor": dtensor(rank, world),
+        "other": other_ways(rank, world),
+        "planted": planted(rank, world) if world == 2 else None,
+    }
+
+
+@pytest.fixture(scope="module")
+def groups(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[dict[str, Any]]]:
+    """What every process of each group found; all do everything in one go."""
+    for name in SHARDED:
+        calls_of(name)
+    folder = tmp_path_factory.mktemp("sharded")
+    return {world: in_group(world, work, folder) for world in WORLDS}
+
+
+@each_world
+@pytest.mark.parametrize("name", SHARDED)
+def test_the_group_is_one_process(groups: dict, name: str, world: int) -> None:
+    sharded.like_one_process(name, [rank["losses"][name] for rank in groups[world]])
+
+
+@each_world
+def test_extremes_are_those_of_one_process(groups: dict, world: int) -> None:
+    names = [f"{text} of {name}" for text in EXTREME_LOSSES for name in EXTREMES]
+    ranks = [rank["extremes"] for rank in groups[world]]
+    with executors.only("whole"):
+        alone = extremes(0, 1)
+    for name, expected, *found in zip(names, alone, *ranks, strict=True):
+        try:
+            sharded.check(found, expected, torch.float32)
+        except AssertionError as error:
+            raise AssertionError(name) from error
+
+
+@each_world
+@pytest.mark.parametrize("name", STATES)
+def test_states_are_those_of_one_process(groups: dict, name: str, world: int) -> None:
+    expected = steps(loss_of(name), lambda z: z.clone().requires_grad_(), range(2))
+    for rank in groups[world]:
+        ways = rank["stateful"][name]
+        assert len(ways) == (3 if world == 4 else 1)
+        for states in ways:
+            for got, wanted in zip(states, expected, strict=True):
+                for key, buffer in wanted.items():
+                    within(got[key], buffer, 1e-11)
+
+
+@each_world
+def test_cross_entropy_is_that_of_loss_parallel(groups: dict, world: int) -> None:
+    for rank in groups[world]:
+        found = rank["dtensor"]
+        for name in found:
+            if name.startswith("ours"):
+                close(found[name], found[name.replace("ours", "torch")])
+
+
+@each_world
+def test_other_ways_to_give_them(groups: dict, world: int) -> None:
+    leaf = LOGITS.clone().requires_grad_()
+    loss_of("brier")(leaf, TARGET).backward()
+    tokens = FocalLoss(class_dim=-1)(LOGITS[:4].reshape(2, 2, 5), TARGET[:4].reshape(2, 2))
+    for number, rank in enumerate(groups[world]):
+        start, end = slice_of(number, world)
+        found = rank["other"]
+        assert "together they have every class once" in found["overlapping"]
+        assert f"classes {start} to {end} of 5" in found["agreed"]
+        close(found["gathered"], LOGITS)
+        close(found["gradient"], leaf.grad[:, start:end])
+        close(found["tokens"], tokens)
+
+
+@pytest.mark.parametrize("fault", ["maximum", "sum", "classes"])
+def test_planted_faults_are_noticed(groups: dict, fault: str) -> None:
+    ranks = [rank["planted"][fault] for rank in groups[2]]
+    for subject, *found in zip(calls_of("logit_adjusted"), *ranks, strict=True):
+        with pytest.raises(AssertionError):
+            sharded.check(found, sharded.result(subject, 0, 1), subject.dtype)
+
+
+def test_one_process_has_every_class() -> None:
+    value = FocalLoss()(ShardedLogits(LOGITS.clone(), start=0, classes=CLASSES), TARGET)
+    close(value, FocalLoss()(LOGITS, TARGET))
+
+
+def alone(**given: Any) -> ShardedLogits:
+    return ShardedLogits(
+        **{"local": LOGITS.clone().requires_grad_(), "start": 0, "classes": 5, **given}
+    )
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_losses_that_need_all_logits_refuse_them(name: str) -> None:
+    with pytest.raises(ValueError, match=r"all logits at once, got ShardedLogits.*input.logits"):
+        loss_of(name)(alone(), TARGET)
+    loss_of(name)(alone().logits(), TARGET)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: ShardedLogits([1.0]), "`local` must be floating-point logits"),
+        (lambda: alone(class_dim=0), "`class_dim` must be an axis after the first"),
+        (lambda: alone(start=1), "`start` must be the first of 5 classes out of 5"),
+        (lambda: alone(classes=4, start=None), "`classes` must be 5"),
+        (lambda: alone(group="all"), "`group` must be a torch.distributed process group"),
+        (lambda: FocalLoss(link="sigmoid")(alone(), TARGET), "with the sigmoid link"),
+        (lambda: FocalLoss(class_dim=-1)(alone(local=LOGITS.reshape(3, 5, 4)), TARGET[:4]),
+         "`class_dim` must be that of `input`, 1, got 2"),
+        (lambda: further_derivative(FocalLoss()), "second derivatives"),
+        (lambda: FocalLoss(weight=torch.ones(5, requires_grad=True))(alone(), TARGET),
+         "where an option wants a gradient"),
+        (lambda: FocalLoss()(alone(), TARGET + 5), "class indices in 0..4"),
+        (lambda: GradientRatio(FocalLoss(), num_classes=5)(alone(), TARGET), "GradientRatio"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_refused(call: Callable[[], Any], said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        call()
+
+
+def further_derivative(loss: torch.nn.Module) -> None:
+    input = alone()
+    torch.autograd.grad(loss(input, TARGET), input.local, create_graph=True)
