@@ -33,6 +33,7 @@ from taylored.deploy.temperature import tune_temperature as tune_temperature
 from taylored.deploy.threshold import tune_threshold as tune_threshold
 from taylored.deploy.tuned import Tuned as Tuned
 from taylored.layers import CosineClassifier as CosineClassifier
+from taylored.layers import LinearHead as LinearHead
 from taylored.layers import RankClassifier as RankClassifier
 from taylored.losses import *  # noqa: F403 - the table says what is public
 from taylored.modules.base import Loss as Loss

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from taylored.core.checks import fail
 from taylored.core.embeddings.pairs import directions
-from taylored.core.numerics import computing_dtype
+from taylored.core.inputs.linear_logits import LinearLogits
+from taylored.core.numerics import computing_dtype, softcapped
 
 _SHORTEST = 1e-12
 """Vectors with no larger entry have no direction (the guard of torch's own `normalize`)."""
@@ -120,6 +121,97 @@ class RankClassifier(nn.Module):
     def extra_repr(self) -> str:
         """The sizes."""
         return f"in_features={self.in_features}, num_classes={self.num_classes}"
+
+
+class LinearHead(nn.Linear):
+    """A linear head whose forward is the loss, where a target is given.
+
+    The loss is found from features and weight, as of `LinearLogits`, inside of this module's own
+    forward. FSDP2 and ZeRO-3 gather a weight there and nowhere else: read outside, `head.weight` is
+    a shard of it, or empty. Parameters and state dict are those of `nn.Linear`, and so are the
+    logits that it returns where no target is given.
+
+    Args:
+        in_features: length of a feature vector.
+        out_features: number of classes.
+        loss: a loss of this library that takes `LinearLogits`. What it remembers is saved with the
+            head.
+        bias: whether there is one; as in `nn.Linear`.
+        softcap: c > 0 where the logits are c tanh(z / c); raising it bends them less, None not at
+            all.
+        device: of the parameters.
+        dtype: of the parameters.
+
+    Shape:
+        features (N, d1, ..., D) to logits (N, d1, ..., C), the classes last as in `nn.Linear`; with
+        a target (N, d1, ...) to what the loss returns.
+
+    Raises:
+        ValueError: for a loss of torch's, and by the loss.
+
+    Example:
+        >>> import torch
+        >>> from taylored import FocalLoss, LinearHead
+        >>> head = LinearHead(8, 1000, FocalLoss(gamma=2.0))
+        >>> features, target = torch.randn(2, 5, 8), torch.randint(1000, (2, 5))
+        >>> head(features, target).backward()
+        >>> head(features).shape, list(head.state_dict())
+        (torch.Size([2, 5, 1000]), ['weight', 'bias'])
+
+    `LinearHead.of(model.lm_head, loss)` takes the place of a head that is there. A loss that needs
+    all logits at once is called on them: `loss(head(features).movedim(-1, 1), target)`.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        loss: nn.Module,
+        *,
+        bias: bool = True,
+        softcap: float | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(in_features, out_features, bias, device, dtype)
+        if not isinstance(loss, nn.Module) or type(loss).__module__.startswith("torch."):
+            fail("loss", "a loss of this library, which takes LinearLogits", repr(loss),
+                 "use taylored.CrossEntropyLoss() for torch's")  # fmt: skip
+        self.loss = loss
+        self.softcap = softcap
+
+    @classmethod
+    def of(cls, head: nn.Linear, loss: nn.Module, *, softcap: float | None = None) -> LinearHead:
+        """A head with the parameters of another one, which may be tied to others."""
+        if not isinstance(head, nn.Linear):
+            fail("head", "a torch.nn.Linear", type(head).__name__, "pass model.lm_head")
+        sizes = (head.in_features, head.out_features)
+        made = cls(*sizes, loss, bias=head.bias is not None, softcap=softcap, device="meta")
+        made.weight, made.bias = head.weight, head.bias
+        return made
+
+    def forward(
+        self,
+        input: Tensor,
+        target: Tensor | None = None,
+        *,
+        sample_weight: Tensor | None = None,
+        normalizer: float | Tensor | None = None,
+    ) -> Tensor:
+        """The loss of the features against a target; without one, the logits."""
+        if target is None:
+            logits = super().forward(input)
+            return logits if self.softcap is None else softcapped(logits, self.softcap)
+        named = {"sample_weight": sample_weight, "normalizer": normalizer}
+        given = {name: value for name, value in named.items() if value is not None}
+        logits_of = LinearLogits(input, self.weight, self.bias, self.softcap)
+        found: Tensor = self.loss(logits_of, target, **given)
+        return found
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        cap = "" if self.softcap is None else f", softcap={self.softcap:g}"
+        return super().extra_repr() + cap
 
 
 def _directions(vectors: Tensor) -> Tensor:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import Shard, distribute_tensor
 from torch.distributed.tensor.parallel import loss_parallel
 
@@ -19,7 +20,16 @@ from kit.forked_group import in_group
 from kit.sharded import CLASSES, REFUSED, SHARDED, calls_of, slice_of
 from kit.tolerances import close, within
 from kit.traits import COUNTS, SCORED, loss_of
-from taylored import CrossEntropyLoss, FocalLoss, GradientRatio, ShardedLogits, catalog
+from taylored import (
+    CrossEntropyLoss,
+    FocalLoss,
+    GradientRatio,
+    LinearHead,
+    LinearLogits,
+    ShardedLogits,
+    SoftmaxEQLLoss,
+    catalog,
+)
 from taylored.core.engine import executors
 from taylored.core.engine.sharded import softmax
 from taylored.core.inputs.columns import Columns
@@ -85,7 +95,7 @@ def extremes(rank: int, world: int) -> list[dict[str, Tensor]]:
     return found
 
 
-def steps(loss: torch.nn.Module, run: Callable[[Tensor], Any], parts: range) -> list[dict]:
+def steps(loss: nn.Module, run: Callable[[Tensor], Any], parts: range) -> list[dict]:
     """The state after each of some batches, of which this process is given parts."""
     states = []
     for step in range(3):
@@ -160,6 +170,35 @@ def other_ways(rank: int, world: int) -> dict[str, Any]:
     }
 
 
+def built_head() -> nn.Module:
+    torch.manual_seed(0)
+    head = LinearHead(5, 7, SoftmaxEQLLoss(FocalLoss(), num_classes=7), dtype=torch.float64)
+    return nn.Sequential(nn.Linear(5, 5, dtype=torch.float64), head)
+
+
+def fully_sharded(rank: int, world: int) -> dict[str, Any]:
+    """A head under FSDP2, which gathers its weight in its own forward."""
+    model = built_head()
+    if world > 1:
+        for part in (*model, model):
+            fully_shard(part)
+    features = model[0](LOGITS.chunk(world)[rank])
+    said = ""
+    if world > 1:
+        try:
+            LinearLogits(features, model[1].weight)
+        except ValueError as error:
+            said = str(error)
+    value = model[1](features, TARGET.chunk(world)[rank])
+    value.backward()
+    gradients = [
+        getattr(each.grad, "full_tensor", lambda each=each: each.grad)()
+        for each in model.parameters()
+    ]
+    state = {name: each.clone() for name, each in model[1].loss.named_buffers()}
+    return {"said": said, "gradients": gradients, "state": state}
+
+
 def planted(rank: int, world: int) -> dict[str, list[dict[str, Tensor]]]:
     """What the losses are with a collective left out, or the numbers of other classes."""
 
@@ -187,6 +226,7 @@ def work(rank: int, world: int) -> dict[str, Any]:
         "stateful": stateful(rank, world),
         "dtensor": dtensor(rank, world),
         "other": other_ways(rank, world),
+        "fully sharded": fully_sharded(rank, world),
         "planted": planted(rank, world) if world == 2 else None,
     }
 
@@ -256,6 +296,19 @@ def test_other_ways_to_give_them(groups: dict, world: int) -> None:
         close(found["tokens"], tokens)
 
 
+@each_world
+def test_a_head_finds_its_loss_where_its_weight_is_whole(groups: dict, world: int) -> None:
+    expected = fully_sharded(0, 1)
+    for rank in groups[world]:
+        found = rank["fully sharded"]
+        assert "`weight` must be the whole weight of the head" in found["said"]
+        assert "taylored.LinearHead" in found["said"]
+        for got, wanted in zip(found["gradients"], expected["gradients"], strict=True):
+            close(got, wanted)
+        for name, buffer in expected["state"].items():
+            within(found["state"][name], buffer, 1e-11)
+
+
 @pytest.mark.parametrize("fault", ["maximum", "sum", "classes"])
 def test_planted_faults_are_noticed(groups: dict, fault: str) -> None:
     ranks = [rank["planted"][fault] for rank in groups[2]]
@@ -305,6 +358,6 @@ def test_what_cannot_be_done_is_refused(call: Callable[[], Any], said: str) -> N
         call()
 
 
-def further_derivative(loss: torch.nn.Module) -> None:
+def further_derivative(loss: nn.Module) -> None:
     input = alone()
     torch.autograd.grad(loss(input, TARGET), input.local, create_graph=True)

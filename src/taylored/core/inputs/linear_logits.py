@@ -11,6 +11,7 @@ from torch import Tensor
 
 from taylored.core.checks import fail, in_range
 from taylored.core.numerics import softcapped
+from taylored.core.state.distributed import is_dtensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +80,7 @@ class LinearLogits:
             if not isinstance(value, Tensor) or not value.is_floating_point():
                 got = value.dtype if isinstance(value, Tensor) else type(value).__name__
                 fail(name, "a floating-point tensor", got, "pass LinearLogits(x, head.weight)")
+        _check_whole(self.weight, self.bias)
         if self.features.dim() < 2:
             fail(
                 "features",
@@ -158,6 +160,20 @@ class LinearLogits:
         bias = "" if self.bias is None else ", bias"
         cap = "" if self.softcap is None else f", softcap={self.softcap:g}"
         return f"LinearLogits(features {features}, weight {weight}{bias}{cap})"
+
+
+def _check_whole(weight: Tensor, bias: Tensor | None) -> None:
+    """Refuse a weight that is spread over processes: read outside of its module, it is a part."""
+    part = None
+    if is_dtensor(weight) or is_dtensor(bias):
+        part = "a DTensor, which FSDP2 and tensor parallelism split over processes"
+    elif weight.numel() == 0 and weight.dim() != 2:
+        part = f"an empty one, shape {tuple(weight.shape)}, which is what ZeRO-3 leaves of it"
+    if part is not None:
+        fail("weight", "the whole weight of the head, (C, D)", part,
+             "let the head find the loss, where it has the weight: head = taylored.LinearHead(D,"
+             " C, loss), or LinearHead.of(linear, loss), and head(features, target). A head whose"
+             " classes are split for good: taylored.ShardedLogits(head(features))")  # fmt: skip
 
 
 def formed(

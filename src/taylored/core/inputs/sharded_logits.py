@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from taylored.core.checks import fail
 from taylored.core.inputs.columns import Columns, agreed, placed
-from taylored.core.state.distributed import as_group, summed
+from taylored.core.state.distributed import as_group, is_dtensor, summed
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -156,12 +155,6 @@ class ShardedLogits:
         columns = self.columns
         some = f"classes {columns.start} to {columns.start + columns.count} of {columns.total}"
         return f"ShardedLogits(local {tuple(self.local.shape)}, {some})"
-
-
-def is_dtensor(values: object) -> bool:
-    """Whether it is a DTensor, without an import that nobody needs who has none."""
-    known = sys.modules.get("torch.distributed.tensor")
-    return known is not None and isinstance(values, known.DTensor)
 
 
 def unwrapped(input: Any, class_dim: int = 1) -> Any:

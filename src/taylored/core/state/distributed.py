@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch.distributed as dist
@@ -112,3 +113,9 @@ def ranks_of(group: Any) -> tuple[int, ...]:
 def this_rank() -> int:
     """The number of this process among all."""
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def is_dtensor(values: object) -> bool:
+    """Whether it is a DTensor, without an import that nobody needs who has none."""
+    known = sys.modules.get("torch.distributed.tensor")
+    return known is not None and isinstance(values, known.DTensor)
