@@ -11,6 +11,8 @@ from taylored import terms
 from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.plan.options import LINK_NAMES, REDUCTIONS, LinkName, Options, Reduction
 from taylored.core.plan.options import check_options as check
+from taylored.core.plan.truth_margin import AngularMargin
+from taylored.modules.classification import ClassificationLoss
 
 
 def test_the_lists_are_those_of_the_types() -> None:
@@ -41,11 +43,27 @@ def test_defaults_are_fine() -> None:
         ("neg_weight", Options(neg_weight=[1.0, 2.0])),
         ("background_index", Options(background_index=3)),
         ("background_index", Options(link="sigmoid", background_index=-100)),
+        ("logit_scale", Options(link="sigmoid", logit_scale=[1.0, 2.0])),
+        ("margin", Options(link="sigmoid", margin=AngularMargin(0.5))),
     ],
 )
 def test_the_option_is_named(name: str, options: Options) -> None:
     with pytest.raises(ValueError, match=f"^`{name}` must be"):
         check(options)
+
+
+def test_a_loss_that_somebody_derives_is_told_as_well() -> None:
+    """The sigmoid link would have left the values alone and multiplied the gradient."""
+
+    class Scaled(ClassificationLoss):
+        link = "sigmoid"
+        term = terms.nll
+
+        def fill(self, options: Options) -> Options:
+            return options._replace(logit_scale=[1.0, 2.0])
+
+    with pytest.raises(ValueError, match="`logit_scale` must be left out with link=.sigmoid.*Fix"):
+        Scaled()(torch.zeros(2, 2), torch.ones(2, 2))
 
 
 def test_parameters_of_the_term_are_not_called_gamma() -> None:

@@ -88,6 +88,22 @@ def check_options(options: Options) -> None:
         )
     if options.link == "softmax":
         _refuse_what_only_sigmoid_has(options)
+    elif options.logit_scale is not None or options.margin is not None:
+        _refuse_what_only_softmax_has(options)
+
+
+def _refuse_what_only_softmax_has(options: Options) -> None:
+    for name in ("logit_scale", "margin"):
+        value = getattr(options, name)
+        if value is not None:
+            fail(
+                name,
+                'left out with link="sigmoid": it moves the logits of the classes against each'
+                " other, and here every class is a question of its own",
+                value,
+                'declare link = "softmax" for the loss whose `fill` sets it; a factor for all'
+                " classes is 1 / temperature, and a shift is `logit_bias`",
+            )
 
 
 def _refuse_what_only_sigmoid_has(options: Options) -> None:
