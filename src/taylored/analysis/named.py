@@ -10,22 +10,27 @@ from torch import Tensor, nn
 from taylored.catalog.lookup import get
 from taylored.core.checks import fail
 from taylored.modules.base import Loss
+from taylored.own import is_reference, own_loss
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 Losses = Mapping[str, str | LossFunction] | Sequence[str | LossFunction]
-"""Catalogue texts, modules and functions, or names with them."""
+"""Texts of the catalogue or of your own code, modules and functions, or names with them."""
 
 
 def named(losses: Losses) -> dict[str, LossFunction]:
-    """Name and function of each loss; texts are built.
+    """Name and function of each loss; texts are built, and your own code is imported.
 
     >>> list(named(["focal(gamma=2)", torch.nn.BCEWithLogitsLoss(), torch.dist]))
     ['focal(gamma=2)', 'BCEWithLogitsLoss', 'dist']
     """
     if isinstance(losses, str) or callable(losses):
         fail("losses", "a list or a dict of losses", "a single one", "put it into [ ]")
-    return {name: get(each) if isinstance(each, str) else each for name, each in by_name(losses)}
+    return {name: _built(each) if isinstance(each, str) else each for name, each in by_name(losses)}
+
+
+def _built(text: str) -> LossFunction:
+    return own_loss(text).build() if is_reference(text) else get(text)
 
 
 def by_name(losses: Losses) -> Iterable[tuple[str, str | LossFunction]]:

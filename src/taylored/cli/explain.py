@@ -36,7 +36,8 @@ _WIDTH = 24
 
 def explain(
     losses: Annotated[
-        list[str], typer.Argument(metavar="LOSS", help="Like 'focal(gamma=2)'; up to eight.")
+        list[str],
+        typer.Argument(metavar="LOSS", help="Like 'focal(gamma=2)' or file.py:Loss; up to eight."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     png: Annotated[

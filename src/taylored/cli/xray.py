@@ -24,7 +24,7 @@ def xray(
         list[str] | None,
         typer.Argument(
             metavar="LOSS",
-            help="Like balanced_softmax; by default cross_entropy and balanced_softmax.",
+            help="Like balanced_softmax or file.py:Loss; else cross_entropy and balanced_softmax.",
             show_default=False,
         ),
     ] = None,

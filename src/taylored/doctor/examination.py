@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 from taylored.core.checks import fail, one_of
 from taylored.doctor.apart import Answer, answers_apart, packed
@@ -12,10 +13,22 @@ from taylored.doctor.here import Asked, answers
 from taylored.doctor.patient import Link, TargetKind
 from taylored.doctor.recipe import LossFunction, Recipe, given
 from taylored.doctor.report import Report, ordered
-from taylored.doctor.target import check_catalogued, is_reference, recipe_of
+from taylored.doctor.target import check_catalogued, recipe_of
 from taylored.doctor.worker import Request
+from taylored.own import is_reference
 
 _NAMES = tuple(check.name for check in CHECKS)
+
+
+class HowToExamine(TypedDict, total=False):
+    """What `examine` is told besides the loss, for functions that hand it on."""
+
+    link: Link | None
+    target: TargetKind | None
+    classes: int
+    layout: Layout | None
+    checks: Sequence[str]
+    time_limit: float | None
 
 
 def examine(

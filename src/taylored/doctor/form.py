@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from taylored.doctor.patient import (
-    FAILURES,
     Form,
     Link,
     Patient,
@@ -19,6 +18,7 @@ from taylored.doctor.patient import (
     outcome,
 )
 from taylored.doctor.recipe import Following, Recipe
+from taylored.own import FAILURES
 
 Layout = Literal["rows", "maps"]
 SPACES: dict[Layout, tuple[int, ...]] = {"rows": (), "maps": (4, 4)}

@@ -13,8 +13,9 @@ from taylored.doctor.check import Check
 from taylored.doctor.checks import CHECKS
 from taylored.doctor.finding import Finding
 from taylored.doctor.form import Layout, NoFormError, form_of, prepared
-from taylored.doctor.patient import FAILURES, Form, Link, Patient, TargetKind, said
+from taylored.doctor.patient import Form, Link, Patient, TargetKind, said
 from taylored.doctor.recipe import Recipe
+from taylored.own import FAILURES
 
 Saying = Callable[[str, Patient | None], None]
 """Told of every check before it is asked, with the patient once it is known."""

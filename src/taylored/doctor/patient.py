@@ -11,11 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from taylored.doctor.recipe import LossFunction, Options, Recipe, UnavailableError
+from taylored.own import FAILURES, described
 
 Link = Literal["softmax", "sigmoid"]
 TargetKind = Literal["index", "multi-hot"]
-FAILURES = (Exception, SystemExit)
-"""What a loss may raise where it is called."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +196,4 @@ def outcome(call: Callable[[], Tensor]) -> Tensor | str:
 
 def said(error: BaseException) -> str:
     """Kind and first line of a failure."""
-    if isinstance(error, SystemExit):
-        return f"it called sys.exit({error.code!r})"
-    text = str(error).strip().split("\n")[0]
-    return f"{type(error).__name__}: {text}"[:200]
+    return described(error).strip().split("\n")[0][:200]

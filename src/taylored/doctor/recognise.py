@@ -11,8 +11,9 @@ from torch import Tensor
 
 from taylored.catalog.lookup import get, needs
 from taylored.catalog.table import SPECS
-from taylored.doctor.patient import FAILURES, Form, Patient, alone
+from taylored.doctor.patient import Form, Patient, alone
 from taylored.doctor.recipe import Catalogued, UnavailableError
+from taylored.own import FAILURES
 
 ROWS = 12
 _FAMILIES = {

@@ -31,6 +31,7 @@ def explain(losses: Losses | str | LossFunction, *, data: Outputs | None = None)
 
     Args:
         losses: one or up to eight catalogue texts ("focal(gamma=2)", or a term, "power(2) * nll"),
+            names of your own code ("module:Loss(gamma=2)", "path/file.py:Loss"),
             modules or functions `(logits, target) -> loss`; or a mapping of names to them. Losses
             that ask for class counts are shown for classes of 100 and 1 samples.
         data: outputs of a model and the truth, without any training: how p_t is distributed, and

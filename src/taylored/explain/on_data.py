@@ -20,6 +20,7 @@ from taylored.explain.subject import Subject, quiet
 from taylored.losses.classification.term import TermLoss
 from taylored.modules.base import Loss
 from taylored.modules.classification import ClassificationLoss
+from taylored.own import is_reference, own_loss
 
 BINS = 10
 """Of p_t, equally wide."""
@@ -138,6 +139,8 @@ def _for_classes(loss: str | LossFunction, data: Outputs, subject: Subject) -> L
     """A copy of the loss, told about the data if it asks."""
     if not isinstance(loss, str):
         return copy.deepcopy(loss).eval() if isinstance(loss, Loss) else loss
+    if is_reference(loss):
+        return own_loss(loss).build([max(1, n) for n in data.of_each_class()])
     try:
         asked = needs(loss)
     except LossNameError:

@@ -22,6 +22,7 @@ from taylored.losses.classification.term import TermLoss
 from taylored.modules.base import Loss, parameters_of
 from taylored.modules.classification import ClassificationLoss
 from taylored.modules.loss_sum import LossSum
+from taylored.own import is_reference, own_loss
 
 COUNTS = (100.0, 1.0)
 """Samples of the two classes that a loss is shown for which asks for counts and is given none."""
@@ -34,7 +35,7 @@ class Subject:
     Args:
         name: what it is shown by.
         loss: called for one sample, or for many of which each has its own value.
-        link: by which it reads its outputs; that of a function is the sigmoid.
+        link: by which it reads its outputs; that of somebody's function is found by trying.
         at_once: whether it gives several samples a value each, which does not depend on others.
         assumed: the counts that stand in for those of the data; None where it needs none.
 
@@ -96,7 +97,7 @@ def subject_of(loss: str | LossFunction, name: str) -> Subject:
     if isinstance(loss, str):
         loss, assumed = _read(loss)
     if not isinstance(loss, Loss):
-        return _made(name, loss, "sigmoid", None)
+        return _made(name, loss, _link_of(loss), assumed)
     if loss.takes != "logits" or any(
         part.spec.call in ("features", "stacked") for part in _catalogued(loss)
     ):
@@ -120,6 +121,26 @@ def _without_mean(loss: Loss) -> None:
         field = parameters_of(type(part)).get("reduction")
         if field is not None and "none" in field.choices:
             part.reduction = "none" if len(rows) == len(parts) else "sum"
+
+
+def _link_of(loss: LossFunction) -> Link:
+    """What the loss says of itself, or else the sigmoid where it can be called that way.
+
+    Cross-entropy of a single class can be called, and is always 0.
+    """
+    said = getattr(loss, "link", None)
+    if said in ("softmax", "sigmoid"):
+        return "softmax" if said == "softmax" else "sigmoid"
+    return "softmax" if _moves(loss, "softmax") and not _moves(loss, "sigmoid") else "sigmoid"
+
+
+def _moves(loss: LossFunction, link: Link) -> bool:
+    try:
+        with quiet():
+            values = Subject("", loss, link, False).values(torch.tensor([1.0]).double(), 1)
+    except (ValueError, RuntimeError, TypeError, IndexError):
+        return False
+    return bool(values.any())
 
 
 def _made(name: str, loss: LossFunction, link: Link, assumed: tuple[float, ...] | None) -> Subject:
@@ -162,7 +183,10 @@ def _taken(loss: Loss) -> str:
     return loss.takes
 
 
-def _read(text: str) -> tuple[Loss, tuple[float, ...] | None]:
+def _read(text: str) -> tuple[LossFunction, tuple[float, ...] | None]:
+    if is_reference(text):
+        own = own_loss(text)
+        return own.build(COUNTS), COUNTS if own.takes_counts else None
     try:
         asked = needs(text)
     except LossNameError:

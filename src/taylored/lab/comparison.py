@@ -75,9 +75,9 @@ def compare(
         losses: catalogue strings such as "focal(gamma=2)", losses such as `FocalLoss(gamma=2)`,
             or your own: an nn.Module, a function (logits, target) -> scalar, a class or function
             that builds one (with the class counts where it has a parameter `counts`), or the name
-            of any of these, "module:attribute" or "module:MyLoss(gamma=1)" with literals. A loss
-            that only this Python has goes to other processes as a copy, fresh for every training;
-            to resume such a run, give it again.
+            of any of these, "module:attribute" or "path/file.py:MyLoss(gamma=1)" with literals. A
+            loss that only this Python has goes to other processes as a copy, fresh for every
+            training; to resume such a run, give it again.
         data: a built-in name, a path (a table such as .csv or .parquet, an .npz, a folder of
             images by class), a pandas DataFrame, a torch Dataset, a taylored Dataset, or a pair
             (features, labels); labels with one 0 / 1 column per label are multi-label data, as is

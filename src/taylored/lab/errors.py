@@ -1,5 +1,6 @@
 """The two ways in which a comparison can fail with a message instead of a traceback."""
 
+from taylored import own
 from taylored.lab.wording import escaped
 
 
@@ -25,11 +26,4 @@ def described(error: BaseException) -> str:
     >>> described(RuntimeError("sixteen is too many")), described(SystemExit(3))
     ('RuntimeError: sixteen is too many', 'it called sys.exit(3)')
     """
-    if isinstance(error, SystemExit):
-        return f"it called sys.exit({error.code!r})"
-    try:
-        message = str(error)
-    except Exception:  # the message of an exception is the user's code as well
-        message = "its message cannot be read"
-    kind = type(error).__name__
-    return escaped(f"{kind}: {message}" if message else kind)
+    return escaped(own.described(error))

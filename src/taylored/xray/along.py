@@ -103,7 +103,8 @@ def xray_training(
     if nobody had looked. Parts of more than 65,536 rows are sampled.
 
     Args:
-        losses: catalogue texts of the softmax link; counts are those of the training part.
+        losses: catalogue texts of the softmax link, or names of your own code
+            ("path/file.py:MyLoss"); counts are those of the training part.
         data: a built-in name or a path, with one class per row.
         target: the column of the classes, for tables.
         model: "auto", "linear", "mlp", "cnn" or "grid_cnn".

@@ -13,7 +13,6 @@ from taylored.lab.own import objects
 from taylored.lab.own.code import is_own, load_own
 from taylored.lab.own.naming import name_losses, name_model
 from taylored.lab.own.objects import fresh, hold, is_object, pack
-from taylored.lab.own.reference import arguments_of
 from taylored.lab.trial.build_loss import build_loss
 
 COUNTS = (120, 30, 4)
@@ -162,27 +161,6 @@ def test_a_model_is_given_as_what_builds_it():
     nameless = name_model(lambda shape, classes: nn.Linear(shape[0], classes))
     assert nameless.names[0].endswith("(model)")
     assert name_model("mlp").names == ("mlp",)
-
-
-@pytest.mark.parametrize(
-    ("text", "positional", "named"),
-    [
-        ("m:L()", (), {}),
-        ("m:L(1, -2.5, beta=[1, 2])", (1, -2.5), {"beta": [1, 2]}),
-        ("m:L(mode='a:(b)')", (), {"mode": "a:(b)"}),
-    ],
-)
-def test_arguments_in_a_name_are_literals(text, positional, named):
-    found = arguments_of(text)
-    assert (found.positional, found.named) == (positional, named)
-
-
-@pytest.mark.parametrize("text", ["m:L(open('x'))", "m:L(**{'a': 1})", "m:L(a)", "m:L(1)(2)"])
-def test_arguments_are_never_evaluated(text):
-    with pytest.raises(
-        UsageError, match=r"the arguments must be literals.*(is none|no call|no literal)"
-    ):
-        arguments_of(text)
 
 
 def test_classes_take_their_arguments_from_the_name(tmp_path, monkeypatch):

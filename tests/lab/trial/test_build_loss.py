@@ -140,7 +140,7 @@ def test_link_is_an_attribute(own):
         ("Needy", r"needs the arguments gamma.*Needy\(gamma=1\)"),
         ("bad_factory", "factory and returned a int"),
         ("three", "is a int"),
-        ("plane", "no 'plane'. Did you mean plain"),
+        ("plane", "no 'plane'. Did you mean 'plain'"),
     ],
 )
 def test_own_losses_that_cannot_train_are_refused(own, name, message):

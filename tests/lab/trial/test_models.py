@@ -76,7 +76,7 @@ def test_own_model_is_built_and_trained(own):
         ("fails", "RuntimeError: no such layer"),
         ("nothing_to_train", "no parameters"),
         ("number", "not callable"),
-        ("god", "has no 'god'. Did you mean good"),
+        ("god", "has no 'god'. Did you mean 'good'"),
     ],
 )
 def test_own_models_that_cannot_work_are_refused(own, name, message):

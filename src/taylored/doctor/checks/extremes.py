@@ -9,7 +9,8 @@ from torch import Tensor
 
 from taylored.doctor.check import Check
 from taylored.doctor.finding import Finding, Severity
-from taylored.doctor.patient import FAILURES, Patient, Sample, alone, alone_gradient, said
+from taylored.doctor.patient import Patient, Sample, alone, alone_gradient, said
+from taylored.own import FAILURES
 
 MARGINS = (0.0, 20.0, 50.0, 80.0, 100.0, 1000.0, 10000.0)
 HALF_MARGINS = (0.0, 5.0, 12.0, 20.0, 50.0, 100.0, 1000.0)

@@ -12,8 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from taylored.doctor.check import Check
 from taylored.doctor.differences import mismatch, step_of, ways
 from taylored.doctor.finding import Finding
-from taylored.doctor.patient import FAILURES, Patient, Sample, gradient, said, total
+from taylored.doctor.patient import Patient, Sample, gradient, said, total
 from taylored.modules.base import Loss
+from taylored.own import FAILURES
 
 _NUMERIC = (
     "logits.requires_grad_()",

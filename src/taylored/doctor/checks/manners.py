@@ -11,7 +11,8 @@ from torch import nn
 
 from taylored.doctor.check import Check
 from taylored.doctor.finding import Finding
-from taylored.doctor.patient import FAILURES, Patient, said
+from taylored.doctor.patient import Patient, said
+from taylored.own import FAILURES
 
 
 def arguments(patient: Patient) -> Iterator[Finding]:

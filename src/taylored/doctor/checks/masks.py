@@ -10,8 +10,9 @@ from torch import Tensor
 from taylored.doctor.check import Check
 from taylored.doctor.checks.reductions import near
 from taylored.doctor.finding import Finding
-from taylored.doctor.patient import FAILURES, Patient, Sample, gradient, said
+from taylored.doctor.patient import Patient, Sample, gradient, said
 from taylored.doctor.recipe import LossFunction, UnavailableError
+from taylored.own import FAILURES
 
 IGNORED = -100
 _KEPT = 4

@@ -14,9 +14,10 @@ import torch
 from taylored.catalog.parser import LossNameError
 from taylored.doctor.check import Check
 from taylored.doctor.finding import Finding
-from taylored.doctor.patient import FAILURES, Form, Patient, Sample
+from taylored.doctor.patient import Form, Patient, Sample
 from taylored.doctor.recipe import Catalogued, LossFunction, Recipe
 from taylored.doctor.recognise import PLAIN, ROWS, recognised, values_of
+from taylored.own import FAILURES
 
 
 def name(patient: Patient) -> Iterator[Finding]:

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from taylored.doctor.check import Check
 from taylored.doctor.finding import Finding
-from taylored.doctor.patient import FAILURES, Form, Patient, Sample, outcome, total
+from taylored.doctor.patient import Form, Patient, Sample, outcome, total
 from taylored.doctor.recipe import UnavailableError
 from taylored.modules.overlap.base import OverlapLoss
+from taylored.own import FAILURES
 
 
 def near(one: float, other: float, tolerance: float = 1e-4) -> bool:

@@ -12,8 +12,9 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 
 from taylored.doctor.check import Check
 from taylored.doctor.finding import Finding
-from taylored.doctor.patient import FAILURES, Patient, Sample, said
+from taylored.doctor.patient import Patient, Sample, said
 from taylored.doctor.recipe import LossFunction
+from taylored.own import FAILURES
 
 
 def _pickled(loss: LossFunction) -> LossFunction:

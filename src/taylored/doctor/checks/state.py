@@ -11,8 +11,9 @@ from torch.utils.checkpoint import checkpoint
 
 from taylored.doctor.check import Check
 from taylored.doctor.finding import Finding
-from taylored.doctor.patient import FAILURES, Patient, Sample
+from taylored.doctor.patient import Patient, Sample
 from taylored.doctor.recipe import LossFunction
+from taylored.own import FAILURES
 
 Memory = dict[str, Tensor | float]
 

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from taylored.doctor.check import Check
 from taylored.doctor.finding import Finding
-from taylored.doctor.patient import FAILURES, Patient, Sample, alone, summing, total
+from taylored.doctor.patient import Patient, Sample, alone, summing, total
 from taylored.doctor.recipe import LossFunction, UnavailableError
+from taylored.own import FAILURES
 
 
 def soft(patient: Patient) -> Iterator[Finding]:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from taylored.doctor.check import Check
 from taylored.doctor.finding import Finding
-from taylored.doctor.patient import FAILURES, Patient, Sample, alone_gradient, gradient, said
+from taylored.doctor.patient import Patient, Sample, alone_gradient, gradient, said
 from taylored.doctor.recipe import Following
+from taylored.own import FAILURES
 
 
 def compiled(patient: Patient) -> Iterator[Finding]:

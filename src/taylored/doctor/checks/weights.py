@@ -10,8 +10,9 @@ from torch import Tensor
 from taylored.doctor.check import Check
 from taylored.doctor.checks.reductions import unreduced
 from taylored.doctor.finding import Finding
-from taylored.doctor.patient import FAILURES, Patient, Sample, alone
+from taylored.doctor.patient import Patient, Sample, alone
 from taylored.doctor.recipe import UnavailableError
+from taylored.own import FAILURES
 
 _REDUCTIONS = ("sum", "none")
 

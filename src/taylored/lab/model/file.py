@@ -17,9 +17,9 @@ from taylored.lab.model.card import ModelCard
 from taylored.lab.model.decision import Deployed
 from taylored.lab.model.preparation import Preparation
 from taylored.lab.model.saved import SavedModel
-from taylored.lab.own.reference import FAILURES
 from taylored.lab.records import from_json, to_json
 from taylored.lab.trial.models import MODELS, build_model
+from taylored.own import FAILURES
 
 FORMAT: Final = "taylored model 1"
 _NO_MODEL: Final = (

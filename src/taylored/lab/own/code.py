@@ -1,8 +1,12 @@
-"""The user's own code by name: `module:attribute`, or an object that was handed over."""
+"""The user's own code by name: what `taylored.own` reads, or an object that was handed over."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from taylored.lab.errors import UsageError
 from taylored.lab.own.objects import digest_of, fresh, is_object
-from taylored.lab.own.reference import Arguments, arguments_of, is_reference, load_reference
 from taylored.lab.own.sources import project_sources
+from taylored.own import Arguments, OwnCodeError, Reference, found_of, is_reference
 
 
 def is_own(name: str) -> bool:
@@ -16,12 +20,27 @@ def is_own(name: str) -> bool:
 
 def load_own(name: str) -> object:
     """What a name stands for: the attribute of the module, or a copy of the object."""
-    return load_reference(name) if is_reference(name) else fresh(name)
+    if not is_reference(name):
+        return fresh(name)
+    with refused():
+        return found_of(Reference.read(name))
 
 
 def given_arguments(name: str) -> Arguments | None:
     """The arguments in the brackets of a reference; None without brackets, and for objects."""
-    return arguments_of(name) if is_reference(name) else None
+    if not is_reference(name):
+        return None
+    with refused():
+        return Reference.read(name).arguments()
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Names that lead nowhere are a fault of the request."""
+    try:
+        yield
+    except OwnCodeError as error:
+        raise UsageError(str(error)) from error
 
 
 def sources_of(known: frozenset[str], names: tuple[str, ...]) -> dict[str, str]:

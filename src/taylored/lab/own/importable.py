@@ -4,7 +4,7 @@ import inspect
 import sys
 from types import ModuleType
 
-from taylored.lab.own.reference import is_reference
+from taylored.own import is_reference
 
 
 def reference_to(given: object) -> str | None:

@@ -20,6 +20,7 @@ from torch import nn
 
 from taylored.lab.errors import UsageError, described
 from taylored.lab.own.importable import importable, shortest
+from taylored.own import is_reference
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _LONGEST = 160
@@ -50,7 +51,8 @@ def is_object(name: str) -> bool:
     >>> is_object("cross_entropy + 0.5 * focal"), is_object("0.5 * focal")
     (False, False)
     """
-    return _DOTTED.match(name) is not None and ":" not in name.partition("(")[0]
+    dotted = _DOTTED.match(name) is not None and ":" not in name.partition("(")[0]
+    return dotted and not is_reference(name)  # which may have a bracket in its folder
 
 
 def hold(objects: Objects) -> None:

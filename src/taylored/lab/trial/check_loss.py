@@ -7,8 +7,8 @@ from torch import Tensor
 
 from taylored.lab.data import TaskName
 from taylored.lab.errors import UsageError, described
-from taylored.lab.own.reference import FAILURES
 from taylored.lab.trial.links import LossFunction
+from taylored.own import FAILURES
 
 _CHECKED_LOGITS: Final = 1 << 20
 

@@ -10,9 +10,9 @@ from torch import nn
 from taylored.lab.data import Kind, TaskName
 from taylored.lab.errors import UsageError, described
 from taylored.lab.own.code import given_arguments, is_own, load_own
-from taylored.lab.own.reference import FAILURES
 from taylored.lab.own.settings import ProcessSettings
 from taylored.layers import CosineClassifier
+from taylored.own import FAILURES
 
 _FOR_IMAGES: Final = ("cnn", "grid_cnn")
 

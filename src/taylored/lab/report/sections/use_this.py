@@ -1,14 +1,15 @@
 """What to do with the outcome: the lines of Python for the winner, or for what costs nothing."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from taylored import catalog
 from taylored.lab.data import TaskName
 from taylored.lab.judgement.sentences import name_of
-from taylored.lab.own.reference import is_reference
 from taylored.lab.results import LossResult, Results
 from taylored.lab.tasks import primary_of, task_of
+from taylored.own import Reference, is_reference
 
 TUNABLE: Final = ("balanced_accuracy", "macro_f1", "accuracy")
 """Metrics that `taylored.tune_tau` knows."""
@@ -53,9 +54,10 @@ def use_this(results: Results) -> UseThis:
 def _loss_lines(name: str, loss: LossResult, task: TaskName) -> str:
     rate = "" if loss.learning_rate is None else f"  # learning rate here: {loss.learning_rate:g}"
     if is_reference(name):
-        module, _, attribute = name.partition(":")
-        call = attribute if attribute.endswith(")") else f"{attribute}()"
-        return f"from {module} import {attribute.partition('(')[0]}\n\nloss = {call}{rate}"
+        own = Reference.read(name)
+        folder = str(Path(own.source).parent)  # as it was written: the run may be moved
+        call = f"{own.attribute}{own.brackets or '()'}"
+        return f"{own.import_lines(folder)}\n\nloss = {call}{rate}"
     lines = ["import taylored", ""]
     counts = ""
     if _needs(name):
