@@ -15,14 +15,14 @@ each question:
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Sequence
+import inspect
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Unpack
 
 from taylored.doctor.checks import CHECKS
-from taylored.doctor.examination import examine
+from taylored.doctor.examination import HowToExamine, examine
 from taylored.doctor.finding import Finding
-from taylored.doctor.form import Layout
-from taylored.doctor.patient import Link, TargetKind
 from taylored.doctor.recipe import LossFunction
 from taylored.doctor.report import Report
 
@@ -30,25 +30,16 @@ from taylored.doctor.report import Report
 def check_loss(
     loss: str | LossFunction,
     *,
-    link: Link | None = None,
-    target: TargetKind | None = None,
-    classes: int = 5,
-    layout: Layout | None = None,
-    checks: Sequence[str] = (),
     expected: Collection[str] = (),
-    time_limit: float | None = 60.0,
+    **how: Unpack[HowToExamine],
 ) -> Report:
     """Examine a loss, and fail where it has a fault that is not expected.
 
     Args:
-        loss: as for `taylored.doctor.examine`, like the next five.
-        link: "softmax" or "sigmoid".
-        target: "index" or "multi-hot".
-        classes: columns of the logits.
-        layout: "rows" or "maps".
-        checks: names of the questions to ask; all if left out.
+        loss: as for `taylored.doctor.examine`.
         expected: names of findings that are known and accepted.
-        time_limit: seconds for each check; None examines it in this process.
+        how: the other arguments of `taylored.doctor.examine`: link, target, classes, layout,
+            checks, time_limit.
 
     Returns:
         The report, for further assertions.
@@ -60,7 +51,7 @@ def check_loss(
         >>> sorted(check_loss("focal(gamma=2)", time_limit=None).names & {"overflows"})
         []
     """
-    examination = Examination(loss, link, target, classes, layout, checks, expected, time_limit)
+    examination = Examination(loss, expected, how)
     _refuse(examination.report.loss, examination.report.errors, expected)
     return examination.report
 
@@ -90,38 +81,24 @@ class Examination:
     """An examination that takes place when its first question is asked."""
 
     loss: str | LossFunction
-    link: Link | None
-    target: TargetKind | None
-    classes: int
-    layout: Layout | None
-    checks: Sequence[str]
     expected: Collection[str]
-    time_limit: float | None
+    how: HowToExamine
+
+    def __post_init__(self) -> None:
+        """Refuse arguments that the examination does not have, before any test runs."""
+        inspect.signature(examine).bind(self.loss, **self.how)
 
     @functools.cached_property
     def report(self) -> Report:
         """What was found, once for all questions."""
-        return examine(
-            self.loss,
-            link=self.link,
-            target=self.target,
-            classes=self.classes,
-            layout=self.layout,
-            checks=self.checks,
-            time_limit=self.time_limit,
-        )
+        return examine(self.loss, **self.how)
 
 
 def checks_of(
     loss: str | LossFunction,
     *,
-    link: Link | None = None,
-    target: TargetKind | None = None,
-    classes: int = 5,
-    layout: Layout | None = None,
-    checks: Sequence[str] = (),
     expected: Collection[str] = (),
-    time_limit: float | None = 60.0,
+    **how: Unpack[HowToExamine],
 ) -> list[LossCheck]:
     """One callable for each question, for `pytest.mark.parametrize`; arguments as `check_loss`.
 
@@ -132,8 +109,8 @@ def checks_of(
         >>> checks[0].__name__, len(checks) > 30
         ('call', True)
     """
-    shared = Examination(loss, link, target, classes, layout, checks, expected, time_limit)
-    names = checks or [check.name for check in CHECKS]
+    shared = Examination(loss, expected, how)
+    names = how.get("checks") or [check.name for check in CHECKS]
     return [LossCheck(name, shared) for name in names]
 
 

@@ -1,7 +1,8 @@
 """Compare losses on your own long-tailed data: every row is tested, and the verdict is honest."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from taylored.core.first_use import on_first_use
 
 if TYPE_CHECKING:
     from taylored.lab.comparison import compare as compare
@@ -38,21 +39,7 @@ _HOME = {
     "Judgement": "taylored.lab.scores.result",
     "Reading": "taylored.lab.data.reading",
 }
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return getattr(import_module(_HOME[name]), name)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] == "taylored":
-            raise
-        raise ModuleNotFoundError(
-            f"taylored.lab.{name} needs the package {error.name!r}. "
-            'Install it with: pip install "taylored[lab]"',
-            name=error.name,
-        ) from error
+__getattr__ = on_first_use(__name__, _HOME, extra="lab")
 
 
 def __dir__() -> list[str]:

@@ -3,8 +3,9 @@
 `study("epsilon-sweep")` trains, judges and reports; `names()` lists what there is.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from taylored.core.first_use import on_first_use
 
 if TYPE_CHECKING:
     from taylored.studies.carry_out import resume as resume
@@ -21,21 +22,7 @@ _HOME = {
     "resume": "taylored.studies.carry_out",
     "study": "taylored.studies.carry_out",
 }
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return getattr(import_module(_HOME[name]), name)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] == "taylored":
-            raise
-        raise ModuleNotFoundError(
-            f"taylored.studies.{name} needs the package {error.name!r}. "
-            'Install it with: pip install "taylored[lab]"',
-            name=error.name,
-        ) from error
+__getattr__ = on_first_use(__name__, _HOME, extra="lab")
 
 
 def __dir__() -> list[str]:
