@@ -694,3 +694,32 @@ def crashes(logits, target):
 def hangs(logits, target):
     while True:
         time.sleep(0.05)
+
+
+# Gradient accumulation.
+
+
+@planted("weights by how hard a sample is beside the others", "micro-batches-differ")
+def by_hardest(logits, target):
+    values = F.cross_entropy(logits, target, reduction="none")
+    return (values * values / values.max().detach()).mean()
+
+
+@planted("a mean over the sum of its weights", "denominator-per-batch")
+class OwnWeights(nn.Module):
+    def forward(self, logits, target):
+        weight = torch.arange(1.0, 6.0, dtype=logits.dtype)
+        return F.cross_entropy(logits, target, weight=weight)
+
+
+@planted("a mean that is followed from call to call", "state-per-call")
+class Followed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("level", torch.ones(()))
+
+    def forward(self, logits, target):
+        value = F.cross_entropy(logits, target)
+        if self.training:
+            self.level = 0.9 * self.level + 0.1 * value.detach()
+        return value / self.level

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import get_type_hints
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from doctor.defects import ENDING
 from kit.turns import WHOLE_GRID
 from taylored import catalog, testing
 from taylored.doctor import CHECKS, examine
+from taylored.doctor.examination import HowToExamine
 
 SOUND = {
     spec.family if not WHOLE_GRID else spec.name: spec.examples[0]
@@ -33,7 +35,31 @@ def test_no_fault_in_the_catalogue(text):
 
 
 def test_one_of_them_by_every_check():
-    assert not examine("focal(gamma=2)", time_limit=None).findings
+    assert examine("focal(gamma=2)", time_limit=None).names == {"denominator-per-batch"}
+
+
+@pytest.mark.parametrize(
+    ("loss", "found"),
+    [
+        (nn.CrossEntropyLoss(), {"denominator-per-batch"}),
+        (nn.CrossEntropyLoss(reduction="sum"), set()),
+        (nn.CrossEntropyLoss(reduction="none"), set()),
+        (nn.BCEWithLogitsLoss(), set()),
+        (nn.MultiMarginLoss(), set()),
+        ("seesaw", {"denominator-per-batch"}),
+        ("softmax_eql", {"state-per-call"}),
+        ("dice", {"micro-batches-differ"}),
+        ("hardest(cross_entropy)", {"micro-batches-differ"}),
+    ],
+)
+def test_micro_batches_that_add_up_and_others(loss, found):
+    """A mean over fixed numbers adds up, one over what counts is explained, a ratio does not."""
+    report = examine(loss, checks=("accumulation",), time_limit=None)
+    assert report.names == found, str(report)
+    assert not report.errors
+    for each in report.findings:
+        if "loss = ..." not in each.snippet:
+            exec(compile(each.snippet, "snippet", "exec"), {"print": lambda *_: None})  # noqa: S102
 
 
 class Likelihood(nn.NLLLoss):
@@ -123,7 +149,7 @@ def test_a_class_of_a_file_with_arguments(own):
         ("foc", "no loss is called 'foc'"),
         ("giou", "takes boxes"),
         ("nowhere.py:Loss", "there is no file"),
-        ("no_such_module:Loss", "importing no_such_module failed"),
+        ("no_such_module:Loss", "no module named 'no_such_module'"),
         ("torch.nn:CrossEntropyLos", "Did you mean 'CrossEntropyLoss'"),
         ("torch.nn:CrossEntropyLoss(print())", "must be literals"),
         ("torch:pi", "is a float"),
@@ -172,6 +198,15 @@ def test_check_loss():
         nn.CrossEntropyLoss(), checks=checks, expected=["all-ignored-nan"], time_limit=None
     )
     assert found.names == {"recognised", "all-ignored-nan"}
+
+
+def test_the_arguments_of_an_examination_are_handed_on():
+    keywords = get_type_hints(examine)
+    del keywords["loss"], keywords["return"]
+    assert get_type_hints(HowToExamine) == keywords
+    for make in (testing.check_loss, testing.checks_of):
+        with pytest.raises(TypeError, match="unexpected keyword argument 'cheks'"):
+            make(faulty, cheks=())
 
 
 CHECKED = testing.checks_of(
