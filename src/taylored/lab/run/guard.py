@@ -36,6 +36,7 @@ NUMERIC = (
     "layers.py",
     "monitor.py",
     "terms.py",
+    "own/*.py",
     "lab/own/*.py",
     "lab/trial/*.py",
     "lab/data/**/*.py",
