@@ -139,6 +139,8 @@ class LinearHead(nn.Linear):
         bias: whether there is one; as in `nn.Linear`.
         softcap: c > 0 where the logits are c tanh(z / c); raising it bends them less, None not at
             all.
+        sample: in training, the share of the classes without a sample in the batch that estimate
+            the loss (see `LinearLogits`); raising it comes nearer to the loss of all, None is that.
         device: of the parameters.
         dtype: of the parameters.
 
@@ -170,6 +172,7 @@ class LinearHead(nn.Linear):
         *,
         bias: bool = True,
         softcap: float | None = None,
+        sample: float | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -179,14 +182,23 @@ class LinearHead(nn.Linear):
                  "use taylored.CrossEntropyLoss() for torch's")  # fmt: skip
         self.loss = loss
         self.softcap = softcap
+        self.sample = sample
 
     @classmethod
-    def of(cls, head: nn.Linear, loss: nn.Module, *, softcap: float | None = None) -> LinearHead:
+    def of(
+        cls,
+        head: nn.Linear,
+        loss: nn.Module,
+        *,
+        softcap: float | None = None,
+        sample: float | None = None,
+    ) -> LinearHead:
         """A head with the parameters of another one, which may be tied to others."""
         if not isinstance(head, nn.Linear):
             fail("head", "a torch.nn.Linear", type(head).__name__, "pass model.lm_head")
         sizes = (head.in_features, head.out_features)
-        made = cls(*sizes, loss, bias=head.bias is not None, softcap=softcap, device="meta")
+        bias = head.bias is not None
+        made = cls(*sizes, loss, bias=bias, softcap=softcap, sample=sample, device="meta")
         made.weight, made.bias = head.weight, head.bias
         return made
 
@@ -204,14 +216,16 @@ class LinearHead(nn.Linear):
             return logits if self.softcap is None else softcapped(logits, self.softcap)
         named = {"sample_weight": sample_weight, "normalizer": normalizer}
         given = {name: value for name, value in named.items() if value is not None}
-        logits_of = LinearLogits(input, self.weight, self.bias, self.softcap)
+        sample = self.sample if self.training else None
+        logits_of = LinearLogits(input, self.weight, self.bias, self.softcap, sample)
         found: Tensor = self.loss(logits_of, target, **given)
         return found
 
     def extra_repr(self) -> str:
         """The sizes."""
-        cap = "" if self.softcap is None else f", softcap={self.softcap:g}"
-        return super().extra_repr() + cap
+        named = {"softcap": self.softcap, "sample": self.sample}
+        given = (f", {name}={value:g}" for name, value in named.items() if value is not None)
+        return super().extra_repr() + "".join(given)
 
 
 def _directions(vectors: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from taylored.core.inputs.linear_logits import LinearLogits, formed
 from taylored.core.links.class_sums import ClassSums
 from taylored.core.plan.canonical import canonical
 from taylored.core.plan.plan import Plan
+from taylored.core.plan.some_classes import check_drawable, drawn, plan_of_drawn
 
 Gradients = tuple[Tensor | None, ...]
 
@@ -28,6 +29,8 @@ def run(input: LinearLogits, logits: Tensor, plan: Plan, sums: ClassSums | None)
     if plan.output == "each" and plan.link == "sigmoid":
         fail("reduction", '"sum", "mean" or "batch_mean" for sigmoid losses of LinearLogits',
              '"none"', "it has as many values as the logits: pass input.logits()")  # fmt: skip
+    if input.sample is not None:
+        return _run_sampled(input, plan, sums)
     compose = tensor_pass.needs_composition
     if compiling() or any(compose(each, plan) for each in input.tensors()):
         x = counted(input.features, plan)
@@ -43,6 +46,26 @@ def run(input: LinearLogits, logits: Tensor, plan: Plan, sums: ClassSums | None)
             return loss
         with torch.no_grad():
             return walk(head, plan, wanted).loss
+
+
+def _run_sampled(input: LinearLogits, plan: Plan, sums: ClassSums | None) -> Tensor:
+    """The loss of the true classes and of some others, drawn anew."""
+    check_drawable(plan)
+    if active_tap() is not None:
+        fail("sample", "left out where a GradientRatio watches", f"{input.sample:g}",
+             "use sample=None")  # fmt: skip
+    assert input.sample is not None  # noqa: S101 - asked before
+    some = drawn(plan, len(input.weight), input.sample, input.generator)
+    bias = None if input.bias is None else input.bias.index_select(0, some.classes)
+    weight = input.weight.index_select(0, some.classes)
+    part = replace(input, weight=weight, bias=bias, sample=None, generator=None)
+    logits = canonical(part.outline())
+    found = None if sums is None else ClassSums(logits)
+    loss = run(part, logits, plan_of_drawn(plan, some), found)
+    if sums is not None and found is not None:
+        total = found.total()
+        sums.add(total.new_zeros(2, len(input.weight)).index_copy_(1, some.classes, total))
+    return loss
 
 
 def counted(features: Tensor, plan: Plan) -> Tensor:

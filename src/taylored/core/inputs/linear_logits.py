@@ -31,6 +31,10 @@ class LinearLogits:
         bias: the head's bias, or None.
         softcap: c > 0 where the logits are c tanh(z / c), as in some language models; raising
             it bends them less, None not at all.
+        sample: the share of the classes without a sample in the batch that a call draws, in
+            (0, 1], to estimate the loss by these and the true classes; raising it comes nearer to
+            the loss of all, None is that. Softmax losses of class indices.
+        generator: of the draws; None is torch's own.
 
     Shape:
         features (N, d1, ..., D), weight (C, D), bias (C,); the logits are (N, C, d1, ...): tokens
@@ -63,7 +67,13 @@ class LinearLogits:
     would give them. For half-precision features the gradient of the weight is added up in float32,
     and float16 gradients are multiplied in float32.
 
+    Classes are drawn anew at every call, evenly and without replacement, and minus the logarithm of
+    their chance is added to their logits: the sum of the softmax is right on average. Where a loss
+    is to be reported, leave `sample` out.
+
     Differs from:
+        insightface: PartialFC leaves the logits of the drawn classes as they are, and so estimates
+            the softmax over fewer classes than there are.
         torch: linear_cross_entropy is cross-entropy only; with chunking options it cannot be
             differentiated twice.
     """
@@ -72,6 +82,8 @@ class LinearLogits:
     weight: Tensor
     bias: Tensor | None = None
     softcap: float | None = None
+    sample: float | None = None
+    generator: torch.Generator | None = None
 
     REMEDY: ClassVar[str] = "pass input.logits()"
 
@@ -106,6 +118,9 @@ class LinearLogits:
         if self.softcap is not None:
             fix = "30 is usual; None is no cap"
             in_range("softcap", self.softcap, 0.0, float("inf"), fix, interval="()")
+        if self.sample is not None:
+            fix = "0.1 draws a tenth of the classes; None takes all"
+            in_range("sample", self.sample, 0.0, 1.0, fix, interval="(]")
 
     @property
     def shape(self) -> torch.Size:
@@ -159,7 +174,8 @@ class LinearLogits:
         features, weight = tuple(self.features.shape), tuple(self.weight.shape)
         bias = "" if self.bias is None else ", bias"
         cap = "" if self.softcap is None else f", softcap={self.softcap:g}"
-        return f"LinearLogits(features {features}, weight {weight}{bias}{cap})"
+        share = "" if self.sample is None else f", sample={self.sample:g}"
+        return f"LinearLogits(features {features}, weight {weight}{bias}{cap}{share})"
 
 
 def _check_whole(weight: Tensor, bias: Tensor | None) -> None:
