@@ -21,8 +21,14 @@ _OUT_OF_PROPORTION = 2.0**40
 
 
 def inside(margin: Tensor) -> Tensor:
-    """Margins up to the edge, where every term, slope and derivative is finite. NaN stays NaN."""
-    return margin.clamp(-EDGE, EDGE)
+    """Margins up to the edge, where every term, slope and derivative is finite. NaN stays NaN.
+
+    So does its derivative, and that at the edge is the one inside: not those of `clamp`.
+    """
+    beyond = margin.abs() > EDGE
+    if margin.is_cpu and values_are_known() and not beyond.any():
+        return margin
+    return torch.where(beyond, margin.sign() * EDGE, margin)
 
 
 def continued(values: Tensor, margin: Tensor, coefficient: Tensor) -> Tensor:
