@@ -27,11 +27,12 @@ def adversarial(classes: int) -> Tensor:
     return torch.stack(rows)
 
 
-def check(classes: int, spoilt: float = 1.0) -> None:
+def check(classes: int, layout: str, spoilt: float = 1.0) -> None:
     logits = adversarial(classes)
     for chosen in (0, classes - 1, classes // 2) if classes <= 1000 else (0,):
         target = torch.full((len(logits),), chosen)
-        z = logits.clone().requires_grad_()
+        z = logits.clone() if layout == "rows" else logits.T.contiguous().T
+        z.requires_grad_()
         with executors.only("native"):
             value = cross_entropy_loss(z, target, reduction="none")
             (gradient,) = torch.autograd.grad(value.sum(), z)
@@ -43,11 +44,12 @@ def check(classes: int, spoilt: float = 1.0) -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 3, 15, 16, 17, 33, 100, 1000, 10_000, 100_000])
-def test_cross_entropy_is_within_its_bound(classes: int) -> None:
-    check(classes)
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+def test_cross_entropy_is_within_its_bound(classes: int, layout: str) -> None:
+    check(classes, layout)
 
 
 @pytest.mark.parametrize("classes", [2, 33])
 def test_a_hundred_thousandth_too_much_is_noticed(classes: int) -> None:
     with pytest.raises(AssertionError):
-        check(classes, 1.0 + 1e-5)
+        check(classes, "rows", 1.0 + 1e-5)

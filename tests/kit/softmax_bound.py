@@ -34,7 +34,7 @@ def bounded(logits: Tensor, target: Tensor) -> Bounded:
     margin = z.gather(1, hot) - peak - mass.log()
     q, nll = torch.sigmoid(-margin), -torch.nn.functional.logsigmoid(margin)
     share = (others - peak).exp() / mass
-    of_mass = 26 + classes / 16 + math.log(classes)
+    of_mass = 36 + classes / 16 + math.log(classes)
     of_margin = of_mass + 3 * math.log(classes) + 2 * margin.abs()
     value_bound = U * (q * of_margin + 5 * nll)
     gradient = (q * share).scatter(1, hot, -q)
