@@ -30,8 +30,8 @@ from taylored import (
     SoftmaxEQLLoss,
     catalog,
 )
-from taylored.core.engine import executors
-from taylored.core.engine.sharded import softmax
+from taylored.core.engine import blocked, executors
+from taylored.core.engine.sharded import distribution, part
 from taylored.core.inputs.columns import Columns
 
 WORLDS = (2, 4)
@@ -207,8 +207,8 @@ def planted(rank: int, world: int) -> dict[str, list[dict[str, Tensor]]]:
 
     original, found = Columns.of, {}
     faults = {
-        "maximum": (softmax, "largest", lambda values, group: values),
-        "sum": (softmax, "summed", lambda values, group: values),
+        "maximum": (part, "largest", lambda values, group: values),
+        "sum": (part, "summed", lambda values, group: values),
         "classes": (Columns, "of", shifted),
     }
     for fault, (place, name, instead) in faults.items():
@@ -333,6 +333,21 @@ def test_losses_that_need_all_logits_refuse_them(name: str) -> None:
     with pytest.raises(ValueError, match=r"all logits at once, got ShardedLogits.*input.logits"):
         loss_of(name)(alone(), TARGET)
     loss_of(name)(alone().logits(), TARGET)
+
+
+@pytest.mark.parametrize("shape", [(7, CLASSES), (3, CLASSES, 4)])
+def test_pieces_are_the_whole(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large distribution is run in pieces."""
+    loss = FocalLoss(gamma=2, label_smoothing=0.1)
+    logits = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    target = torch.arange(logits[:, 0].numel()).reshape(logits[:, 0].shape) % CLASSES
+    whole = loss(alone(local=logits), target)
+    (expected,) = torch.autograd.grad(whole, logits)
+    monkeypatch.setattr(distribution, "LEAST_ELEMENTS", 0)
+    monkeypatch.setattr(blocked, "BLOCK_ELEMENTS", 2 * CLASSES)
+    pieces = loss(alone(local=logits), target)
+    close(pieces, whole)
+    close(torch.autograd.grad(pieces, logits)[0], expected)
 
 
 @pytest.mark.parametrize(

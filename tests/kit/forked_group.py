@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo  # meshes and DTensors import it late, which would be in every copy
 import torch.distributed as dist
 
 Work = Callable[[int, int], Any]

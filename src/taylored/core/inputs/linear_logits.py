@@ -186,10 +186,12 @@ def _check_whole(weight: Tensor, bias: Tensor | None) -> None:
     elif weight.numel() == 0 and weight.dim() != 2:
         part = f"an empty one, shape {tuple(weight.shape)}, which is what ZeRO-3 leaves of it"
     if part is not None:
-        fail("weight", "the whole weight of the head, (C, D)", part,
-             "let the head find the loss, where it has the weight: head = taylored.LinearHead(D,"
-             " C, loss), or LinearHead.of(linear, loss), and head(features, target). A head whose"
-             " classes are split for good: taylored.ShardedLogits(head(features))")  # fmt: skip
+        fix = (
+            "let the head find the loss, where it has the weight: head = taylored.LinearHead(D, C,"
+        )
+        fix += " loss), or LinearHead.of(linear, loss), and head(features, target). A head whose"
+        fix += " classes are split for good: taylored.ShardedLogits(head(features), class_dim=-1)"
+        fail("weight", "the whole weight of the head, (C, D)", part, fix)
 
 
 def formed(

@@ -14,6 +14,7 @@ from taylored.core.engine import tensor_pass
 from taylored.core.engine.backward import keep, scaled_gradient
 from taylored.core.engine.gradient_tap import active_tap
 from taylored.core.engine.sharded import softmax
+from taylored.core.engine.sharded.part import part_of
 from taylored.core.inputs.columns import Columns
 from taylored.core.inputs.sharded_logits import ShardedLogits, whole
 from taylored.core.inputs.targets import check_probabilities
@@ -131,7 +132,7 @@ class _Sharded(torch.autograd.Function):
         ctx: Any, local: Tensor, plan: Plan, columns: Columns, counting: bool
     ) -> tuple[Tensor, Tensor]:
         sums = RunningSums.of(local) if counting else None
-        part = softmax.part_of(local.detach(), plan, columns)
+        part = part_of(local.detach(), plan, columns)
         values, gradient = softmax.swept(part, sums)
         if ctx.needs_input_grad[0]:
             dtype = torch.float32 if local.dtype == torch.float16 else local.dtype
