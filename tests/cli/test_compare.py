@@ -13,6 +13,8 @@ from typing import get_args
 import pytest
 from typer.testing import CliRunner
 
+from kit import copies
+from kit.copied_workers import copied_workers
 from taylored import lab
 from taylored.cli.app import app
 from taylored.lab.errors import UsageError
@@ -26,8 +28,8 @@ RUN = [
 ]
 
 
-def taylored(*arguments, cwd, check=0):
-    done = subprocess.run(
+def taylored(*arguments, cwd, check=0, run=copies.run):
+    done = run(
         [*COMMAND, *map(str, arguments)],
         cwd=cwd,
         capture_output=True,
@@ -40,11 +42,18 @@ def taylored(*arguments, cwd, check=0):
     return done
 
 
+@pytest.fixture(scope="module", autouse=True)
+def workers():
+    """The workers of copies are copies; those of the reference are new processes."""
+    with copied_workers():
+        yield
+
+
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     """A run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("cli")
-    done = taylored(*RUN, "--out", "reference", cwd=folder)
+    done = taylored(*RUN, "--out", "reference", cwd=folder, run=subprocess.run)
     return folder / "reference", done
 
 
@@ -121,7 +130,7 @@ def test_killed_at_any_moment_it_resumes_to_the_same_bytes(reference, tmp_path):
 def test_interrupting_leaves_a_run_that_can_be_resumed(tmp_path):
     # Minutes of training: the signal must not race with the end of the run.
     long_run = [*RUN, "--repeats", "40"]
-    process = subprocess.Popen(
+    process = copies.Popen(
         [*COMMAND, *long_run, "--out", "run"],
         cwd=tmp_path,
         stderr=subprocess.PIPE,

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from kit import copies
+from kit.copied_workers import copied_workers
 from taylored.cli import terminal
 
 MODULE = Path(terminal.__file__)
@@ -129,13 +131,20 @@ def test_what_nohup_ignores_stays_ignored():
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
+def workers():
+    """The workers of copies are copies."""
+    with copied_workers():
+        yield
+
+
+@pytest.fixture(scope="module")
+def tiny(workers, tmp_path_factory):
     """A finished run in a folder with a terrible name."""
     folder = Path(os.fsdecode(os.fsencode(tmp_path_factory.mktemp("terminal")) + b"/" + NAME))
     folder.mkdir()
     rows = [f"{i},{(i * 7) % 11},{'ab'[i % 2]}\x1b" for i in range(40)]
     (folder / "tiny.csv").write_text("\n".join(["u,v,y", *rows]) + "\n")
-    done = subprocess.run(
+    done = copies.run(
         [*COMMAND, "compare", *RUN, "--out", folder / "run"], cwd=folder, capture_output=True
     )
     assert done.returncode == 0, done.stderr
@@ -174,7 +183,7 @@ def test_names_and_folders_are_printed_harmless(tiny):
     ],
 )
 def test_wrong_requests_cannot_steer_the_terminal(tiny, arguments, code, said):
-    done = subprocess.run([*COMMAND, "compare", *arguments], cwd=tiny[0], capture_output=True)
+    done = copies.run([*COMMAND, "compare", *arguments], cwd=tiny[0], capture_output=True)
     assert no_traceback(done).returncode == code
     assert said in done.stderr
 
@@ -183,7 +192,7 @@ def test_a_full_or_closed_terminal_does_not_stop_a_run(tiny):
     folder, _ = tiny
     command = [*COMMAND, "compare", *RUN]
     with open("/dev/full", "w") as full:  # noqa: PTH123
-        done = subprocess.run([*command, "--out", "full"], cwd=folder, stdout=full, stderr=full)
+        done = copies.run([*command, "--out", "full"], cwd=folder, stdout=full, stderr=full)
     assert done.returncode == 1
     closed = subprocess.run(["sh", "-c", '"$@" --out closed 2>&- >&-', "sh", *command], cwd=folder)
     assert closed.returncode == 0
@@ -195,7 +204,7 @@ def test_a_full_or_closed_terminal_does_not_stop_a_run(tiny):
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_run_that_is_ended_says_how_to_go_on(tiny, name):
     folder, _ = tiny
-    process = subprocess.Popen(
+    process = copies.Popen(
         [*COMMAND, "compare", *RUN, "--repeats", "100", "--out", name],
         cwd=folder,
         stderr=subprocess.PIPE,

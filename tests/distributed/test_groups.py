@@ -1,10 +1,7 @@
-"""Real groups of 2 and 4 processes, started by torchrun: one state, as of one process."""
+"""Real groups of 2 and 4 processes, as torchrun starts them: one state, as of one process."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +13,11 @@ from kit.checks import distributed as checks
 from kit.checks.stateful import same, state_of, stepped
 from kit.collectives import Collectives, counted_all_reduce
 from kit.data_parallel import train
+from kit.ranks import copied, torchrun
 from kit.stateful import COMPILED, PLAIN, SUBJECTS, Subject, identified
 from kit.tolerances import within
 
-HERE = Path(__file__).parent
+WORKER = Path(__file__).with_name("worker_states.py")
 WORLDS = (2, 4)
 
 pytestmark = pytest.mark.skipif(
@@ -30,33 +28,28 @@ each_subject = pytest.mark.parametrize(**identified(SUBJECTS))
 each_loss = pytest.mark.parametrize(**identified(PLAIN))
 
 
-def torchrun(world: int, folder: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc-per-node={world}", str(HERE / "worker_states.py"), str(folder)]
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")]),
-    }
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr[-5000:]
-
-
 @pytest.fixture(scope="module")
 def groups(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[dict[str, Any]]]:
     """What every rank of each group saved."""
     found = {}
     for world in WORLDS:
         folder = tmp_path_factory.mktemp(f"ranks-{world}")
-        torchrun(world, folder)
+        copied(world, WORKER, folder)
         found[world] = [torch.load(folder / f"states-{rank}.pt") for rank in range(world)]
     return found
 
 
 def of(subject: Subject, ranks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [record["subjects"][subject.text] for record in ranks]
+
+
+def test_torchrun_starts_the_same_group(groups: dict, tmp_path: Path) -> None:
+    torchrun(2, WORKER, tmp_path, "first")
+    found = [torch.load(tmp_path / f"states-{rank}.pt") for rank in range(2)]
+    for ranks in (found, groups[2]):
+        checks.check_equal_on_all_ranks(of(SUBJECTS[0], ranks))
+    for one, other in zip(of(SUBJECTS[0], found), of(SUBJECTS[0], groups[2]), strict=True):
+        assert all(map(same, one["states"], other["states"]))
 
 
 @each_world

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ import torch
 import torch.distributed as dist
 
 from kit.checks.remembering import same, stepped
+from kit.ranks import copied
 from kit.remembering import REMEMBERING, Remembering, State, identified, state_of
 
 WORKER = Path(__file__).with_name("worker_mesh.py")
@@ -31,14 +29,7 @@ compiled = tuple(subject for subject in REMEMBERING if subject.text in COMPILED)
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each of the four ranks saved."""
     folder = tmp_path_factory.mktemp("mesh")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node=4", str(WORKER), str(folder)]
-    paths = [str(WORKER.parents[1]), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr[-5000:]
+    copied(4, WORKER, folder)
     return [torch.load(folder / f"mesh-{rank}.pt") for rank in range(4)]
 
 

@@ -1,6 +1,6 @@
 """One rank of a real group: steps every stateful loss through uneven batches and saves what it saw.
 
-    torchrun --nproc-per-node=2 worker_states.py FOLDER
+    torchrun --nproc-per-node=2 worker_states.py FOLDER [first]
 
 Judging is left to the test: this only records values, states and the collectives that were sent.
 """
@@ -81,11 +81,12 @@ def main() -> None:
     dist.init_process_group("gloo")
     rank, world = dist.get_rank(), dist.get_world_size()
     found: dict[str, Any] = {"subjects": {}, "silent": {}, "compiled": {}}
-    for subject in SUBJECTS:
+    only_first = "first" in sys.argv[2:]
+    for subject in SUBJECTS[:1] if only_first else SUBJECTS:
         loss = subject.build()
         found["subjects"][subject.text] = run(loss, subject, rank, world)
         found["silent"][subject.text] = silent(loss, subject, rank)
-    if world == 2:
+    if world == 2 and not only_first:
         found["trainings"] = trainings(rank)
         for subject in COMPILED:
             found["compiled"][subject.text] = compiled(subject, rank)

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 import pytest
 import torch
 
+from kit.copies import copies_work
 from taylored.lab.run.workers import process, worker
 
 
@@ -53,7 +54,7 @@ class Copy:
 @contextmanager
 def copied_workers() -> Iterator[None]:
     """Pools start copies of this process, where processes can be copied."""
-    if not hasattr(os, "fork"):
+    if not copies_work():
         yield
         return
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # imports what copies then have

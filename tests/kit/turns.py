@@ -20,11 +20,17 @@ from taylored import catalog
 
 WHOLE_GRID = "TAYLORED_GRID" in os.environ
 
+FAST = not WHOLE_GRID
+"""Derivatives along one random direction, instead of along every axis."""
+
 SHARE = 8
 """One of so many cases is run, and at least one of every group."""
 
 by_family = pytest.mark.by_family
 """For tests that take long: a share of each family is run, instead of a share of each loss."""
+
+FAMILY_SHARE = 24
+"""One of so many cases of a family, and at least one."""
 
 
 def waiting(items: Iterable[pytest.Item]) -> set[pytest.Item]:
@@ -32,12 +38,14 @@ def waiting(items: Iterable[pytest.Item]) -> set[pytest.Item]:
     groups = defaultdict(list)
     for item in items:
         if name := _loss_of(item):
-            by = catalog.SPECS[name].family if item.get_closest_marker("by_family") else name
-            groups[item.nodeid.partition("[")[0], by].append(item)
+            family = item.get_closest_marker("by_family") is not None
+            by = catalog.SPECS[name].family if family else name
+            share = FAMILY_SHARE if family else SHARE
+            groups[item.nodeid.partition("[")[0], by, share].append(item)
     found: set[pytest.Item] = set()
-    for group in groups.values():
+    for (*_, share), group in groups.items():
         group.sort(key=lambda item: sha256(item.nodeid.encode()).digest())
-        found.update(group[math.ceil(len(group) / SHARE) :])
+        found.update(group[math.ceil(len(group) / share) :])
     return found
 
 

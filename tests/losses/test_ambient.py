@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
+from kit import copies
 from kit.ambient import STATES
 from kit.traits import COUNTS
 from taylored import FocalLoss, catalog
 
-TESTS = Path(__file__).parents[1]
-
 
 @pytest.mark.parametrize("state", STATES)
 def test_every_loss_where_a_default_is_set(state: str) -> None:
-    paths = os.pathsep.join([str(TESTS), *sys.path])
-    done = subprocess.run(
+    done = copies.run(
         [sys.executable, "-m", "kit.ambient", state],
-        env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,
         text=True,
-        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]  # negative: a signal
     assert done.stdout == ""

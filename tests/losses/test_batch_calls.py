@@ -11,6 +11,7 @@ from kit.cases import IGNORED, OF_A_BATCH, SHAPES, Case, build, call_of, identif
 from kit.checks import batch_calls as checks
 from kit.checks.batch_calls import DTYPES, found
 from kit.tolerances import close
+from kit.turns import FAST
 
 CASES = identified(
     [
@@ -95,7 +96,7 @@ def test_derivatives_and_transforms(text: str) -> None:
         case = Case(text, kind, SHAPES[1])
         target, loss = case.targets(), build(case.call)
         z = case.logits().requires_grad_()
-        assert torch.autograd.gradcheck(loss, (z, target))
+        assert torch.autograd.gradcheck(loss, (z, target), fast_mode=FAST)
         value, gradient = found(loss, case.logits(), target)
         close(torch.func.grad(loss)(case.logits(), target), gradient)
         torch._dynamo.reset()

@@ -75,7 +75,7 @@ def test_compiled(text: str) -> None:
     expected = loss(logits, target)
     if expected.isnan():
         pytest.fail("the case says nothing")
-    close(torch.compile(loss, fullgraph=True, backend="aot_eager")(logits, target), expected)
+    close(torch.compile(loss, fullgraph=True, backend="eager")(logits, target), expected)
 
 
 def test_a_compiled_function_and_its_gradient() -> None:

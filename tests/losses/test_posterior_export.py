@@ -83,6 +83,7 @@ def same(found: Any, expected: Any) -> None:
         torch.testing.assert_close(torch.as_tensor(got), want, rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
+@by_family
 @pytest.mark.parametrize("text", SOME)
 def test_exported_programs(text: str) -> None:
     model = deployed(text, as_list=False)[1]

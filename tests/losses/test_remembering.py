@@ -45,7 +45,13 @@ def test_accumulation(subject: Remembering) -> None:
 @by_family
 @each_loss
 def test_compiled_accumulation(subject: Remembering) -> None:
-    checks.check_accumulation(subject, compiled=True)
+    checks.check_accumulation(subject, "eager")
+
+
+def test_accumulation_is_differentiated_by_a_compiler() -> None:
+    """As the tests before, with the backward traced too: a loss that gathers, one that counts."""
+    for text in ("seesaw", "softmax_eql"):
+        checks.check_accumulation(next(each for each in EXAMPLES if each.text == text), "aot_eager")
 
 
 @each

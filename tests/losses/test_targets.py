@@ -11,6 +11,7 @@ from kit.checks import targets as checks
 from kit.checks.class_dim import has_function
 from kit.executors import PATHS
 from kit.traits import BATCHWISE, arguments_of, loss_of
+from kit.turns import by_family
 from taylored import (
     CrossEntropyLoss,
     DistributionFocalLoss,
@@ -93,9 +94,21 @@ def test_positions_that_are_ignored_in_part(case: Case) -> None:
     checks.check_partly_ignored(case)
 
 
+@by_family
+@pytest.mark.parametrize(**identified(SOFT_EACH))
+def test_positions_that_are_ignored_in_part_compiled(case: Case) -> None:
+    checks.check_partly_ignored_compiled(case)
+
+
 @pytest.mark.parametrize(**identified(ONE_EACH))
 def test_classes_without_a_column(case: Case) -> None:
     checks.check_out_of_range(case)
+
+
+@by_family
+@pytest.mark.parametrize(**identified(ONE_EACH))
+def test_classes_without_a_column_compiled(case: Case) -> None:
+    checks.check_out_of_range_compiled(case)
 
 
 @pytest.mark.parametrize(**both([pair for pair in SIGMOID if dense_too(pair[0])]))
@@ -246,10 +259,10 @@ def test_control_nothing_is_ignored_or_impossible(monkeypatch: pytest.MonkeyPatc
     soft = Case("focal()", "probabilities", SHAPES[1])
     index = Case('focal(link="sigmoid")', "index", SHAPES[1])
     checks.check_soft_positions_ignored(soft, "whole", 255, torch.float64)
-    checks.check_out_of_range(index)
+    checks.check_out_of_range_compiled(index)
     monkeypatch.setattr(prepare, "rows_of_masses", lambda target, ignore: None)
     monkeypatch.setattr(prepare, "impossible", lambda rows, index, classes: rows)
     with pytest.raises(AssertionError):
         checks.check_soft_positions_ignored(soft, "whole", 255, torch.float64)
     with pytest.raises(AssertionError):
-        checks.check_out_of_range(index)
+        checks.check_out_of_range_compiled(index)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-from kit.turns import SHARE, by_family, waiting
+from kit.turns import FAMILY_SHARE, SHARE, by_family, waiting
 
 
 class Item(SimpleNamespace):
@@ -45,7 +45,10 @@ def test_a_single_case_is_always_run():
 
 def test_slow_ones_share_a_family():
     kept = run(items(CASES, mark=by_family))
-    assert len(kept) == 3 + 2  # focal and poly are one family of twenty
+    assert len(kept) == 1 + 1  # focal and poly are one family of twenty
+    more = [f"{loss}-{shape}" for loss in LOSSES for shape in range(20)]
+    assert len(run(items(more, mark=by_family))) == 2 + 1
+    assert FAMILY_SHARE == 24
 
 
 def test_the_draw_does_not_depend_on_the_order():

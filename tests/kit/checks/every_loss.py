@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from kit.cases import IGNORED, Case, build, permuted, resized, target_kinds
 from kit.executors import PATHS, running
 from kit.tolerances import ATOL, GRADIENT_ATOL, GRADIENT_RTOL, RTOL, close
+from kit.turns import FAST
 from references import Call, is_index, reference_loss
 from taylored import catalog
 
@@ -70,7 +71,7 @@ def check_derivatives(case: Case) -> None:
     assert torch.autograd.gradcheck(
         function, (logits,), check_forward_ad=True, check_batched_grad=True
     )
-    assert torch.autograd.gradgradcheck(function, (logits,))
+    assert torch.autograd.gradgradcheck(function, (logits,), fast_mode=FAST)
 
 
 def check_upstream(case: Case, path: str = "whole") -> None:

@@ -93,14 +93,14 @@ def check_compiled_checkpoint(subject: Remembering) -> None:
     _refused(loss, compiled, reentrant=False)
 
 
-def check_accumulation(subject: Remembering, compiled: bool = False) -> None:
+def check_accumulation(subject: Remembering, backend: str | None = None) -> None:
     """Micro-batches leave the state of the one batch that they are."""
     loss, whole = subject.build(), subject.build()
     loss.accumulate(len(SIZES))
     run = loss
-    if compiled:
+    if backend is not None:
         torch._dynamo.reset()
-        run = torch.compile(loss, fullgraph=True, backend="aot_eager", dynamic=True)
+        run = torch.compile(loss, fullgraph=True, backend=backend, dynamic=True)
     for group in range(3):
         parts = [batch(loss, 10 * group + i, size) for i, size in enumerate(SIZES)]
         before = sums_of(copy.deepcopy(loss))
