@@ -5,7 +5,9 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from kit.copies import copies_started_by
 from taylored.cli.app import app
+from taylored.doctor import apart
 
 OWN = """
 import torch
@@ -20,6 +22,13 @@ class Loss(torch.nn.Module):
         p = torch.softmax(logits, 1).gather(1, target[:, None])
         return (-(1 - p) ** self.gamma * torch.log(p)).mean()
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def workers():
+    """The doctor's processes are copies; new ones are started in its own tests."""
+    with copies_started_by(apart):
+        yield
 
 
 def run(*arguments):

@@ -124,6 +124,7 @@ def _be(
         )
         sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
         _warn_as_usual()
+        torch.set_num_threads(1)  # a copy has no threads, and would wait for them
         _python(arguments[1:], environment)
         code = 0
     except SystemExit as error:

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from kit import copies
 from taylored.lab.store import lease
 from taylored.lab.store.lease import Leases
 
@@ -70,7 +71,7 @@ def test_the_lease_of_a_killed_process_is_taken_over_at_once(tmp_path):
         "held = Leases(Path(sys.argv[1])).__enter__()\n"
         "print(held.acquire('trial'), flush=True); time.sleep(600)"
     )
-    process = subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE)
+    process = copies.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"True\n"
     with Leases(tmp_path) as one:
         assert not one.acquire("trial")
@@ -128,7 +129,7 @@ def test_what_a_killed_process_was_writing_is_swept_away(tmp_path):
         "files.os.link = killed\n"
         "leases.__enter__()\n"
     )
-    writer = subprocess.Popen(
+    writer = copies.Popen(
         [sys.executable, "-c", script, str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
