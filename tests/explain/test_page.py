@@ -1,19 +1,24 @@
 """The page of `taylored explain`, in a browser: its sliders move the curves of the library."""
 
 import json
+import random
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html import unescape
 
 import pytest
 
-from taylored import get
+from kit.turns import by_family
+from taylored import catalog, get
 from taylored.explain import explain
 from taylored.explain.page import SIZE_LIMIT
 from taylored.explain.parameters import knobs_of, varied
-from taylored.explain.sampled import SLIDERS, sampled
+from taylored.explain.places import off
+from taylored.explain.sampled import SLIDERS, exact, payload, sampled
 from taylored.explain.views import view_of
+from taylored.modules.wrapper import WrapperLoss
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 browser = pytest.mark.skipif(CHROMIUM is None, reason="needs the browser chromium")
@@ -107,4 +112,40 @@ def test_the_page_stands_alone_and_is_the_same_twice():
 def test_eight_losses_are_within_the_size():
     (loss,) = explain("asymmetric").losses  # two sides, and as many sliders as there may be
     assert len(loss.effects) > SLIDERS
-    assert 8 * len(json.dumps(sampled(loss, 8))) < 0.8 * SIZE_LIMIT
+    assert 8 * len(json.dumps(payload(loss, sampled(loss, 8)))) < 0.9 * SIZE_LIMIT
+
+
+EXPLAINED = [
+    name
+    for name, spec in catalog.SPECS.items()
+    if spec.takes == "logits" and spec.call not in ("features", "stacked")
+]
+
+
+@by_family
+@pytest.mark.parametrize("name", EXPLAINED)
+def test_what_is_between_the_places_of_a_grid_is_right(name):
+    """Wherever its sliders stop, each curve is within 1 % of its range."""
+    spec = catalog.SPECS[name]
+    text = spec.examples[0] if issubclass(spec.module, WrapperLoss) else name
+    (loss,) = explain(text).losses
+    found, drawn = sampled(loss, 1), random.Random(1)  # noqa: S311 - settings, no secrets
+    sides = (1, 0)[: len(loss.views)]
+    assert len(json.dumps(payload(loss, found))) < SIZE_LIMIT
+    for _ in range(12 if loss.subject.at_once else 4):
+        values = [found.stop(i, drawn.random()) for i in range(len(found.knobs))]
+        right = exact(loss.subject, found.knobs, values, sides)
+        assert float(off(found.at(values), right, found.p)) < 0.01, values
+
+
+def test_a_coarse_grid_that_may_stop_anywhere_is_seen():
+    """Places without the checks between them: the error that the test above would find."""
+    (loss,) = explain("focal(gamma=2)").losses
+    found = sampled(loss, 1)
+    few = (0, len(found.places[0].grid) // 2, -1)
+    gamma = replace(found.places[0], grid=tuple(found.places[0].grid[i] for i in few))
+    coarse = replace(found, places=(gamma, found.places[1]), lines=found.lines[list(few)])
+    values = [0.4, 0.0]
+    right = exact(loss.subject, found.knobs, values, (1,))
+    assert float(off(coarse.at(values), right, found.p)) > 0.02
+    assert float(off(found.at(values), right, found.p)) < 0.01

@@ -139,7 +139,7 @@ def _link_of(loss: LossFunction, otherwise: Link) -> Link:
 
 def _along(loss: LossFunction, margins: Tensor, target: int, link: Link) -> tuple[Tensor, Tensor]:
     """Value and push at every margin, each sample in a batch of its own."""
-    together = _together(loss, margins, target, link)
+    together = in_one_batch(loss, margins, target, link)
     if together is not None:
         ends = torch.linspace(0, len(margins) - 1, 3).long()
         alone = _one_by_one(loss, margins[ends], target, link)
@@ -159,10 +159,13 @@ def _one_by_one(
     return values, pushes
 
 
-def _together(
+def in_one_batch(
     loss: LossFunction, margins: Tensor, target: int, link: Link
 ) -> tuple[Tensor, Tensor] | None:
-    """All margins in one batch, for a loss that gives one value for each; None for another."""
+    """Values and pushes of one batch with all margins; None for a loss that does not give them.
+
+    Whether each depends on the others is not looked at.
+    """
     found: list[Tensor] = []
 
     def watched(input: Tensor, truth: Tensor) -> Tensor:

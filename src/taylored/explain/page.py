@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from taylored.analysis.palette import COLOURS, INK, SERIES
-from taylored.explain.sampled import SLIDERS, sampled
+from taylored.explain.sampled import SLIDERS, payload, sampled
 
 if TYPE_CHECKING:
     from taylored.explain.explanation import Explanation
@@ -31,7 +31,7 @@ def render(explanation: Explanation) -> str:
     losses = explanation.losses
     script = (_TEMPLATES / "explain.js").read_text(encoding="utf-8")
     data = {
-        "losses": [sampled(loss, len(losses)) for loss in losses],
+        "losses": [payload(loss, sampled(loss, len(losses))) for loss in losses],
         "colours": [c.variable for c in (*SERIES, INK)],
     }
     environment = Environment(

@@ -1,31 +1,35 @@
-"""Where along its sliders a loss is sampled: densely where a parameter needs it, and nowhere else.
+"""Where along its sliders a loss is sampled: densely where its curves bend, and nowhere else.
 
-Each parameter is sampled on a fine line of its own first, with the others as they are. Of this line
-as many places are kept as it takes for the interpolation of the page to meet those left out.
+Each parameter is sampled on a line of its own first, with the others as they are. A few places come
+first; then, one by one, the middle of whichever interval the interpolation of the page misses most.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from taylored.explain.parameters import Knob, varied
 from taylored.explain.subject import Subject
-from taylored.explain.views import Target, view_of
+from taylored.explain.views import Target, View, view_of_many
 
-How = Literal["linear", "log"]
-
-_FINE = {True: 33, False: 9}
-"""Places of the fine line, by whether the loss takes many samples at once."""
-_STRIDES = (16, 8, 4, 2, 1)
-_GOOD = 0.003
+_FIRST, _MOST = 3, {True: 33, False: 9}
+"""Places to begin with, and most, by whether the loss takes many samples at once."""
+_GOOD = 0.002
+_WIDEST, _POINTS = 4.6, 31
 _NEAR = 4
 """Places that an interpolation looks at; the script of the page knows the same number."""
+
+_FLAT = 0.02
+"""A curve with a smaller range than this looks flat."""
+_CAPS = (8.0, 6.0, 6.0)
+_SHOWN = 0.01
+"""The page shows loss, gradient and gain up to these heights, and scales them by p from here on."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,11 @@ class Places:
 
     Args:
         grid: the values that are sampled, rising.
-        how: whether the curves or their logarithms are interpolated, where these exist.
-        error: largest error of the gain at values of the fine line that were left out.
+        error: largest error of a curve, over its range, in the middle between two of them.
 
     """
 
     grid: tuple[float, ...]
-    how: How
     error: float
 
 
@@ -61,59 +63,130 @@ def places_of(
         steps[worst] += 1
 
 
+def between(
+    knobs: Sequence[Knob], places: Sequence[Places], lines: Tensor, at: Sequence[float]
+) -> Tensor:
+    """What the page shows for any setting of the sliders: the script does the same.
+
+    One slider after the other, the curves at its places nearby become one: by a cubic through four
+    of them, so that few places are enough for a smooth parameter; at a place, by that place alone.
+
+    Args:
+        knobs: the sliders.
+        places: the grid of each.
+        lines: an axis for each slider, then the curves.
+        at: a value for each.
+
+    """
+    for depth in reversed(range(len(knobs))):
+        place = places[depth]
+        if at[depth] in place.grid:
+            lines = lines.select(depth, place.grid.index(at[depth]))
+            continue
+        turned = [_turned(knobs[depth], value) for value in place.grid]
+        near, weights = _weights(turned, _turned(knobs[depth], at[depth]))
+        lines = torch.tensordot(lines.new_tensor(weights), lines.movedim(depth, 0)[near], 1)
+    return lines
+
+
+def off(guess: Tensor, exact: Tensor, p: Tensor) -> Tensor:
+    """The largest error of curves as the page shows them, over the range of each that is not flat.
+
+    Args:
+        guess: loss and gain of each side, for any number of settings: (..., sides, 2, points).
+        exact: what they should be.
+        p: the probability of the truth at each point.
+
+    Returns:
+        One number for each setting.
+
+    """
+    seen = (p >= _SHOWN) & (p <= 1.0 - _SHOWN)
+    line, right = (_drawn(each, p)[..., seen] for each in (guess, exact))
+    known = right.nan_to_num(0.0)
+    size = known.amax(-1).clamp(min=0.0) - known.amin(-1).clamp(max=0.0)
+    wrong = (line - right).abs().nan_to_num(0.0).amax(-1)
+    return (wrong / size.clamp(min=_FLAT)).flatten(-2).amax(-1)
+
+
+def _drawn(lines: Tensor, p: Tensor) -> Tensor:
+    value, gain = lines.unbind(-2)
+    drawn = (value, gain * (1.0 - p), gain)
+    return torch.stack([y.clamp(-c, c) for y, c in zip(drawn, _CAPS, strict=True)], -2)
+
+
+def lines_of(view: View) -> Tensor:
+    """Loss and gain, (2, points); the gradient is the gain by 1 - p."""
+    return torch.stack([view.value, view.gain])
+
+
 def _cells(ladders: Sequence[Sequence[Places]], steps: Sequence[int]) -> int:
     return math.prod(len(ladder[step].grid) for ladder, step in zip(ladders, steps, strict=True))
 
 
+def _turned(knob: Knob, value: float) -> float:
+    return math.log(value) if knob.scale == "log" else value
+
+
 def _ladder(subject: Subject, knob: Knob, targets: Sequence[Target]) -> list[Places]:
     """Finer and finer grids of one slider."""
-    values = knob.spread(_FINE[subject.at_once])
-    lines = torch.stack([_line(subject, knob, value, targets) for value in values])
-    turned = [math.log(v) if knob.scale == "log" else v for v in values]
-    found: list[Places] = []
-    for stride in _STRIDES:
-        kept = {*range(0, len(values), stride), len(values) - 1}
-        kept |= {i for i, value in enumerate(values) if value == knob.value}
-        grid = tuple(values[i] for i in sorted(kept))
-        if len(grid) < min(3, len(values)) or (found and grid == found[-1].grid):
-            continue
-        if knob.whole:  # nothing is between its values, and each that is left out is missed
-            found.append(Places(grid, "linear", 1.0 - len(grid) / len(values)))
-            continue
-        errors: dict[How, float] = {
-            "linear": _error(turned, lines, sorted(kept), "linear"),
-            "log": _error(turned, lines, sorted(kept), "log"),
-        }
-        how: How = "log" if errors["log"] < errors["linear"] else "linear"
-        found.append(Places(grid, how, errors[how]))
-    return found
+    if knob.whole:  # nothing is between its values, and each that is left out is missed
+        values = knob.spread(_MOST[subject.at_once])
+        present = {i for i, value in enumerate(values) if value == knob.value}
+        strides = (16, 8, 4, 2, 1)
+        kept = [{*range(0, len(values), each), len(values) - 1} | present for each in strides]
+        grids = dict.fromkeys(tuple(values[i] for i in sorted(each)) for each in kept)
+        return [Places(grid, 1.0 - len(grid) / len(values)) for grid in grids
+                if len(grid) >= min(3, len(values))]  # fmt: skip
+    known: dict[float, list[View]] = {}
+
+    def line(value: float) -> list[View]:
+        if value not in known:
+            known[value] = [_view(subject, [(knob, value)], target) for target in targets]
+        return known[value]
+
+    grid, found = sorted({*knob.spread(_FIRST), knob.value}), []
+    while True:
+        middles = [_middle(knob, *ends) for ends in itertools.pairwise(grid)]
+        errors = [_error(knob, grid, middle, line) for middle in middles]
+        worst = max(range(len(errors)), key=errors.__getitem__)
+        found.append(Places(tuple(grid), errors[worst]))
+        if errors[worst] <= _GOOD or len(grid) >= _MOST[subject.at_once]:
+            return found
+        grid = sorted([*grid, middles[worst]])
 
 
-def _line(subject: Subject, knob: Knob, value: float, targets: Sequence[Target]) -> Tensor:
-    """The gain for all sides, where it is looked at."""
-    moved = varied(subject, [(knob, value)])
-    views = [view_of(moved or subject, target, "", widest=4.6, points=31) for target in targets]
-    line = torch.cat([view.gain for view in views])
-    return line if moved is not None else line * math.nan
+def _middle(knob: Knob, low: float, high: float) -> float:
+    middle = math.sqrt(low * high) if knob.scale == "log" else (low + high) / 2
+    return float(f"{middle:.9g}")
 
 
-def _error(x: list[float], lines: Tensor, kept: list[int], how: How) -> float:
-    """The largest error of the places that were left out, relative where the gain is not small."""
-    worst = 0.0
-    for i in range(len(x)):
-        if i in kept:
-            continue
-        low = sum(1 for k in kept if k < i) - 1
-        first = min(max(low - 1, 0), max(len(kept) - _NEAR, 0))
-        near = kept[first : first + _NEAR]
-        weights = lines.new_tensor(
-            [math.prod((x[i] - x[k]) / (x[j] - x[k]) for k in near if k != j) for j in near]
-        ).unsqueeze(1)
-        corners = lines[near]
-        guess = (weights * corners).sum(0)
-        if how == "log":
-            logarithms = (weights * corners.clamp_min(1e-300).log()).sum(0).exp()
-            guess = torch.where((corners > 0).all(0), logarithms, guess)
-        off = (guess - lines[i]).abs() / (0.05 + lines[i].abs())
-        worst = max(worst, float(off.nan_to_num(0.0).max()))
-    return worst
+def _error(
+    knob: Knob, grid: list[float], value: float, line: Callable[[float], list[View]]
+) -> float:
+    """The error at a value between the places of a grid."""
+    near, weights = _weights([_turned(knob, each) for each in grid], _turned(knob, value))
+    corners = torch.stack([_stacked(line(grid[i])) for i in near])
+    guess = torch.tensordot(corners.new_tensor(weights), corners, 1)
+    return float(off(guess, _stacked(line(value)), line(value)[0].p_t))
+
+
+def _stacked(views: Sequence[View]) -> Tensor:
+    return torch.stack([lines_of(view) for view in views])
+
+
+def _view(subject: Subject, settings: Sequence[tuple[Knob, float]], target: Target) -> View:
+    """The curves where they are looked at, without a line where values do not go together."""
+    moved = varied(subject, settings)
+    view = view_of_many(moved or subject, target, widest=_WIDEST, points=_POINTS)
+    return view if moved is not None else view.blank()
+
+
+def _weights(grid: list[float], x: float) -> tuple[list[int], list[float]]:
+    """The places around a value, and what each counts in the polynomial through them."""
+    low = min(max(sum(1 for each in grid if each <= x) - 1, 0), max(len(grid) - 2, 0))
+    count = min(_NEAR, len(grid))
+    first = min(max(low - 1, 0), len(grid) - count)
+    near = list(range(first, first + count))
+    weights = [math.prod((x - grid[k]) / (grid[j] - grid[k]) for k in near if k != j) for j in near]
+    return near, weights

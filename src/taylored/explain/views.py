@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from taylored.analysis.curves import GradientCurves, gradient_curves
+from taylored.analysis.curves import GradientCurves, gradient_curves, in_one_batch
 from taylored.core.checks import fail
 from taylored.explain.subject import Subject, quiet
 
@@ -54,6 +54,11 @@ class View:
         value, gradient, gain = (float(a + part * (b - a)) for a, b in ends)
         return value, gradient, gain
 
+    def blank(self) -> View:
+        """The same axis without any line."""
+        gap = self.value * float("nan")
+        return replace(self, value=gap, gradient=gap, gain=gap)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain lists; a number that is not finite is None."""
         lines = ("margins", "p_t", "value", "gradient", "gain")
@@ -76,10 +81,26 @@ def view_of(
     """The curves of the samples of one target; fewer points for a slower loss."""
     points = points if subject.at_once else points // SLOWER
     curves = _curves(subject, target, widest, points)
-    gradient = curves.gradients[subject.name]
+    name = subject.name
+    return _view(side, curves.margins, curves.values[name], curves.gradients[name])
+
+
+def view_of_many(
+    subject: Subject, target: Target, *, widest: float = WIDEST, points: int = POINTS
+) -> View:
+    """The same for one of many variants of a loss: its samples are not tried alone once more."""
+    if subject.at_once:
+        margins = torch.linspace(-widest, widest, points, dtype=torch.float64)
+        with quiet():
+            found = in_one_batch(subject.loss, margins, target, subject.link)
+        if found is not None:
+            return _view("", margins, *found)
+    return view_of(subject, target, "", widest=widest, points=points)
+
+
+def _view(side: str, margins: Tensor, value: Tensor, gradient: Tensor) -> View:
     # sigmoid(-x) and not 1 - p: the gain is exact where p is nearly 1.
-    gain = gradient / (-curves.margins).sigmoid()
-    return View(side, curves.margins, curves.p_t, curves.values[subject.name], gradient, gain)
+    return View(side, margins, margins.sigmoid(), value, gradient, gradient / (-margins).sigmoid())
 
 
 def sides_of(subject: Subject, others: list[Subject]) -> dict[Target, str]:

@@ -81,8 +81,14 @@ def check_loss(loss: object) -> Options:
     link = getattr(loss, "link", "softmax")
     if link != "softmax" or options.margin is not None:
         got = repr(loss) if link == "softmax" else f'link="{link}"'
-        fail("loss", "one of the softmax link without a margin on the true class", got,
-             "take cross_entropy, poly, balanced_softmax, ...")  # fmt: skip
+        mend = "take cross_entropy, poly, balanced_softmax, ..."
+        if link != "softmax":
+            mend = (
+                "an X-ray asks for the p of one true class. For a yes or no take two outputs and "
+                "class indices, cross_entropy for binary_cross_entropy; for many labels there is "
+                "none"
+            )
+        fail("loss", "one of the softmax link without a margin on the true class", got, mend)
     if options.label_smoothing != 0.0:
         fail("label_smoothing", "0: p is that of the one true class", options.label_smoothing,
              "leave it out")  # fmt: skip

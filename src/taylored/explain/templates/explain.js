@@ -28,6 +28,7 @@
   for (const [i, loss] of losses.entries()) {
     loss.hue = `var(--${colours[i % colours.length]})`;
     for (const name of Object.keys(loss.lines)) loss.lines[name] = unpack(loss.lines[name]);
+    loss.q = loss.margins.map((x) => 1 / (1 + Math.exp(x)));
     for (const knob of loss.knobs) knob.now = knob.value;
   }
 
@@ -61,13 +62,13 @@
     const near = weights(knob);
     const curves = near.map(([i]) => mixed(loss, name, depth + 1, cell * knob.grid.length + i));
     if (near.length === 1) return curves[0];
-    return Float64Array.from({ length: points }, (_, n) => {
-      const log = knob.how === "log" && curves.every((ys) => ys[n] > 0);
-      const sum = near.reduce((total, [, weight], k) => total + weight * (log ? Math.log(curves[k][n]) : curves[k][n]), 0);
-      return log ? Math.exp(sum) : sum;
-    });
+    return Float64Array.from({ length: points }, (_, n) =>
+      near.reduce((total, [, weight], k) => total + weight * curves[k][n], 0));
   };
-  const curve = (loss, name, side) => mixed(loss, name, 0, side);
+  // The gradient is the gain by 1 - p, and so is what is between its places.
+  const curve = (loss, name, side) => (name === "gradient"
+    ? Float64Array.from(mixed(loss, "gain", 0, side), (gain, n) => gain * loss.q[n])
+    : mixed(loss, name, 0, side));
   const at = (xs, ys, x) => {
     const [low, part] = place(xs, x);
     return ys[low] + part * (ys[low + 1] - ys[low]);
@@ -152,17 +153,17 @@
     tabulate();
   };
 
-  // A slider counts steps, or places of the grid where only whole numbers are values.
+  // A slider counts steps, or places of the grid where nothing is between them that can be shown.
   const ends = (knob) => [knob.grid[0], knob.grid[knob.grid.length - 1]];
   const toValue = (knob, step) => {
-    if (knob.whole) return knob.grid[step];
+    if (knob.stepped) return knob.grid[step];
     const [low, high] = ends(knob);
     const part = step / STEPS;
     const value = knob.scale === "log" ? low * (high / low) ** part : low + (high - low) * part;
     return Number(value.toPrecision(4));
   };
   const toStep = (knob, value) => {
-    if (knob.whole) {
+    if (knob.stepped) {
       const far = knob.grid.map((v) => Math.abs(v - value));
       return far.indexOf(Math.min(...far));
     }
@@ -189,7 +190,7 @@
     for (const [j, knob] of loss.knobs.entries()) {
       const id = `knob-${i}-${j}`;
       const input = html("input", { type: "range", id, min: 0, step: 1, "aria-describedby": `${id}-effect`,
-        max: knob.whole ? knob.grid.length - 1 : STEPS });
+        max: knob.stepped ? knob.grid.length - 1 : STEPS });
       const output = html("output", { for: id });
       const entry = { id: key(i, knob), knob, input, output };
       input.addEventListener("input", () => {
@@ -209,7 +210,8 @@
       const given = wanted.get(entry.id) ?? wanted.get(entry.knob.label);
       const [low, high] = ends(entry.knob);
       const value = given === null || given === "" ? NaN : Number(given);
-      set(entry, Number.isFinite(value) ? Math.min(Math.max(value, low), high) : entry.knob.value);
+      const inside = Number.isFinite(value) ? Math.min(Math.max(value, low), high) : entry.knob.value;
+      set(entry, entry.knob.stepped ? toValue(entry.knob, toStep(entry.knob, inside)) : inside);
     }
     show();
   };
