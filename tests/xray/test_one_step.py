@@ -283,7 +283,7 @@ def test_the_curve():
 @pytest.mark.parametrize(
     ("changed", "hint"),
     [
-        ({"loss": "binary_cross_entropy"}, 'link="sigmoid"'),
+        ({"loss": "binary_cross_entropy"}, "two outputs and class indices"),
         ({"loss": "cross_entropy(label_smoothing=0.1)"}, "label_smoothing"),
         ({"loss": 'cross_entropy(reduction="none")'}, "reduction"),
         ({"loss": "arcface"}, "without a margin"),
