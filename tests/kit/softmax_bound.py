@@ -34,11 +34,11 @@ def bounded(logits: Tensor, target: Tensor) -> Bounded:
     margin = z.gather(1, hot) - peak - mass.log()
     q, nll = torch.sigmoid(-margin), -torch.nn.functional.logsigmoid(margin)
     share = (others - peak).exp() / mass
-    of_mass = 36 + classes / 16 + math.log(classes)
+    of_mass = 37 + classes / 16 + math.log(classes)
     of_margin = of_mass + 3 * math.log(classes) + 2 * margin.abs()
-    value_bound = U * (q * of_margin + 5 * nll)
+    value_bound = U * (q * of_margin + 7 * nll)
     gradient = (q * share).scatter(1, hot, -q)
     distance = (peak - others).masked_fill(others.isinf(), 0.0)
-    relative = (of_margin + of_mass + 10 + distance).scatter(1, hot, of_margin + 6)
+    relative = (of_margin + of_mass + 12 + distance).scatter(1, hot, of_margin + 6)
     gradient_bound = U * relative * gradient.abs() + FLUSHED
     return Bounded(nll.squeeze(1), (value_bound + FLUSHED).squeeze(1), gradient, gradient_bound)
