@@ -11,6 +11,8 @@ from kit.checks.every_loss import value_and_gradient
 from kit.tolerances import close
 from kit.turns import by_family
 from taylored import FocalLoss, catalog, focal_loss, taylor_loss
+from taylored.core.engine import executors
+from taylored.kernels import operator
 
 # Generating C++ takes seconds a case: a representative few. `aot_eager` traces forward and
 # backward the same way without code generation, and runs for every loss and link.
@@ -30,11 +32,20 @@ def _fresh_compiler() -> None:
     torch._dynamo.reset()
 
 
-def check_compiled(case: Case, backend: str) -> None:
+# A compiler gets the whole expression, or operators of an executor that has them.
+PATHS = [path for path in ("whole", "native") if path in executors.asked()]
+
+
+@pytest.fixture(autouse=True)
+def _operators_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operator, "_FEW", 0)
+
+
+def check_compiled(case: Case, backend: str, path: str) -> None:
     loss = build(case.call)
     compiled = torch.compile(loss, fullgraph=True, backend=backend)
     expected, expected_gradient = value_and_gradient(loss, case.logits(), case.targets(), "whole")
-    value, gradient = value_and_gradient(compiled, case.logits(), case.targets(), "whole")
+    value, gradient = value_and_gradient(compiled, case.logits(), case.targets(), path)
     close(value, expected)
     close(gradient, expected_gradient)
 
@@ -49,8 +60,9 @@ def check_compiled_without_gradient(case: Case, backend: str) -> None:
 
 @by_family
 @pytest.mark.parametrize("case", COMPILED, ids=[case.id for case in COMPILED])
-def test_generated_code(case: Case) -> None:
-    check_compiled(case, "inductor")
+@pytest.mark.parametrize("path", PATHS)
+def test_generated_code(case: Case, path: str) -> None:
+    check_compiled(case, "inductor", path)
     check_compiled_without_gradient(case, "inductor")
 
 
@@ -65,8 +77,9 @@ TRACED = [
 
 @by_family
 @pytest.mark.parametrize("case", TRACED, ids=[case.id for case in TRACED])
-def test_traced_forward_and_backward(case: Case) -> None:
-    check_compiled(case, "aot_eager")
+@pytest.mark.parametrize("path", PATHS)
+def test_traced_forward_and_backward(case: Case, path: str) -> None:
+    check_compiled(case, "aot_eager", path)
 
 
 # Without a gradient the link and the arguments decide less: one example of each loss.

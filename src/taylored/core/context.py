@@ -22,6 +22,11 @@ def transformed() -> bool:
     return not compiling() and torch._C._are_functorch_transforms_active()
 
 
+def being_transformed() -> bool:
+    """The same, also where a compiler records the transform."""
+    return torch._C._are_functorch_transforms_active()
+
+
 def eager() -> bool:
     """Whether neither a compiler nor a transform of torch.func is at work."""
     return not (compiling() or torch._C._are_functorch_transforms_active())

@@ -13,6 +13,7 @@ from taylored.core.engine.executors import keep, register
 from taylored.core.overlap import sweeps
 from taylored.kernels.executor import Native
 from taylored.kernels.library import Absent, Library, find
+from taylored.kernels.operator import NativeOperators
 from taylored.kernels.overlap import NativeOverlap
 from taylored.kernels.shortcut import NativeShortcut
 
@@ -30,7 +31,7 @@ def _restrict(setting: str) -> None:
 
 
 if isinstance(NATIVE, Library):
-    register(Native(NATIVE), NativeShortcut(NATIVE))
+    register(Native(NATIVE), NativeShortcut(NATIVE), NativeOperators(NATIVE))
     sweeps.register(NativeOverlap(NATIVE))
 if os.environ.get(SETTING):
     _restrict(os.environ[SETTING])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from array import array
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -93,6 +94,7 @@ def scalar(value: float, dtype: torch.dtype) -> Tensor:
         return torch.scalar_tensor(math.copysign(math.inf, value), dtype=dtype, device=_CPU)
 
 
-def numbers(values: array[float]) -> tuple[int, int]:
-    """How many numbers, and where."""
+def numbers(values: Sequence[float]) -> tuple[int, int]:
+    """How many numbers, and where; they are an array."""
+    assert isinstance(values, array)  # noqa: S101 - only compilers get lists
     return len(values), values.buffer_info()[0]

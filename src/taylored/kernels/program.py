@@ -9,11 +9,13 @@ everything else.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from torch import Tensor
 
+from taylored.core.context import compiling
 from taylored.core.terms.elementary import Power
 from taylored.core.terms.power_series import Summands, added, merged, multiplied
 from taylored.core.terms.summands import summands_of
@@ -37,8 +39,8 @@ class Program:
 
     gamma: float
     gammas: Tensor | None
-    log_factor: array[float]
-    rest: array[float]
+    log_factor: Sequence[float]
+    rest: Sequence[float]
     skipped: int
 
 
@@ -47,6 +49,8 @@ _known: WeakKeyDictionary[Term, Program | None] = WeakKeyDictionary()
 
 def program_of(term: Term) -> Program | None:
     """The term as data, or None. The answer is kept, because terms never change."""
+    if compiling():
+        return _translated(term)
     try:
         return _known[term]
     except KeyError:
@@ -109,7 +113,7 @@ def _collected(summands: Summands, gammas: Tensor | None) -> Program:
     summands = {key: c for key, c in summands.items() if c != 0.0} or {(0, 0.0): 0.0}
     # Per-class exponents are the common power themselves.
     lowest = 0.0 if gammas is not None else min(e for _, e in summands)
-    factors = (array("d"), array("d"))
+    factors: tuple[list[float], list[float]] = ([], [])
     for (k, exponent), c in summands.items():
         steps = exponent - lowest
         j = round(steps)
@@ -119,4 +123,10 @@ def _collected(summands: Summands, gammas: Tensor | None) -> Program:
         polynomial = factors[1 - k]
         polynomial.extend([0.0] * (j + 1 - len(polynomial)))
         polynomial[j] += c
-    return Program(lowest, gammas, *factors, skipped)
+    log_factor, rest = map(_in_memory, factors)
+    return Program(lowest, gammas, log_factor, rest, skipped)
+
+
+def _in_memory(polynomial: list[float]) -> Sequence[float]:
+    """Numbers that have an address; a compiler, which records no addresses, gets the list."""
+    return polynomial if compiling() else array("d", polynomial)

@@ -89,6 +89,22 @@ class Shortcut(Protocol):
         """The loss, and the gradient if it can be asked for; None for anything unusual."""
 
 
+class Operators(Protocol):
+    """How an executor runs in a program that a compiler records: as operators that it calls.
+
+    Only the first derivative on the logits can be asked of them.
+    """
+
+    def accepts(self, logits: Tensor, plan: Plan) -> bool:
+        """Whether there is an operator for this plan; values are not known."""
+
+    def loss(self, logits: Tensor, plan: Plan) -> Tensor:
+        """The loss, which backward can be called on."""
+
+    def counting_loss(self, logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
+        """The same, and the (2, C) sums of the absolute gradient per class, which are constants."""
+
+
 def gradient_dtype(logits: Tensor) -> torch.dtype:
     """The dtype in which a gradient is stored: that of the logits, but float32 for float16.
 

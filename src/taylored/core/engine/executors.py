@@ -14,7 +14,7 @@ from torch import Tensor
 from taylored.core.checks import one_of
 from taylored.core.context import compiling
 from taylored.core.engine.blocked import Blocked
-from taylored.core.engine.executor import Direct, Executor, Shortcut
+from taylored.core.engine.executor import Direct, Executor, Operators, Shortcut
 from taylored.core.engine.whole import WHOLE
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options
@@ -23,13 +23,24 @@ from taylored.core.terms.term import Term
 
 _EXECUTORS: list[Executor] = [Blocked(), WHOLE]
 _SHORTCUTS: dict[str, Shortcut] = {}
+_OPERATORS: dict[str, Operators] = {}
 
 
-def register(executor: Executor, shortcut: Shortcut | None = None) -> None:
-    """Put an executor, and its shortcut for plain calls, before those already there."""
+def register(
+    executor: Executor, shortcut: Shortcut | None = None, operators: Operators | None = None
+) -> None:
+    """Put an executor before those already there.
+
+    Args:
+        executor: runs plans.
+        shortcut: runs plain calls without a plan.
+        operators: runs plans in compiled programs.
+    """
     _EXECUTORS.insert(0, executor)
     if shortcut is not None:
         _SHORTCUTS[executor.name] = shortcut
+    if operators is not None:
+        _OPERATORS[executor.name] = operators
 
 
 def choose(logits: Tensor, plan: Plan) -> Executor:
@@ -45,6 +56,14 @@ def at_once(input: Logits, target: Tensor, term: Term, options: Options) -> Dire
         return None
     shortcut = _SHORTCUTS.get(_EXECUTORS[0].name)
     return None if shortcut is None else shortcut(input, target, term, options)
+
+
+def as_operators(logits: Tensor, plan: Plan) -> Operators | None:
+    """What a compiler is to call for a plan; None where it gets the whole expression."""
+    if not compiling():
+        return None
+    found = _OPERATORS.get(_EXECUTORS[0].name)
+    return found if found is not None and found.accepts(logits, plan) else None
 
 
 def asked() -> tuple[str, ...]:

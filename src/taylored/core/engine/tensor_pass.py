@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from taylored.core.context import compiling, exporting, has_tangent, transformed
+from taylored.core.context import being_transformed, compiling, exporting, has_tangent
 from taylored.core.engine.backward import keep, scaled_gradient
-from taylored.core.engine.executors import choose
+from taylored.core.engine.executors import as_operators, choose
 from taylored.core.engine.gradient_tap import active_tap
 from taylored.core.engine.whole import WHOLE
 from taylored.core.links.class_sums import ClassSums
@@ -21,11 +21,9 @@ def needs_composition(logits: Tensor, plan: Plan) -> bool:
     """Whether anything except the first derivative on the logits could be asked for."""
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in plan.tensors()):
         return True
-    if exporting():
+    if exporting() or being_transformed():
         return True
-    if compiling():
-        return False
-    return transformed() or has_tangent(logits)
+    return not compiling() and has_tangent(logits)
 
 
 def run(logits: Tensor, plan: Plan, sums: ClassSums | None = None) -> Tensor:
@@ -34,6 +32,9 @@ def run(logits: Tensor, plan: Plan, sums: ClassSums | None = None) -> Tensor:
         return _run_counting(logits, plan, sums)
     if needs_composition(logits, plan):
         return WHOLE.value(logits, plan)
+    operators = as_operators(logits, plan)
+    if operators is not None:
+        return operators.loss(logits, plan)
     if torch.is_grad_enabled() and logits.requires_grad:
         loss: Tensor = _OnePass.apply(logits, plan)
         return loss
@@ -56,11 +57,17 @@ def _run_counting(logits: Tensor, plan: Plan, sums: ClassSums) -> Tensor:
         # The sums stay in the dtype that the executor chooses.
         with torch.autocast(logits.device.type, enabled=False):
             return _run_counting(logits, plan, sums)
-    if not needs_composition(logits, plan) and logits.requires_grad:
-        loss: Tensor
-        loss, total = _OnePassCounting.apply(logits, plan)
-        sums.add(total)
-        return loss
+    if not needs_composition(logits, plan):
+        operators = as_operators(logits, plan)
+        if operators is not None:
+            loss, total = operators.counting_loss(logits, plan)
+            sums.add(total)
+            return loss
+        if logits.requires_grad:
+            counted: Tensor
+            counted, total = _OnePassCounting.apply(logits, plan)
+            sums.add(total)
+            return counted
     with torch.no_grad():
         choose(logits, plan).sweep(logits, plan, sums=sums)
     return run(logits, plan)
