@@ -7,8 +7,8 @@
 
 One loss and one instruction set per call. Results are kept in a JSON file for each, a chunk of 2^23
 logits at a time: a call that is stopped, or that --minutes ends, goes on where it was. What is
-compared with is certified by mpmath when the last chunk is done (exact.py). A run takes about two
-minutes of one core.
+compared with is certified by mpmath when the last chunk is done (exact.py). A run takes two to
+five minutes of one idle core.
 """
 
 from __future__ import annotations
