@@ -205,8 +205,8 @@ def test_the_arguments_of_an_examination_are_handed_on():
     del keywords["loss"], keywords["return"]
     assert get_type_hints(HowToExamine) == keywords
     for make in (testing.check_loss, testing.checks_of):
-        with pytest.raises(TypeError, match="unexpected keyword argument 'cheks'"):
-            make(faulty, cheks=())
+        with pytest.raises(TypeError, match="unexpected keyword argument 'check'"):
+            make(faulty, check=())
 
 
 CHECKED = testing.checks_of(
