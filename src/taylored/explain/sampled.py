@@ -34,7 +34,9 @@ _CELLS = {True: 700, False: 48}
 """Most places of a grid, by whether the loss takes many samples at once: a matter of seconds."""
 _TOLERATED = 0.006
 """Largest error between the places of a grid, over the range of a curve, where it was looked at."""
-_LOOKS = {True: 24, False: 4}
+_JUMP = 0.2
+"""An error that no finer grid mends: the parameter moves a jump."""
+_LOOKS = {True: 32, False: 4}
 """Settings at which it is looked at for each slider, and for all of them together."""
 
 
@@ -138,7 +140,13 @@ def _stepped_where_wrong(found: Sampled, subject: Subject, sides: Sequence[Targe
         right = exact(subject, found.knobs, values, sides)
         return float(off(found.at(values), right, found.p))
 
-    free = [i for i, held in enumerate(found.stepped) if not held]
+    free = [
+        i
+        for i, (held, each) in enumerate(zip(found.stepped, found.places, strict=True))
+        if not held and each.error <= _TOLERATED
+    ]
+    if any(each.error > _JUMP for each in found.places):
+        free = []  # a jump moves with the others as well, and looks at chance would miss it
     while free:
         alone = {i: max(wrong({i}, look) for look in range(looks)) for i in free}
         worst = max(free, key=lambda i: alone[i])
