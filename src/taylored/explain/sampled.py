@@ -145,7 +145,8 @@ def _stepped_where_wrong(found: Sampled, subject: Subject, sides: Sequence[Targe
         for i, (held, each) in enumerate(zip(found.stepped, found.places, strict=True))
         if not held and each.error <= _TOLERATED
     ]
-    if any(each.error > _JUMP for each in found.places):
+    pairs = zip(found.knobs, found.places, strict=True)
+    if any(each.error > _JUMP and not knob.whole for knob, each in pairs):
         free = []  # a jump moves with the others as well, and looks at chance would miss it
     while free:
         alone = {i: max(wrong({i}, look) for look in range(looks)) for i in free}
