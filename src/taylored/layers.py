@@ -141,6 +141,7 @@ class LinearHead(nn.Linear):
             all.
         sample: in training, the share of the classes without a sample in the batch that estimate
             the loss (see `LinearLogits`); raising it comes nearer to the loss of all, None is that.
+        memory: bytes of logits at one time; raising it is faster up to a point, None chooses.
         device: of the parameters.
         dtype: of the parameters.
 
@@ -173,6 +174,7 @@ class LinearHead(nn.Linear):
         bias: bool = True,
         softcap: float | None = None,
         sample: float | None = None,
+        memory: int | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -183,6 +185,7 @@ class LinearHead(nn.Linear):
         self.loss = loss
         self.softcap = softcap
         self.sample = sample
+        self.memory = memory
 
     @classmethod
     def of(
@@ -192,13 +195,16 @@ class LinearHead(nn.Linear):
         *,
         softcap: float | None = None,
         sample: float | None = None,
+        memory: int | None = None,
     ) -> LinearHead:
         """A head with the parameters of another one, which may be tied to others."""
         if not isinstance(head, nn.Linear):
             fail("head", "a torch.nn.Linear", type(head).__name__, "pass model.lm_head")
         sizes = (head.in_features, head.out_features)
         bias = head.bias is not None
-        made = cls(*sizes, loss, bias=bias, softcap=softcap, sample=sample, device="meta")
+        made = cls(
+            *sizes, loss, bias=bias, softcap=softcap, sample=sample, memory=memory, device="meta"
+        )
         made.weight, made.bias = head.weight, head.bias
         return made
 
@@ -217,14 +223,16 @@ class LinearHead(nn.Linear):
         named = {"sample_weight": sample_weight, "normalizer": normalizer}
         given = {name: value for name, value in named.items() if value is not None}
         sample = self.sample if self.training else None
-        logits_of = LinearLogits(input, self.weight, self.bias, self.softcap, sample)
+        logits_of = LinearLogits(
+            input, self.weight, self.bias, self.softcap, sample, memory=self.memory
+        )
         found: Tensor = self.loss(logits_of, target, **given)
         return found
 
     def extra_repr(self) -> str:
         """The sizes."""
-        named = {"softcap": self.softcap, "sample": self.sample}
-        given = (f", {name}={value:g}" for name, value in named.items() if value is not None)
+        named = {"softcap": self.softcap, "sample": self.sample, "memory": self.memory}
+        given = (f", {name}={value}" for name, value in named.items() if value is not None)
         return super().extra_repr() + "".join(given)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -217,12 +218,40 @@ def test_nothing_there(link: str, shape: tuple[int, ...]) -> None:
 
 
 def test_rows_per_chunk() -> None:
-    rows, f32 = linear_chunks.chunk_rows, torch.float32
+    f32 = torch.float32
+
+    def rows(classes: int, dtype: torch.dtype) -> int:
+        return linear_chunks.chunk_rows(classes, dtype, None)
+
     for classes in (1, 10, 1_000, 30_000, 300_000, 10**7, 10**10):
         size = rows(classes, f32) * classes * 4
         assert rows(classes, f32) >= 1
         assert size <= linear_chunks.LARGE_CHUNK or rows(classes, f32) == 1
     assert rows(30_000, torch.bfloat16) == rows(30_000, f32) == linear_chunks.CHUNK_ROWS
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 8])
+def test_logits_take_no_more_than_the_memory(rows: int, monkeypatch) -> None:
+    taken = []
+    original = linear_chunks._form
+
+    def form(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
+        taken.append(out.untyped_storage().nbytes())
+        original(x, weight, bias, out)
+
+    monkeypatch.setattr(linear_chunks, "_form", form)
+    x, weight, target = torch.randn(7, 3), torch.randn(CLASSES, 3), torch.arange(7) % CLASSES
+    row = CLASSES * x.itemsize
+    some = FocalLoss()(LinearLogits(x, weight, memory=rows * row + 1), target)
+    assert len(taken) == math.ceil(7 / rows)
+    assert max(taken) <= rows * row
+    torch.testing.assert_close(some, FocalLoss()(LinearLogits(x, weight), target))
+
+
+@pytest.mark.parametrize("memory", [CLASSES * 4 - 1, 0, 1e9, True])
+def test_memory_is_refused_where_no_logits_fit(memory: object) -> None:
+    with pytest.raises(ValueError, match=f"`memory` must be whole bytes, {CLASSES * 4} or more"):
+        LinearLogits(torch.randn(7, 3), torch.randn(CLASSES, 3), memory=memory)
 
 
 def test_positions_without_weight_are_not_formed(monkeypatch) -> None:

@@ -35,13 +35,17 @@ LARGE_CHUNK = 1 << 27
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """Features (N, ..., D), weight (C, D) and bias (C,), dtype and cap of their logits."""
+    """Features (N, ..., D), weight (C, D) and bias (C,), dtype and cap of their logits.
+
+    The memory is what the logits that exist at one time may take, in bytes; None chooses.
+    """
 
     features: Tensor
     weight: Tensor
     bias: Tensor | None
     dtype: torch.dtype
     softcap: float | None
+    memory: int | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +91,7 @@ def walk(head: Head, plan: Plan, wanted: Wanted) -> Walked:
     weight = head.weight.detach().to(head.dtype)
     bias = None if head.bias is None else head.bias.detach().to(head.dtype)
     count, classes = len(x), len(weight)
-    places = chunks(plan, count, chunk_rows(classes, head.dtype))
+    places = chunks(plan, count, chunk_rows(classes, head.dtype, head.memory))
     longest = max((_length(place) for place in places), default=0)
     z_buffer = x.new_empty((longest, classes), dtype=head.dtype)
     g_buffer = z_buffer
@@ -183,9 +187,11 @@ def _capped_(z: Tensor, cap: float) -> Tensor:
     return bend.nan_to_num_(1.0)
 
 
-def chunk_rows(classes: int, dtype: torch.dtype) -> int:
+def chunk_rows(classes: int, dtype: torch.dtype, memory: int | None) -> int:
     """Rows of logits to form at a time, >= 1."""
     row = max(1, classes * dtype.itemsize)
+    if memory is not None:
+        return max(1, memory // row)
     return max(1, min(max(CHUNK_ROWS, SMALL_CHUNK // row), LARGE_CHUNK // row))
 
 

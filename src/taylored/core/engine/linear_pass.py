@@ -36,7 +36,7 @@ def run(input: LinearLogits, logits: Tensor, plan: Plan, sums: ClassSums | None)
         x = counted(input.features, plan)
         composed = formed(x, input.weight, input.bias, input.dtype, input.softcap)
         return tensor_pass.run_reporting(composed.reshape(logits.shape), plan, sums)
-    head = Head(input.features, input.weight, input.bias, input.dtype, input.softcap)
+    head = Head(input.features, input.weight, input.bias, input.dtype, input.softcap, input.memory)
     wanted = Wanted(sums=sums, tap=active_tap())
     # The dtypes are settled: autocast must not convert anything on the way.
     with torch.autocast(input.device.type, enabled=False):
@@ -155,14 +155,14 @@ def _keep(ctx: Any, head: Head, plan: Plan, found: Walked) -> Tensor:
     inputs = (head.features, head.weight, head.bias)
     keep(ctx, *found.gradients, *inputs, plan.target)
     ctx.dtypes = [head.dtype if each is None else each.dtype for each in inputs]
-    ctx.dtype, ctx.softcap = head.dtype, head.softcap
+    ctx.dtype, ctx.softcap, ctx.memory = head.dtype, head.softcap, head.memory
     ctx.plan = replace(plan, target=plan.target.new_empty(0))
     return found.loss
 
 
 def _kept(ctx: Any) -> tuple[Head, Plan]:
     features, weight, bias, target = ctx.saved_tensors[3:]
-    head = Head(features, weight, bias, ctx.dtype, ctx.softcap)
+    head = Head(features, weight, bias, ctx.dtype, ctx.softcap, ctx.memory)
     return head, replace(ctx.plan, target=target)
 
 

@@ -35,6 +35,10 @@ class LinearLogits:
             (0, 1], to estimate the loss by these and the true classes; raising it comes nearer to
             the loss of all, None is that. Softmax losses of class indices.
         generator: of the draws; None is torch's own.
+        memory: bytes that the logits which exist at one time may take, at least those of one
+            position; raising it is faster up to some hundred positions. None chooses: 4 MiB, and
+            more where 512 positions need it, up to 128 MiB. float16 logits take three times as
+            much, because their gradient has a place of its own in float32.
 
     Shape:
         features (N, d1, ..., D), weight (C, D), bias (C,); the logits are (N, C, d1, ...): tokens
@@ -84,6 +88,7 @@ class LinearLogits:
     softcap: float | None = None
     sample: float | None = None
     generator: torch.Generator | None = None
+    memory: int | None = None
 
     REMEDY: ClassVar[str] = "pass input.logits()"
 
@@ -121,6 +126,14 @@ class LinearLogits:
         if self.sample is not None:
             fix = "0.1 draws a tenth of the classes; None takes all"
             in_range("sample", self.sample, 0.0, 1.0, fix, interval="(]")
+        if self.memory is not None:
+            self._check_memory(self.memory)
+
+    def _check_memory(self, memory: int) -> None:
+        least = len(self.weight) * self.features.itemsize
+        if isinstance(memory, bool) or not isinstance(memory, int) or memory < least:
+            fail("memory", f"whole bytes, {least} or more: those of the logits of one position",
+                 repr(memory), "2**24 is 16 MiB; None chooses")  # fmt: skip
 
     @property
     def shape(self) -> torch.Size:
@@ -175,7 +188,8 @@ class LinearLogits:
         bias = "" if self.bias is None else ", bias"
         cap = "" if self.softcap is None else f", softcap={self.softcap:g}"
         share = "" if self.sample is None else f", sample={self.sample:g}"
-        return f"LinearLogits(features {features}, weight {weight}{bias}{cap}{share})"
+        room = "" if self.memory is None else f", memory={self.memory}"
+        return f"LinearLogits(features {features}, weight {weight}{bias}{cap}{share}{room})"
 
 
 def _check_whole(weight: Tensor, bias: Tensor | None) -> None:
