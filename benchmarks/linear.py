@@ -2,6 +2,7 @@
 
     python benchmarks/linear.py                  # the tables, as Markdown
     python benchmarks/linear.py --chunks         # rows per chunk: what the constants are chosen by
+    python benchmarks/linear.py --curve          # time against memory, beside torch's chunks
     python benchmarks/linear.py --threads 1 --clock cpu      # on a machine that is busy
 
 Time: all contestants take turns in one process, round by round; the median, and its ratio to
@@ -64,6 +65,29 @@ CONTESTANTS: dict[str, Step] = {
     "taylored poly(epsilon=2)": ours("poly(epsilon=2)"),
 }
 WITHOUT_LOGITS = tuple(CONTESTANTS)[3:]
+BOUNDED = ((1000, 512, 10_000), (256, 512, 100_000))
+"""The largest sizes of the linear heads in docs/speed.md."""
+
+
+def within(memory: int | None) -> Step:
+    """Cross-entropy of ours with a bound of memory."""
+    loss = taylored.CrossEntropyLoss()
+    return lambda x, weight, target: loss(taylored.LinearLogits(x, weight, memory=memory), target)
+
+
+def in_chunks(rows: int | None) -> Step:
+    """That of torch, so many rows at a time."""
+    options = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=rows)
+    return lambda x, weight, target: F.linear_cross_entropy(x, weight, target, options=options)
+
+
+CURVE: dict[str, Step] = {
+    BASE: naive_cross_entropy,
+    **{f"LinearLogits, {mib} MiB": within(mib << 20) for mib in (1, 2, 4, 8, 16, 32, 64)},
+    "LinearLogits as they choose": within(None),
+    **{f"torch, {rows} rows": in_chunks(rows) for rows in (16, 64, 256)},
+    "torch as it chooses": in_chunks(None),
+}
 
 
 def inputs(shape: tuple[int, int, int]) -> tuple[Tensor, Tensor, Tensor]:
@@ -79,9 +103,11 @@ def step(work: Step, x: Tensor, weight: Tensor, target: Tensor) -> float:
     return value.item()
 
 
-def times(works: dict[str, Step], rounds: int, clock: str) -> tuple[dict[str, float], list[float]]:
+def times(
+    works: dict[str, Step], rounds: int, clock: str, shape: tuple[int, int, int] = TIMED
+) -> tuple[dict[str, float], list[float]]:
     """Median seconds of each, and their losses."""
-    given = inputs(TIMED)
+    given = inputs(shape)
     values = [step(work, *given) for work in works.values()]
     spent: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
@@ -100,7 +126,7 @@ def peak_resident() -> int:
 def measure_memory(shape: tuple[int, int, int], name: str) -> float:
     """Growth of the peak resident set in one step, in MB."""
     x, weight, target = inputs(shape)
-    work = CONTESTANTS[name]
+    work = {**CONTESTANTS, **CURVE}[name]
     small = (x[:2].detach().requires_grad_(), weight[:8].detach().requires_grad_(), target[:2] % 8)
     step(work, *small)  # load what loads lazily
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
@@ -172,6 +198,20 @@ def tables(options: argparse.Namespace) -> None:
         print(f"| {_written(WIDE)} | {name} | - | - | {memory:.0f} | {_gradients(WIDE):.0f} | - |")
 
 
+def curve(options: argparse.Namespace) -> None:
+    """Seconds and memory for several bounds."""
+    print("| rows x width x classes | work | s | to naive | extra peak MB |")
+    print("| --- | --- | ---: | ---: | ---: |")
+    for shape in BOUNDED:
+        found, values = times(CURVE, options.rounds, options.clock, shape)
+        assert max(values) - min(values) < 1e-4, values
+        for name, seconds in found.items():
+            memory = memory_in_fresh_process(shape, name, ["--threads", str(options.threads)])
+            ratio = f"{seconds / found[BASE]:.2f}"
+            print(f"| {_written(shape)} | {name} | {seconds:.3f} | {ratio} | {memory:.0f} |")
+        print(f"| {_written(shape)} | the gradients themselves | | | {_gradients(shape):.0f} |")
+
+
 def _gradients(shape: tuple[int, int, int]) -> float:
     count, width, classes = shape
     return (count + classes) * width * 4 / 1e6
@@ -183,6 +223,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--chunks", action="store_true", help="try other numbers of rows")
+    parser.add_argument("--curve", action="store_true", help="time against memory")
     parser.add_argument("--cell", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--rows", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -195,6 +236,8 @@ def main() -> None:
         print(measure_memory((count, width, classes), name))
     elif options.chunks:
         chunks(options)
+    elif options.curve:
+        curve(options)
     else:
         tables(options)
 
