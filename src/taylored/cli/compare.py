@@ -38,7 +38,7 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="LOSS",
-            help="Like 'focal(gamma=2)', or your own as module:Loss or file.py:Loss.",
+            help="Like 'focal(gamma=2)', or your own: file.py:Loss.",
             show_default=False,
         ),
     ] = None,

@@ -113,7 +113,7 @@ def _register(library: Library) -> None:
 
     def counting_sweep(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
         parcel, gradient = _parcel(given[0])
-        sums = torch.zeros(2, given[0].shape[1], dtype=torch.float64)
+        sums = torch.zeros(2, given[0].shape[1], dtype=torch.float64, device="cpu")
         return _run(library, given, gradient, sums), parcel, sums
 
     for operator in (value, sweep, counting_sweep):
@@ -137,7 +137,7 @@ def _run(
             check_indices(target.clamp(min=0) if lowest else target, logits.shape[1], None)
     strides = _strides_of_gradient(logits)
     if logits.stride() != strides or layout_of(logits) is None:
-        logits = torch.empty_strided(logits.shape, strides, dtype=logits.dtype).copy_(logits)
+        logits = logits.new_empty_strided(logits.shape, strides).copy_(logits)
     return swept(library, batch._replace(logits=logits), formula, gradient, sums)
 
 
@@ -156,7 +156,7 @@ def _parcel(logits: Tensor) -> tuple[Tensor, Tensor]:
     """An empty tensor, and the gradient that lies in its storage."""
     dtype = gradient_dtype(logits)
     bytes_ = logits.numel() * dtype.itemsize
-    space = torch.empty(bytes_ + _SEAL, dtype=torch.uint8)
+    space = torch.empty(bytes_ + _SEAL, dtype=torch.uint8, device="cpu")
     space[bytes_:].zero_()
     strides = _strides_of_gradient(logits)
     return _lying_in(space, dtype, (0,), (1,)), _lying_in(space, dtype, logits.shape, strides)
@@ -172,7 +172,9 @@ def _strides_of_gradient(logits: Tensor) -> tuple[int, ...]:
 def _lying_in(
     space: Tensor, dtype: torch.dtype, shape: Sequence[int], strides: Sequence[int]
 ) -> Tensor:
-    return torch.empty(0, dtype=dtype).set_(space.untyped_storage(), 0, shape, strides)
+    return torch.empty(0, dtype=dtype, device="cpu").set_(
+        space.untyped_storage(), 0, shape, strides
+    )
 
 
 def _opened(
@@ -185,12 +187,13 @@ def _opened(
 ) -> Tensor:
     """The gradient in a parcel, times that of the loss; the memory is that of the parcel."""
     bytes_ = math.prod(shape) * stored.itemsize
-    if parcel.untyped_storage().nbytes() < bytes_ + _SEAL:
+    storage = parcel.untyped_storage()
+    if storage.nbytes() < bytes_ + _SEAL:
         raise RuntimeError(
             "`loss.backward()` must get what forward saved, got a copy without its memory. Fix: "
             "leave the loss out of torch.autograd.graph.saved_tensors_hooks (save_on_cpu, ...)"
         )
-    seal = torch.empty(0, dtype=torch.uint8).set_(parcel.untyped_storage(), bytes_, (1,), (1,))
+    seal = torch.empty(0, dtype=torch.uint8, device="cpu").set_(storage, bytes_, (1,), (1,))
     if int(seal):
         raise RuntimeError(
             "`loss.backward()` must run once, got a second run of a graph that was let go. Fix: "

@@ -156,7 +156,7 @@ class _Sharded(torch.autograd.Function):
 def _of_all_classes(sums: RunningSums | None, plan: Plan, columns: Columns) -> Tensor:
     """The sums of the classes here by the logits, among zeros for all others, (2, C)."""
     if sums is None:
-        return torch.zeros(2, 0)
+        return plan.rows.new_zeros(2, 0)
     stacked = sums.stacked()
     if plan.scale is not None:
         plan = replace(plan, scale=columns.of(plan.scale.reshape(-1)))
