@@ -20,6 +20,8 @@ from taylored import (
     AsymmetricLoss,
     CrossEntropyLoss,
     FocalLoss,
+    GradientIndicator,
+    LogitAdjustedLoss,
     PolyLoss,
     SoftmaxEQLLoss,
     TaylorLoss,
@@ -151,6 +153,7 @@ TAKEN = {
     "unreduced": (PolyLoss(reduction="none"), "shortcut"),
     "weighted": (CrossEntropyLoss(weight=[1.0] * C), "shortcut"),
     "smoothed": (CrossEntropyLoss(label_smoothing=0.1), "shortcut"),
+    "biased": (LogitAdjustedLoss(counts=range(1, C + 1)), "shortcut"),
     "smoothed and weighted": (CrossEntropyLoss(label_smoothing=0.1, weight=[1.0] * C), "sweep"),
     "alpha": (FocalLoss(link="sigmoid", alpha=0.25), "sweep"),
     "per class": (FocalLoss(gamma=[1.0] * C), "sweep"),
@@ -175,17 +178,49 @@ def test_the_rest_of_the_vocabulary_goes_round_the_shortcut(ran: list[str]) -> N
     loss(x, TARGET, sample_weight=torch.ones(N))
     loss(x, TARGET, normalizer=3.0)
     loss(x, torch.softmax(logits(), 1))
-    taylored.term_loss(x, TARGET, terms.nll, logit_bias=torch.zeros(C))
     taylored.term_loss(x, TARGET, terms.nll, temperature=2.0)
     taylored.focal_loss(x, TARGET, link="sigmoid", pos_weight=2.0)
     with taylored.debug():
         loss(x, TARGET)
-    assert ran == ["sweep"] * 7
+    assert ran == ["sweep"] * 6
 
 
 def test_counted_losses_take_the_sums_from_the_native_sweep(ran: list[str]) -> None:
     SoftmaxEQLLoss(num_classes=C)(logits().requires_grad_(), TARGET)
-    assert ran == ["sweep"]
+    SoftmaxEQLLoss(CrossEntropyLoss(weight=[1.0] * C), num_classes=C)(
+        logits().requires_grad_(), TARGET
+    )
+    assert ran == ["shortcut", "sweep"]
+
+
+COUNTED = {
+    "mean": Options(),
+    "sum": Options(reduction="sum"),
+    "some ignored": Options(ignore_index=3),
+    "all ignored": Options(ignore_index=0),
+    "batch mean of elements": Options(link="sigmoid", reduction="batch_mean"),
+    "mean of elements": Options(link="sigmoid"),
+    "biased": Options(
+        logit_bias=torch.linspace(-2.0, 0.0, C), logit_scale=torch.arange(1.0, C + 1)
+    ),
+    "without the last class": Options(uncounted=1),
+}
+
+
+@pytest.mark.parametrize("options", COUNTED.values(), ids=COUNTED)
+def test_the_shortcut_counts_what_the_plan_counts(options: Options) -> None:
+    from taylored.core.engine.one_pass import p_t_loss
+
+    target = torch.zeros(N, dtype=torch.int64) if options.ignore_index == 0 else TARGET
+    found = []
+    for way in ("native", "whole"):
+        indicator = GradientIndicator(C - options.uncounted)
+        with running(way):
+            p_t_loss(logits().requires_grad_(), target, terms.nll,
+                     options._replace(indicator=indicator))  # fmt: skip
+        found.append((indicator.positive, indicator.negative, indicator.steps))
+    for left, right in zip(*found, strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-5, atol=1e-6)
 
 
 class Sub(Tensor):
@@ -258,6 +293,9 @@ SHORT = {
     "sigmoid batch mean": Options(link="sigmoid", reduction="batch_mean", label_smoothing=0.1),
     "nothing ignored": Options(ignore_index=None),
     "class 3 ignored": Options(ignore_index=3),
+    "biased": Options(logit_bias=torch.linspace(-2.0, 0.0, C)),
+    "scaled and smoothed": Options(logit_scale=torch.linspace(0.5, 2.0, C), label_smoothing=0.1),
+    "sigmoid biased": Options(link="sigmoid", logit_bias=torch.linspace(-2.0, 0.0, C)),
 }
 
 
@@ -285,6 +323,16 @@ def test_the_shortcut_finds_what_the_plan_finds(options: Options, dtype: torch.d
         rough = {torch.float64: 1e-10, torch.float32: 2e-5}.get(dtype, 2e-2)
         for left, right in zip(*found, strict=True):
             torch.testing.assert_close(left, right, rtol=rough, atol=1e-2 * rough)
+
+
+def test_a_bias_changed_after_forward_is_an_error_in_second_derivatives() -> None:
+    bias, x = torch.zeros(C), logits().requires_grad_()
+    value = taylored.term_loss(x, TARGET, terms.nll, logit_bias=bias)
+    expected = torch.autograd.grad(taylored.cross_entropy_loss(x, TARGET), x)[0]
+    bias.add_(1.0)
+    torch.testing.assert_close(torch.autograd.grad(value, x, retain_graph=True)[0], expected)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        torch.autograd.grad(value, x, create_graph=True)
 
 
 @pytest.mark.parametrize("ignored", [0, 1])

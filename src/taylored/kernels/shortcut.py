@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from taylored.core.engine.executor import Direct
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options
 from taylored.core.terms.term import Term
-from taylored.kernels.abi import FLOATS, LINKS, SWEEP, layout_of, numbers, scalar
+from taylored.kernels.abi import FLOATS, LINKS, SWEEP, address, layout_of, numbers, scalar
 from taylored.kernels.library import Library
 from taylored.kernels.ordinary import in_plain_memory
 from taylored.kernels.program import program_of
@@ -61,9 +62,10 @@ class NativeShortcut:
             return None
         dtype = torch.float64 if kind == 1 else torch.float32
         counted = self._counted(target, options, shape[1], dtype)
-        if counted is None:
+        moved = _moved(options, shape[1], dtype)
+        if counted is None or moved is None:
             return None
-        truth, rows = counted
+        truth, rows, denominator = counted
         s = layout[2]
         if isinstance(rows, Tensor):
             cell, coefficients = None, (rows.data_ptr(), s, 0, 1)
@@ -75,6 +77,11 @@ class NativeShortcut:
         if input.requires_grad and torch.is_grad_enabled():
             stored = torch.float32 if kind == 3 else input.dtype
             gradient = torch.empty_strided(shape, input.stride(), dtype=stored, device="cpu")
+        sums = None
+        if options.indicator is not None and options.indicator.collecting():
+            if gradient is None or options.weight is not None:
+                return None  # the sums come with a gradient; the library keeps no sum of weights
+            sums = torch.zeros(2, shape[1], dtype=torch.float64, device="cpu")
         total = ctypes.c_double()
         each_strides = (0, 0, 0)
         if options.reduction == "none":
@@ -91,7 +98,7 @@ class NativeShortcut:
             truth.data_ptr(), s, 0, 1,
             *coefficients,
             0, 0,
-            0, 0, 0, 0, 0, 0,
+            0, 0, address(moved.scale), address(moved.bias), 0, 0,
             options.label_smoothing, 1.0,
             program.gamma, 0,
             *numbers(program.log_factor),
@@ -100,19 +107,24 @@ class NativeShortcut:
             0 if each is None else each.data_ptr(),
             *each_strides,
             ctypes.addressof(total) if each is None else 0,
-            0,
+            address(sums),
             threads(),
         )  # fmt: skip
         if self.library.sweep(record) != 0:
             return None
         if each is None:
             each = scalar(total.value, dtype)
-        return Direct(each, gradient, truth, rows)
+        if sums is not None:
+            sums = (sums if moved.scale is None else sums * moved.scale).to(dtype)
+        return Direct(each, gradient, truth, rows, sums, denominator)
 
     def _counted(
         self, target: Tensor, options: Options, classes: int, dtype: torch.dtype
-    ) -> tuple[Tensor, Tensor | float] | None:
-        """Class and coefficient of each position, as in `Direct`; None for what is unusual."""
+    ) -> tuple[Tensor, Tensor | float, float | None] | None:
+        """Class and coefficient of each position, and what a loss without weights is divided by.
+
+        As in `Direct`; None for what is unusual.
+        """
         weight, by_element = options.weight, options.link == "sigmoid"
         if weight is not None:
             if by_element or not isinstance(weight, Tensor) or not in_plain_memory(weight):
@@ -126,11 +138,13 @@ class NativeShortcut:
         if kept < 0:
             return None  # a class without a column
         mean = _REDUCTIONS[options.reduction]
+        denominator = None
+        if mean:
+            denominator = float(kept * (classes if by_element and mean == 1 else 1))
         if weight is None and kept == count:
             # Every position counts the same: the targets are right as they are, and one number is
             # the coefficient of all.
-            elements = classes if by_element and mean == 1 else 1
-            return target, 1.0 / (count * elements) if mean else 1.0
+            return target, 1.0 / denominator if denominator else 1.0, denominator
         truth = torch.empty(target.shape, dtype=torch.int64, device="cpu")
         rows = torch.empty(target.shape, dtype=dtype, device="cpu")
         find_rows = self.library.rows if dtype is torch.float32 else self.library.rows_double
@@ -141,7 +155,33 @@ class NativeShortcut:
             truth.data_ptr(),
             rows.data_ptr(),
         )
-        return truth, rows
+        return truth, rows, denominator
+
+
+class _Moved(NamedTuple):
+    """What each class's logits are multiplied by and what is added to them; None for nothing."""
+
+    scale: Tensor | None
+    bias: Tensor | None
+
+
+_UNMOVED = _Moved(None, None)
+
+
+def _moved(options: Options, classes: int, dtype: torch.dtype) -> _Moved | None:
+    """Scale and bias as the library reads them; None for what is unusual."""
+    if options.logit_scale is None and options.logit_bias is None:
+        return _UNMOVED
+    found = []
+    for values in (options.logit_scale, options.logit_bias):
+        if values is not None:
+            if not isinstance(values, Tensor) or values.shape != (classes,):
+                return None
+            if values.requires_grad or not in_plain_memory(values):
+                return None
+            values = values.to(dtype).contiguous()
+        found.append(values)
+    return _Moved(*found)
 
 
 def _plain(options: Options) -> bool:
@@ -149,8 +189,6 @@ def _plain(options: Options) -> bool:
     return (
         options.sample_weight is None
         and options.normalizer is None
-        and options.logit_scale is None
-        and options.logit_bias is None
         and options.alpha is None
         and options.pos_weight is None
         and options.neg_weight is None

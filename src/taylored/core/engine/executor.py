@@ -66,12 +66,16 @@ class Direct(NamedTuple):
         target: the indices, 0 where ignored.
         rows: coefficient of each position: mask, weight and denominator in one; a number where it
             is the same for all.
+        sums: (2, C) of the absolute gradient on the logits per class, where the options count.
+        denominator: what the loss was divided by; None for nothing, or where nobody counts.
     """
 
     loss: Tensor
     gradient: Tensor | None
     target: Tensor
     rows: Tensor | float
+    sums: Tensor | None
+    denominator: float | None
 
 
 class Shortcut(Protocol):
@@ -79,8 +83,7 @@ class Shortcut(Protocol):
 
     For a small batch, making a plan takes several times as long as running it. A shortcut looks at
     the caller's own arguments, and either finds the whole loss or declines. It leaves whatever is
-    unusual or wrong to `prepare`, which knows all options and every error message. It is not asked
-    where gradients are counted.
+    unusual or wrong to `prepare`, which knows all options and every error message.
     """
 
     def __call__(

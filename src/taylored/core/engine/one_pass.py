@@ -22,8 +22,10 @@ from taylored.core.links.class_sums import ClassSums
 from taylored.core.plan.canonical import in_shape_of
 from taylored.core.plan.denominator import undivided
 from taylored.core.plan.options import Options
+from taylored.core.plan.per_class_numbers import tensor_or_none
 from taylored.core.plan.plan import Plan
 from taylored.core.plan.prepare import prepare, prepared
+from taylored.core.state.gradient_indicator import GradientIndicator, GradientSums
 from taylored.core.terms.term import Term
 
 Run = Callable[[Any, Tensor, Plan, ClassSums | None], Tensor]
@@ -43,24 +45,36 @@ def p_t_loss(input: Logits, target: Tensor, term: Term, options: Options) -> Ten
         input = unwrapped(input)
         if isinstance(input, ShardedLogits):
             return loss_of_shards(input, target, term, options)
-    run = _RUN.get(type(input), _run_tensor)
     indicator = options.indicator
-    if indicator is not None and indicator.collecting():
-        indicator.refuse_side_effects()
-        logits, plan = prepare(outline(input), target, term, options)
-        sums = ClassSums(logits)
-        loss = run(input, logits, plan, sums)
-        counted = sums.total()[:, : logits.shape[1] - options.uncounted]
-        indicator.update(undivided(counted, plan.denominator))
-        return in_shape_of(input, loss, plan)
+    counting = indicator if indicator is not None and indicator.collecting() else None
+    if counting is not None:
+        counting.refuse_side_effects()
     found = at_once(input, target, term, options)
     if found is None:
-        logits, plan = prepare(outline(input), target, term, options)
-        return in_shape_of(input, run(input, logits, plan, None), plan)
-    if found.gradient is None:
-        return found.loss
-    direct: Tensor = _OnePassDirect.apply(input, found, term, options)
-    return direct
+        return _planned(input, target, term, options, counting)
+    loss = found.loss
+    if found.gradient is not None:
+        loss = _OnePassDirect.apply(input, found, term, options)
+    if counting is not None and found.sums is not None:
+        counting.update(_counted(found.sums, options, found.denominator))
+    return loss
+
+
+def _planned(
+    input: Logits, target: Tensor, term: Term, options: Options, counting: GradientIndicator | None
+) -> Tensor:
+    run = _RUN.get(type(input), _run_tensor)
+    logits, plan = prepare(outline(input), target, term, options)
+    sums = None if counting is None else ClassSums(logits)
+    loss = run(input, logits, plan, sums)
+    if counting is not None and sums is not None:
+        counting.update(_counted(sums.total(), options, plan.denominator))
+    return in_shape_of(input, loss, plan)
+
+
+def _counted(sums: Tensor, options: Options, denominator: Tensor | float | None) -> GradientSums:
+    """The sums of the classes that are counted, before the loss was divided."""
+    return undivided(sums[:, : sums.shape[1] - options.uncounted], denominator)
 
 
 def _run_tensor(_input: Tensor, logits: Tensor, plan: Plan, sums: ClassSums | None) -> Tensor:
@@ -72,7 +86,8 @@ class _OnePassDirect(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, found: Direct, term: Term, options: Options) -> Tensor:
-        keep(ctx, found.gradient, input, found.target)
+        moved = (tensor_or_none(options.logit_scale), tensor_or_none(options.logit_bias))
+        keep(ctx, found.gradient, input, found.target, *moved)
         ctx.dtype, ctx.rows, ctx.term, ctx.options = input.dtype, found.rows, term, options
         return found.loss
 
@@ -83,8 +98,9 @@ class _OnePassDirect(torch.autograd.Function):
             return None, None, None, None
         if not torch.is_grad_enabled():
             return scaled_gradient(ctx, grad_loss, ctx.dtype), None, None, None
-        _, input, target = ctx.saved_tensors
-        logits, plan = prepared(input, target, ctx.rows, ctx.term, ctx.options)
+        _, input, target, scale, bias = ctx.saved_tensors
+        options = ctx.options._replace(logit_scale=scale, logit_bias=bias)
+        logits, plan = prepared(input, target, ctx.rows, ctx.term, options)
         loss = in_shape_of(input, WHOLE.value(logits, plan), plan)
         (grad,) = torch.autograd.grad(loss, input, grad_loss, create_graph=True)
         return grad, None, None, None
