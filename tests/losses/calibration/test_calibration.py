@@ -80,3 +80,13 @@ def test_dual_focal_is_its_authors_code() -> None:
 
     loss = catalog.get('dual_focal(reduction="sum")')
     agree(lambda z: loss(z, CLASSES), theirs)
+
+
+@pytest.mark.parametrize("text", ["mbls(strength=5e-324)", "max_sup(strength=5e-324)"])
+def test_a_strength_that_is_nothing_in_this_dtype_makes_no_nan(text: str) -> None:
+    """Logits may lie further apart than float32 can say: that is infinite, and 0 times it NaN."""
+    logits = torch.tensor([[3e38, -3e38, 0.0]], requires_grad=True)
+    loss = catalog.get(text)(logits, torch.tensor([0]))
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert loss == 0.0
+    assert not gradient.any()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Annotated, Unpack
 
+import torch
 from torch import Tensor
 
 from taylored.core.inputs.logits import Logits
@@ -22,7 +23,7 @@ __all__ = ["MaxSupLoss", "max_sup_loss"]
 def max_sup_values(z: Tensor, y: Tensor, strength: float) -> Tensor:
     """CE + a (max z - mean z) (Zhou et al. 2025)."""
     losses = cross_entropy_of(z, y)
-    if strength == 0.0:
+    if strength < torch.finfo(z.dtype).tiny:  # 0 in this dtype, times what may be infinite
         return losses
     # Divided first: a sum of huge logits would overflow, and their mean does not.
     return losses + strength * ((z.amax(1, keepdim=True) - z) / z.shape[1]).sum(1)

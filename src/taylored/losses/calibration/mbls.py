@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Annotated, Unpack
 
+import torch
 from torch import Tensor
 
 from taylored.core.inputs.logits import Logits
@@ -22,7 +23,7 @@ __all__ = ["MbLSLoss", "mbls_loss"]
 def mbls_values(z: Tensor, y: Tensor, strength: float, margin: float) -> Tensor:
     """CE + a mean_k max(0, max z - z_k - m) (Liu et al. 2022, equation 10)."""
     losses = cross_entropy_of(z, y)
-    if strength == 0.0:
+    if strength < torch.finfo(z.dtype).tiny:  # 0 in this dtype, times what may be infinite
         return losses
     excess = (z.amax(1, keepdim=True) - z - margin).clamp_min(0.0)
     return losses + strength * (excess / z.shape[1]).sum(1)
