@@ -36,6 +36,9 @@ def effect(difference, error):
         ("no more", 0.005, 0.001, HELD),  # there, and surely below a point
         ("more", 0.0, 0.0, NOT),  # the same on every row
         ("no more", 0.0, 0.0, HELD),
+        ("more", 0.005, 0.0, HELD),  # the same difference in every training
+        ("no more", 0.005, 0.0, HELD),
+        ("no more", 0.05, 0.0, NOT),
     ],
 )
 def test_a_verdict_follows_from_effect_error_and_margin(expected, difference, error, word):

@@ -38,11 +38,13 @@ def verdict_of(evidence: Evidence, level: float) -> tuple[Word, str]:
     if found.identical:
         word: Word = "held" if evidence.expected == "no more" else "did not hold"
         return word, "no difference on any row"
-    half = found.half_width(1 - 2 * level)
-    if half is None or found.p is None:
+    half, p = found.half_width(1 - 2 * level), found.p
+    if found.example_variance == 0 and found.training_variance == 0:
+        half, p = 0.0, 0.0  # every training gave the same number
+    if half is None or p is None:
         return "could not be seen", "no interval"
     small = f"surely below {_with_unit(quantity.value(evidence.margin), quantity)}"
-    beyond, is_small = found.p < level, found.difference + half <= evidence.margin
+    beyond, is_small = p < level, found.difference + half <= evidence.margin
     if evidence.expected == "no more":
         if is_small:
             return "held", small
