@@ -214,7 +214,8 @@ def test_copies_of_a_parcel_are_refused() -> None:
         loss.backward()
 
 
-def test_a_class_without_a_column() -> None:
-    compiled = torch.compile(ty.poly_loss, fullgraph=True, backend="aot_eager")
-    with pytest.raises(ValueError, match=r"class indices in 0\.\.4 .* the class 7"):
-        compiled(logits(), torch.full((7,), 7))
+@pytest.mark.parametrize(("link", "wrong"), [("softmax", 7), ("softmax", -1), ("sigmoid", -2)])
+def test_a_class_without_a_column(link: str, wrong: int) -> None:
+    compiled = torch.compile(ty.focal_loss, fullgraph=True, backend="aot_eager")
+    with pytest.raises(ValueError, match=rf"class indices in 0\.\.4 .* the class {wrong}"):
+        compiled(logits(), torch.full((7,), wrong), link=link)

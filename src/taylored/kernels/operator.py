@@ -97,7 +97,8 @@ def _given(logits: Tensor, plan: Plan) -> list[Any]:
 
 
 def _split(given: Sequence[Any]) -> tuple[Batch, Formula]:
-    batch, formula = Batch(*given[:10]), Formula(*given[10:])
+    count = len(Batch._fields)
+    batch, formula = Batch(*given[:count]), Formula(*given[count:])
     return batch, formula._replace(
         log_factor=array("d", formula.log_factor), rest=array("d", formula.rest)
     )
@@ -130,15 +131,19 @@ def _run(
     if logits.numel() == 0:
         return _loss_like(*given)
     if formula.by_index:
-        target = batch.target.contiguous()
-        lowest = -1 if formula.link == "sigmoid" else 0  # -1 is none of the classes
-        known = library.kept(target.data_ptr(), target.numel(), lowest, lowest, logits.shape[1])
-        if known < 0:
-            check_indices(target.clamp(min=0) if lowest else target, logits.shape[1], None)
+        _check_classes(library, batch.target, logits.shape[1], formula.link)
     strides = _strides_of_gradient(logits)
     if logits.stride() != strides or layout_of(logits) is None:
         logits = logits.new_empty_strided(logits.shape, strides).copy_(logits)
     return swept(library, batch._replace(logits=logits), formula, gradient, sums)
+
+
+def _check_classes(library: Library, target: Tensor, classes: int, link: str) -> None:
+    """Refuse classes without a column; with the sigmoid link -1 is none of the classes."""
+    target = target.contiguous()
+    none = link == "sigmoid"
+    if library.kept(target.data_ptr(), target.numel(), none, -1, classes) < 0:
+        check_indices(target.masked_fill(target == -1, 0) if none else target, classes, None)
 
 
 def _loss_like(*given: Any) -> Tensor:
