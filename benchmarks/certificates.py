@@ -236,15 +236,17 @@ def at(place: list[object], term: Term, name: str) -> float:
 
 
 def without_factors(term: Term) -> tuple[float, Term]:
-    """The product of the constant factors of a term, and the term without them."""
+    """The product of the constants on the left of a term, and the term without them."""
     if isinstance(term, Scaled):
         factor, inner = without_factors(term.term)
         return term.factor * factor, inner
     if isinstance(term, Product):
-        for constant, other in ((term.left, term.right), (term.right, term.left)):
-            if isinstance(constant, Constant):
-                factor, inner = without_factors(other)
-                return constant.number * factor, inner
+        left = term.left
+        while isinstance(left, Shifted):
+            left = left.term
+        if isinstance(left, Constant):
+            factor, inner = without_factors(term.right)
+            return left.number * factor, inner
     return 1.0, term
 
 

@@ -223,3 +223,16 @@ def test_it_leaves_the_precision_of_others_alone() -> None:
 def test_pieces_next_to_zero_are_followed(text: str) -> None:
     """Where p is 1e-300, its square is 0, and numbers near 1 cancel to it."""
     assert not faults(taylored.certify(text).to_dict())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "shifted(constant(1.4), 1) * shifted(power(2), 1)",
+        "shifted(power(2), 1) * shifted(shifted(constant(1.4), 1), -0.5)",
+        "shifted(0.4 + constant(1), 1) * shifted(power(2), 1)",
+    ],
+)
+def test_a_constant_is_the_same_wherever_it_is_shifted_to(text: str) -> None:
+    """What is shifted as a whole is certified at its own margins; a constant factor is no part."""
+    assert not faults(taylored.certify(text).to_dict())

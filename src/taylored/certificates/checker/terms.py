@@ -65,7 +65,8 @@ def _node(node: ast.expr) -> Node:
 def _call(name: str, arguments: list[ast.expr]) -> Node:
     if name == "shifted":
         inner, margin = _node(arguments[0]), simplest(_float(arguments[1]))
-        return Node("shifted", (margin,), (inner,)) if margin else inner
+        constant = inner.name == "series" and not any(inner.numbers[1:])
+        return Node("shifted", (margin,), (inner,)) if margin and not constant else inner
     if name == "constant":
         return Node("series", (simplest(_float(arguments[0])),))
     if name == "series":
