@@ -177,12 +177,40 @@ def test_the_rest_of_the_vocabulary_goes_round_the_shortcut(ran: list[str]) -> N
     loss = CrossEntropyLoss()
     loss(x, TARGET, sample_weight=torch.ones(N))
     loss(x, TARGET, normalizer=3.0)
-    loss(x, torch.softmax(logits(), 1))
     taylored.term_loss(x, TARGET, terms.nll, temperature=2.0)
     taylored.focal_loss(x, TARGET, link="sigmoid", pos_weight=2.0)
     with taylored.debug():
         loss(x, TARGET)
-    assert ran == ["sweep"] * 6
+    assert ran == ["sweep"] * 5
+
+
+SOFT = torch.softmax(logits(seed=2), 1)
+DENSE = {
+    "soft": (CrossEntropyLoss(), SOFT, "shortcut"),
+    "one ignored": (CrossEntropyLoss(), SOFT.index_fill(0, torch.tensor([1]), -100), "sweep"),
+    "soft and weighted": (CrossEntropyLoss(weight=[1.0] * C), SOFT, "sweep"),
+    "several truths": (FocalLoss(link="sigmoid"), SOFT.round(), "shortcut"),
+    "as bool": (FocalLoss(link="sigmoid"), SOFT > 0.2, "shortcut"),
+    "as int": (FocalLoss(link="sigmoid"), (SOFT > 0.2).int(), "shortcut"),
+    "ignored above": (FocalLoss(link="sigmoid", ignore_index=255), SOFT.round(), "shortcut"),
+    "bytes": (FocalLoss(link="sigmoid", ignore_index=255), (SOFT > 0.2).byte(), "shortcut"),
+    "some above": (FocalLoss(link="sigmoid", ignore_index=1), SOFT.round(), "sweep"),
+    "some below": (FocalLoss(link="sigmoid", ignore_index=0), SOFT.round(), "sweep"),
+    "other order": (CrossEntropyLoss(), SOFT.t().contiguous().t(), "sweep"),
+}
+
+
+@pytest.mark.parametrize(("loss", "target", "by"), DENSE.values(), ids=DENSE)
+def test_who_does_it_for_one_truth_per_element(loss, target: Tensor, by: str, ran) -> None:
+    loss(logits().requires_grad_(), target).backward()
+    assert ran == [by]
+
+
+def test_truths_that_are_wanted_a_gradient_of_are_left_to_torch(ran: list[str]) -> None:
+    soft = SOFT.clone().requires_grad_()
+    taylored.cross_entropy_loss(logits(), soft).backward()
+    assert ran == ["composed"]
+    assert soft.grad is not None
 
 
 def test_counted_losses_take_the_sums_from_the_native_sweep(ran: list[str]) -> None:
@@ -302,27 +330,44 @@ SHORT = {
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("options", SHORT.values(), ids=SHORT)
 def test_the_shortcut_finds_what_the_plan_finds(options: Options, dtype: torch.dtype) -> None:
-    from taylored.core.engine.one_pass import p_t_loss
-
-    term = terms.power(1.5) * terms.nll + 0.5 * terms.power(2.5)
     for shape in ((N, C), (3, C, 4), (3, C, 2, 2)):
         target = (torch.arange(12) % C).reshape(shape[:1] + shape[2:])
         if options.ignore_index == -100:
             target.view(-1)[2] = -100
-        found = []
-        for way in ("native", "whole"):
-            x = logits(*shape, dtype=dtype).requires_grad_()
-            with running(way):
-                value = p_t_loss(x, target, term, options)
-            upstream = torch.linspace(0.5, 2.0, value.numel(), dtype=value.dtype)
-            upstream = upstream.reshape(value.shape)
-            (gradient,) = torch.autograd.grad(value, x, upstream, create_graph=True)
-            (plain,) = torch.autograd.grad(value, x, upstream)
-            (second,) = torch.autograd.grad(gradient.double().square().sum(), x)
-            found.append((value, plain, gradient, second))
-        rough = {torch.float64: 1e-10, torch.float32: 2e-5}.get(dtype, 2e-2)
-        for left, right in zip(*found, strict=True):
-            torch.testing.assert_close(left, right, rtol=rough, atol=1e-2 * rough)
+        agree_with_the_plan(options, logits(*shape, dtype=dtype), target)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("options", SHORT.values(), ids=SHORT)
+def test_the_shortcut_finds_it_for_dense_targets(options: Options, dtype: torch.dtype) -> None:
+    for shape in ((N, C), (3, C, 4), (3, C, 2, 2)):
+        soft = torch.softmax(logits(*shape, seed=2), 1)
+        targets = [soft, soft.to(dtype)]
+        if options.link == "sigmoid":
+            targets += [soft > 0.2, (soft > 0.2).long()]
+        for target in targets:
+            agree_with_the_plan(options, logits(*shape, dtype=dtype), target)
+
+
+def agree_with_the_plan(options: Options, z: Tensor, target: Tensor) -> None:
+    """Value, gradient and second derivative, by the shortcut if it takes a call, and by torch."""
+    from taylored.core.engine.one_pass import p_t_loss
+
+    term = terms.power(1.5) * terms.nll + 0.5 * terms.power(2.5)
+    found = []
+    for way in ("native", "whole"):
+        x = z.detach().requires_grad_()
+        with running(way):
+            value = p_t_loss(x, target, term, options)
+        upstream = torch.linspace(0.5, 2.0, value.numel(), dtype=value.dtype)
+        upstream = upstream.reshape(value.shape)
+        (gradient,) = torch.autograd.grad(value, x, upstream, create_graph=True)
+        (plain,) = torch.autograd.grad(value, x, upstream)
+        (second,) = torch.autograd.grad(gradient.double().square().sum(), x)
+        found.append((value, plain, gradient, second))
+    rough = {torch.float64: 1e-10, torch.float32: 2e-5}.get(z.dtype, 2e-2)
+    for left, right in zip(*found, strict=True):
+        torch.testing.assert_close(left, right, rtol=rough, atol=1e-2 * rough)
 
 
 def test_a_bias_changed_after_forward_is_an_error_in_second_derivatives() -> None:

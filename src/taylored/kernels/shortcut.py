@@ -1,4 +1,4 @@
-"""The native shortcut: calls with class indices and plain options need no plan.
+"""The native shortcut: calls with plain options need no plan.
 
 It saves the overhead of a plan on small batches, and the passes of `prepare` over the targets on
 large ones. It may decline any call: the plan gives the same result, or the error message.
@@ -19,18 +19,24 @@ from taylored.core.engine.executor import Direct
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options
 from taylored.core.terms.term import Term
-from taylored.kernels.abi import FLOATS, LINKS, SWEEP, address, layout_of, numbers, scalar
+from taylored.kernels.abi import (
+    FLOATS,
+    LINKS,
+    SWEEP,
+    TRUTHS,
+    address,
+    layout_of,
+    numbers,
+    scalar,
+)
+from taylored.kernels.counted import REDUCTIONS, count_indices, count_truths
 from taylored.kernels.library import Library
 from taylored.kernels.ordinary import in_plain_memory
 from taylored.kernels.program import program_of
 from taylored.kernels.threads import threads
 
-_REDUCTIONS = {"none": 0, "sum": 0, "mean": 1, "batch_mean": 2}
 _CELLS = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
 """One number in memory; making a tensor of it would take twenty times as long."""
-
-_ELEMENT_MEAN = 3
-"""Divide by the elements of the kept positions: "mean" of the sigmoid link."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,21 +53,20 @@ class NativeShortcut:
             return None
         if not (unobserved() and in_plain_memory(input) and in_plain_memory(target)):
             return None
-        if not _plain(options) or target.dtype is not torch.int64 or debugging():
+        if not _plain(options) or debugging() or not target.is_contiguous():
             return None
         shape, kind = input.shape, FLOATS.get(input.dtype)
-        positions = target.shape
-        if kind is None or len(shape) < 2 or positions != (shape[0], *shape[2:]):
-            return None
-        if shape[1] == 1:  # refused, or one class and background
-            return None
-        if input.numel() == 0 or not target.is_contiguous():
+        if kind is None or len(shape) < 2 or input.numel() == 0:
             return None
         layout, program = layout_of(input), program_of(term)
         if layout is None or program is None or program.gammas is not None:
             return None
         dtype = torch.float64 if kind == 1 else torch.float32
-        counted = self._counted(target, options, shape[1], dtype)
+        dense = target.shape == shape
+        if dense:
+            counted = count_truths(target, options)
+        else:
+            counted = count_indices(self.library, target, options, shape, dtype)
         moved = _moved(options, shape[1], dtype)
         if counted is None or moved is None:
             return None
@@ -85,7 +90,8 @@ class NativeShortcut:
         total = ctypes.c_double()
         each_strides = (0, 0, 0)
         if options.reduction == "none":
-            each = torch.empty(shape if by_element else positions, dtype=dtype, device="cpu")
+            each_shape = shape if by_element else (shape[0], *shape[2:])
+            each = torch.empty(each_shape, dtype=dtype, device="cpu")
             each_strides = (layout[1] * s, s, 1) if by_element else (s, 0, 1)
         record = SWEEP.pack(
             by_element,
@@ -94,8 +100,8 @@ class NativeShortcut:
             0 if kind == 3 else kind,
             input.data_ptr(),
             0 if gradient is None else gradient.data_ptr(),
-            0, 0,
-            truth.data_ptr(), s, 0, 1,
+            dense, TRUTHS[truth.dtype],
+            truth.data_ptr(), layout[1] * s if dense else s, s if dense else 0, 1,
             *coefficients,
             0, 0,
             0, 0, address(moved.scale), address(moved.bias), 0, 0,
@@ -117,45 +123,6 @@ class NativeShortcut:
         if sums is not None:
             sums = (sums if moved.scale is None else sums * moved.scale).to(dtype)
         return Direct(each, gradient, truth, rows, sums, denominator)
-
-    def _counted(
-        self, target: Tensor, options: Options, classes: int, dtype: torch.dtype
-    ) -> tuple[Tensor, Tensor | float, float | None] | None:
-        """Class and coefficient of each position, and what a loss without weights is divided by.
-
-        As in `Direct`; None for what is unusual.
-        """
-        weight, by_element = options.weight, options.link == "sigmoid"
-        if weight is not None:
-            if by_element or not isinstance(weight, Tensor) or not in_plain_memory(weight):
-                return None
-            if weight.requires_grad or weight.shape != (classes,):
-                return None
-            weight = weight.to(dtype).contiguous()
-        ignore, count = options.ignore_index, target.numel()
-        asked = (target.data_ptr(), count, ignore is not None, ignore or 0, classes)
-        kept = self.library.kept(*asked)
-        if kept < 0:
-            return None  # a class without a column
-        mean = _REDUCTIONS[options.reduction]
-        denominator = None
-        if mean:
-            denominator = float(kept * (classes if by_element and mean == 1 else 1))
-        if weight is None and kept == count:
-            # Every position counts the same: the targets are right as they are, and one number is
-            # the coefficient of all.
-            return target, 1.0 / denominator if denominator else 1.0, denominator
-        truth = torch.empty(target.shape, dtype=torch.int64, device="cpu")
-        rows = torch.empty(target.shape, dtype=dtype, device="cpu")
-        find_rows = self.library.rows if dtype is torch.float32 else self.library.rows_double
-        find_rows(
-            *asked,
-            None if weight is None else weight.data_ptr(),
-            _ELEMENT_MEAN if by_element and mean == 1 else mean,
-            truth.data_ptr(),
-            rows.data_ptr(),
-        )
-        return truth, rows, denominator
 
 
 class _Moved(NamedTuple):
@@ -199,6 +166,6 @@ def _plain(options: Options) -> bool:
         and options.temperature == 1.0
         and 0.0 <= options.label_smoothing <= 1.0
         and (options.weight is None or options.label_smoothing == 0.0)
-        and options.reduction in _REDUCTIONS
+        and options.reduction in REDUCTIONS
         and options.link in LINKS
     )

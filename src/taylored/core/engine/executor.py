@@ -58,12 +58,12 @@ class Executor(Protocol):
 
 
 class Direct(NamedTuple):
-    """What a shortcut finds for class indices.
+    """What a shortcut finds.
 
     Attributes:
         loss: in the shape that the caller expects.
         gradient: of its sum, in the shape of the input; None where nobody can ask for it.
-        target: the indices, 0 where ignored.
+        target: class indices, 0 where ignored, or the caller's dense target.
         rows: coefficient of each position: mask, weight and denominator in one; a number where it
             is the same for all.
         sums: (2, C) of the absolute gradient on the logits per class, where the options count.

@@ -54,14 +54,15 @@ def prepare(input: Logits, target: Tensor, term: Term, options: Options) -> tupl
 def prepared(
     input: Tensor, target: Tensor, rows: Tensor | float, term: Term, options: Options
 ) -> tuple[Tensor, Plan]:
-    """Logits and plan for class indices that a shortcut has already checked and weighted."""
+    """Logits and plan for targets that a shortcut has already checked and weighted."""
     logits = canonical(input)
     positions = logits.shape[:1] + logits.shape[2:]
-    target = target.reshape(positions)
+    kind = "dense" if target.shape == input.shape else "index"
+    target = target.reshape(logits.shape if kind == "dense" else positions)
     if not isinstance(rows, Tensor):
         rows = torch.full(positions, rows, dtype=computing_dtype(input), device=input.device)
     rows = rows.reshape(positions).unsqueeze(1)
-    return logits, _plan(term, options, target, "index", rows, None, None, None, None)
+    return logits, _plan(term, options, target, kind, rows, None, None, None, None)
 
 
 def _softmax_plan(
