@@ -18,7 +18,7 @@ def unbounded(node: Node, quantity: str, side: str, reach: float) -> None:
     terms = at_end(node, quantity, side, reach)
     key = leading(terms)
     demand(key is not None and (key[0] < 0 or (key[0] == 0 and key[1] > 0)), "it has a limit")
-    coefficient = range_at_end({key: terms[key]}, key, reach)  # type: ignore[dict-item,index,arg-type]
+    coefficient = range_at_end({key: terms[key]}, key, 0.0, reach)  # type: ignore[dict-item,index,arg-type]
     demand(coefficient.a > 0 or coefficient.b < 0, "its leading term may vanish")
 
 
@@ -44,7 +44,7 @@ def _at_most(
     node: Node, quantity: str, side: str, low: float, high: float, upper: float, depth: int
 ) -> bool:
     if low == 0.0:
-        found = range_at_end(at_end(node, quantity, side, high), (Fraction(0), 0), high)
+        found = range_at_end(at_end(node, quantity, side, high), (Fraction(0), 0), 0.0, high)
     else:
         found = on_box(node, quantity, side, low, high)
     if abs(found).b <= upper:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from taylored.certificates.checker.arithmetic import Number, between, iv, more_bits, times, wide
+from taylored.certificates.checker.arithmetic import Number, between, iv, times, wide
 from taylored.certificates.checker.ends import End, Local, derivative, monomials
 from taylored.certificates.checker.evaluate import Interior, evaluate
 from taylored.certificates.checker.terms import Node
@@ -18,7 +18,7 @@ _DEPTH = 12
 """How often a piece may be divided before it is not confirmed."""
 
 _FEW_DIGITS = 2.0**-20
-"""Below it numbers near 1 may cancel to one as small as this, and need as many bits more."""
+"""Below it numbers near 1 may cancel to one as small as this."""
 
 
 def on_box(node: Node, quantity: str, side: str, low: float, high: float) -> Any:
@@ -113,15 +113,21 @@ def leading(terms: dict[Key, Number]) -> Key | None:
     return min(terms, key=lambda key: (key[0], -key[1]), default=None)
 
 
-def range_at_end(terms: dict[Key, Number], key: Key, reach: float) -> Any:
-    """Where the quantity over s^e L^k has its values for 0 < s <= reach."""
-    total, rate = iv.mpf(0), -iv.log(iv.mpf(reach))
+def range_at_end(terms: dict[Key, Number], key: Key, low: float, high: float) -> Any:
+    """Where the quantity over s^e L^k has its values for low <= s <= high; s > 0."""
+    total, least = iv.mpf(0), -iv.log(iv.mpf(high))
+    rate = iv.mpf([least.a, (-iv.log(iv.mpf(low))).b]) if low else None
     for (e, k), c in terms.items():
-        total += wide(c) * _monomial(e - key[0], k - key[1], rate)
+        size, logs = e - key[0], k - key[1]
+        if rate is None:
+            total += wide(c) * _monomial(size, logs, least)
+        else:
+            total += wide(c) * iv.exp(-wide(size) * rate) * rate**logs
     return total
 
 
 def _monomial(e: Fraction, k: int, rate: Any) -> Any:
+    """Where s^e L^k has its values for s > 0, and L of at least the rate."""
     if e == 0 and k == 0:
         return iv.mpf(1)
     if e < 0 or (e == 0 and k > 0):
@@ -137,17 +143,14 @@ def has_sign(
     node: Node, quantity: str, side: str, low: float, high: float, sign: str, depth: int = _DEPTH
 ) -> bool:
     """Whether the quantity has the sign on a piece, which is divided where that helps."""
-    if low == 0.0:
+    found = None if low == 0.0 else on_box(node, quantity, side, low, high)
+    if found is None or (not _fits(found, sign) and low < _FEW_DIGITS):
+        # What cancels next to an end has done so in the powers of s.
         terms = at_end(node, quantity, side, high)
         key = leading(terms)
         if key is None:
             return sign == "0"
-        found = range_at_end(terms, key, high)
-    else:
-        found = on_box(node, quantity, side, low, high)
-        if not _fits(found, sign) and low < _FEW_DIGITS:
-            with more_bits(-math.frexp(low)[1]):
-                found = on_box(node, quantity, side, low, high)
+        found = range_at_end(terms, key, low, high)
     if _fits(found, sign):
         return True
     if not depth or sign == "0":

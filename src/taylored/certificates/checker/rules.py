@@ -125,7 +125,7 @@ def _limit(node: Node, _opposite: Node | None, proof: Json) -> None:
     demand(key is None or (key >= (0, 0) and key[1] * (key[0] == 0) <= 0), "it grows without bound")
     if key is not None and key[0] == 0 and key[1] == 0:
         low, high = proof["value"]
-        value = range_at_end({key: terms[key]}, key, float(proof["reach"]))
+        value = range_at_end({key: terms[key]}, key, 0.0, float(proof["reach"]))
         demand(value.b >= low and value.a <= high, "the limit is another")
 
 
