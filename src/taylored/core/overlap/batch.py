@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from taylored.core.checks import seen
+from taylored.core.checks import debugging, seen
 from taylored.core.context import compiling
 from taylored.core.engine.elementwise import ElementBatch, Elements, elements
 from taylored.core.inputs.given import is_whole, read_target, read_weight
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input, check_truths
-from taylored.core.numerics import harmless, one_if_zero, widest_dtype
+from taylored.core.numerics import computing_dtype, harmless, one_if_zero, widest_dtype
 from taylored.core.overlap.options import OverlapOptions
-from taylored.core.plan.options import Options
+from taylored.core.plan.options import Options, check_options
 from taylored.core.plan.plan import Plan
-from taylored.core.plan.prepare import prepare
+from taylored.core.plan.prepare import prepare, prepared
 from taylored.core.terms.elementary import nll
 
 
@@ -83,7 +84,12 @@ class Batch:
         rows, plan = self.plan.rows, self.plan
         if plan.ignore is not None and plan.target.dtype != torch.bool:
             rows = torch.where(plan.target != plan.ignore, rows, 0.0)
-        return self.summed(rows).expand(self.groups, self.classes)
+        if rows.numel() > 0 and not any(rows.stride()):  # one number, the same everywhere
+            positions = math.prod(rows.shape[2:]) * (1 if self.by_sample else rows.shape[0])
+            found = rows.flatten()[0].to(widest_dtype(rows.device)) * positions
+        else:
+            found = self.summed(rows)
+        return found.expand(self.groups, self.classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,33 +136,39 @@ def read_batch(input: Logits, target: Tensor, options: OverlapOptions) -> Batch:
     whole = isinstance(weight, Tensor) and weight.shape == input.shape[:1] and input.dim() > 1
     if weight is not None and whole and options.by_sample:
         samples, weight = weight.to(widest_dtype(input.device)).unsqueeze(1), None
-    ignore = options.ignore_index
-    if ignore is not None and _nothing_ignored(input, target, ignore):
-        ignore = None  # then the targets are right as they are, without a copy
+    all_count = _all_count(input, target, options.ignore_index)
     given = Options(
         link=options.link,
-        ignore_index=ignore,
+        ignore_index=None if all_count else options.ignore_index,
         reduction="sum",
         sample_weight=weight,
     )
-    logits, plan = prepare(input, target, nll, given)
+    if all_count and weight is None:
+        check_options(given)
+        one = torch.ones((), dtype=computing_dtype(input), device=input.device)
+        logits, plan = prepared(input, target, one.expand(target.shape), nll, given)
+    else:
+        logits, plan = prepare(input, target, nll, given)
     if plan.link == "sigmoid" and plan.target_kind == "dense" and not compiling():
         check_truths(plan.target, plan.ignore, plan.rows)
-    if plan.target_kind == "index" and ignore is None and weight is None:
-        one = torch.ones((), dtype=plan.rows.dtype, device=plan.rows.device)
-        plan = replace(plan, rows=one.expand(plan.rows.shape))
     return Batch(logits, plan, options.by_sample, samples, input.shape[2:])
 
 
-def _nothing_ignored(input: Tensor, target: Tensor, ignore: int) -> bool:
-    """Whether no class index is the ignored one, where looking is free."""
-    if not isinstance(target, Tensor) or target.dim() != input.dim() - 1 or not is_whole(target):
+def _all_count(input: Tensor, target: Tensor, ignore: int | None) -> bool:
+    """Whether all targets are class indices with a column, none ignored, where looking is free.
+
+    Then they are right as they are: without a copy, and without a mask of their size.
+    """
+    positions = input.shape[:1] + input.shape[2:]
+    if input.dim() < 2 or input.shape[1] < 2 or debugging():
+        return False
+    if not isinstance(target, Tensor) or target.shape != positions or not is_whole(target):
         return False
     if target.numel() == 0 or not seen(target):
         return False
     low, high = (int(bound) for bound in target.aminmax())
-    known = low >= 0 and high < input.shape[1]  # or the error message names the ignored class
-    return known and not low <= ignore <= high
+    inside = low >= 0 and high < input.shape[1]  # or the error message names the wrong class
+    return inside and (ignore is None or not low <= ignore <= high)
 
 
 def ratio(over: Tensor, under: Tensor, *, empty: float = 1.0) -> Tensor:

@@ -9,9 +9,10 @@
 //     walk.h          strided axes as long runs
 //     pages.h         fewer page faults for a fresh gradient
 //     threads.h       torch's OpenMP team, scratch memory per thread
-//     softmax_hard.h, softmax_soft.h, sigmoid.h, rows.h, overlap.h    the kernels
+//     softmax_hard.h, softmax_soft.h, sigmoid.h, rows.h    the kernels
+//     overlap.h, overlap_sweeps.h    the record and the kernels of the overlap losses
 
-#include "overlap.h"
+#include "overlap_sweeps.h"
 #include "pages.h"
 #include "rows.h"
 #include "sigmoid.h"

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "simd.h"
 #include "sweep.h"
 
 namespace taylored {
@@ -71,14 +72,35 @@ template <class Step> inline void strided(int64_t stride, int64_t count, Step st
     for (int64_t i = 0; i < count; ++i) step(i, i * stride);
 }
 
+// How many bytes a number takes.
+inline int64_t bytes_of(int64_t dtype) {
+  switch (dtype) {
+    case f64: case i64: return 8;
+    case f32: case i32: return 4;
+    case bf16: case f16: return 2;
+  }
+  return 1;
+}
+
+// Some bytes from a start, perhaps beyond the array: an address to ask for, not to read.
+inline const void* place_of(const void* start, int64_t bytes) {
+  return reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(start) + bytes);
+}
+
 // An array to read, of any dtype; offsets and strides in elements.
 template <class R> class Input {
  public:
-  Input(const void* start, int64_t dtype) : start_(start), fetch_(loop(dtype)) {}
+  Input(const void* start, int64_t dtype)
+      : start_(start), bytes_(bytes_of(dtype)), fetch_(loop(dtype)) {}
 
   // Copies a line of numbers to contiguous memory.
   void fetch(R* to, int64_t offset, int64_t stride, int64_t count) const {
     fetch_(to, start_, offset, stride, count);
+  }
+
+  // Asks for the memory of a number that will be read soon; it may be beyond the array.
+  TAYLORED_INLINE void soon(int64_t offset) const {
+    __builtin_prefetch(place_of(start_, offset * bytes_), 0);
   }
 
  private:
@@ -106,13 +128,15 @@ template <class R> class Input {
   }
 
   const void* start_;
+  int64_t bytes_;
   Loop fetch_;
 };
 
 // An array to write, the gradient. The numbers come from scratch memory, never from the array.
 template <class R> class Output {
  public:
-  Output(void* start, int64_t dtype) : start_(start), loops_(loops(dtype)) {}
+  Output(void* start, int64_t dtype)
+      : start_(start), bytes_(bytes_of(dtype)), loops_(loops(dtype)) {}
 
   explicit operator bool() const { return start_ != nullptr; }
 
@@ -125,6 +149,11 @@ template <class R> class Output {
   void put_products(int64_t offset, int64_t stride, int64_t count, const R* from,
                     const R* factors) const {
     loops_.put_products(start_, offset, stride, count, from, factors);
+  }
+
+  // Asks for the memory of a number that will be written soon.
+  TAYLORED_INLINE void soon(int64_t offset) const {
+    __builtin_prefetch(place_of(start_, offset * bytes_), 1);
   }
 
   // Writes single numbers, all times one factor.
@@ -174,6 +203,7 @@ template <class R> class Output {
   }
 
   void* start_;
+  int64_t bytes_;
   Loops loops_;
 };
 
