@@ -219,6 +219,7 @@ def test_it_leaves_the_precision_of_others_alone() -> None:
         "jensen_shannon(0.5) * nll + 2.47 * series([0.76, -0.92, 0.24, 0.9])",
         "truncated(1) * nll + shifted(constant(-0.21), 0.5)",
         "truncated(20) * box_cox(1.973)",
+        "jensen_shannon(0.5) * (nll * truncated(3))",
     ],
 )
 def test_pieces_next_to_zero_are_followed(text: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
@@ -10,10 +12,23 @@ from mpmath.ctx_iv import MPIntervalContext
 Number = Any
 """A `Fraction`, or an interval of `mpmath.iv` with directed rounding."""
 
+PRECISION = 80
+"""Bits; the prover has 53."""
+
 iv: Any = MPIntervalContext()
 """A context of our own: the precision of `mpmath.iv` belongs to the user."""
 
-iv.prec = 80  # bits; the prover has 53
+iv.prec = PRECISION
+
+
+@contextmanager
+def more_bits(count: int) -> Iterator[None]:
+    """Compute with as many bits more."""
+    iv.prec = PRECISION + count
+    try:
+        yield
+    finally:
+        iv.prec = PRECISION
 
 
 def wide(x: Number) -> Any:

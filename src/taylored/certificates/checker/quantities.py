@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from taylored.certificates.checker.arithmetic import Number, between, iv, times, wide
+from taylored.certificates.checker.arithmetic import Number, between, iv, more_bits, times, wide
 from taylored.certificates.checker.ends import End, Local, derivative, monomials
 from taylored.certificates.checker.evaluate import Interior, evaluate
 from taylored.certificates.checker.terms import Node
@@ -143,15 +144,7 @@ def has_sign(
     node: Node, quantity: str, side: str, low: float, high: float, sign: str, depth: int = _DEPTH
 ) -> bool:
     """Whether the quantity has the sign on a piece, which is divided where that helps."""
-    found = None if low == 0.0 else on_box(node, quantity, side, low, high)
-    if found is None or (not _fits(found, sign) and low < _FEW_DIGITS):
-        # What cancels next to an end has done so in the powers of s.
-        terms = at_end(node, quantity, side, high)
-        key = leading(terms)
-        if key is None:
-            return sign == "0"
-        found = range_at_end(terms, key, low, high)
-    if _fits(found, sign):
+    if any(_fits(found, sign) for found in _enclosures(node, quantity, side, low, high)):
         return True
     if not depth or sign == "0":
         return False
@@ -162,6 +155,21 @@ def has_sign(
     return has_sign(node, quantity, side, low, middle, sign, depth - 1) and has_sign(
         node, quantity, side, middle, high, sign, depth - 1
     )
+
+
+def _enclosures(node: Node, quantity: str, side: str, low: float, high: float) -> Iterator[Any]:
+    """Where the quantity has its values, by one way after the other."""
+    if low > 0.0:
+        yield on_box(node, quantity, side, low, high)
+        if low >= _FEW_DIGITS:
+            return
+    # What cancels next to an end has done so in the powers of s; or more bits are left of it.
+    terms = at_end(node, quantity, side, high)
+    key = leading(terms)
+    yield iv.mpf(0) if key is None else range_at_end(terms, key, low, high)
+    if low > 0.0:
+        with more_bits(-math.frexp(low)[1]):
+            yield on_box(node, quantity, side, low, high)
 
 
 def _fits(found: Any, sign: str) -> bool:
