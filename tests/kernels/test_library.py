@@ -175,7 +175,8 @@ def test_env_in_words_and_as_data(monkeypatch) -> None:
     words = CliRunner().invoke(app, ["env"])
     assert words.exit_code == 0
     data = json.loads(CliRunner().invoke(app, ["env", "--json"]).stdout)
-    assert [executor["name"] for executor in data["executors"]] == ["native", "blocked", "whole"]
+    names = [executor["name"] for executor in data["executors"]]
+    assert names == ["triton", "native", "blocked", "whole"]
     for executor in data["executors"]:
         assert executor["detail"] in words.stdout
     assert str(data["threads"]) in words.stdout

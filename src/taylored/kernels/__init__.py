@@ -1,7 +1,8 @@
-"""Optional executors: here the native one, registered where a library of it loads.
+"""Optional executors: the native one, registered where a library of it loads, and Triton's.
 
 Without one everything runs on the torch executors; `taylored env` says which serve and why.
 The environment variable TAYLORED_EXECUTORS keeps a process to some of them ("blocked,whole").
+Triton's is only there if it is named: no card has measured it yet.
 """
 
 from __future__ import annotations
@@ -21,13 +22,24 @@ NATIVE: Library | Absent = find()
 """The library in use, or why there is none."""
 
 SETTING = "TAYLORED_EXECUTORS"
+TRITON = "triton"
 
 
 def _restrict(setting: str) -> None:
     wanted = [name.strip() for name in setting.split(",") if name.strip()]
     if Native.name in wanted and isinstance(NATIVE, Absent):
         fail(SETTING, "executors that are there", f"'native' ({NATIVE.reason})", NATIVE.fix)
+    if TRITON in wanted:
+        _add_triton()
     keep(wanted, said_by=SETTING)
+
+
+def _add_triton() -> None:
+    try:
+        from taylored.kernels.triton.executor import Triton, device_type
+    except ImportError as error:
+        fail(SETTING, "executors that are there", f"'triton' ({error})", "pip install triton")
+    register(Triton(device_type()))
 
 
 if isinstance(NATIVE, Library):

@@ -71,9 +71,9 @@ def element_strides(values: Tensor) -> Strides:
 
 
 def spread_per_class(values: Tensor, logits: Tensor) -> Tensor:
-    """One number for each class, contiguous and in the computing dtype."""
-    spread = values.detach().to(computing_dtype(logits)).reshape(-1).expand(logits.shape[1])
-    return spread.contiguous()
+    """One number for each class, contiguous, in the computing dtype and where the logits are."""
+    values = values.detach().to(device=logits.device, dtype=computing_dtype(logits))
+    return values.reshape(-1).expand(logits.shape[1]).contiguous()
 
 
 def spread_or_none(values: Tensor | None, logits: Tensor) -> Tensor | None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from taylored.core.engine.executors import asked
-from taylored.kernels import NATIVE, SETTING
+from taylored.kernels import NATIVE, SETTING, TRITON
 from taylored.kernels.library import Absent, build_note
 
 _ABOUT = {
@@ -54,7 +54,7 @@ def environment() -> Environment:
 
     Example:
         >>> [executor.name for executor in environment().executors]
-        ['native', 'blocked', 'whole']
+        ['triton', 'native', 'blocked', 'whole']
     """
     return Environment(
         taylored=version("taylored"),
@@ -65,7 +65,7 @@ def environment() -> Environment:
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
         compiler=build_note().compiler,
         setting=os.environ.get(SETTING) or None,
-        executors=(_native(), *(_torch(name) for name in _ABOUT)),
+        executors=(_triton(), _native(), *(_torch(name) for name in _ABOUT)),
     )
 
 
@@ -77,6 +77,18 @@ def _native() -> Serving:
     about = f"{NATIVE.level} library: softmax and sigmoid losses on the CPU"
     note = build_note().reason
     return Serving("native", True, about if note is None else f"{about} ({note})", None)
+
+
+def _triton() -> Serving:
+    if TRITON in asked():
+        about = (
+            "Triton kernels: softmax and sigmoid losses on GPUs; unmeasured, no card has run them"
+        )
+        return Serving(TRITON, True, about, None)
+    wanted = ",".join((TRITON, *asked()))
+    return Serving(
+        TRITON, False, "no card has run it yet", f"{SETTING}={wanted} to try it on a GPU"
+    )
 
 
 def _torch(name: str) -> Serving:

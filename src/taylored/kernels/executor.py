@@ -51,7 +51,7 @@ class Native:
     ) -> Swept:
         """Loss, gradient and sums."""
         gradient = into
-        if gradient is None or not _fits(gradient, logits):
+        if gradient is None or not fits(gradient, logits):
             gradient = torch.empty_strided(
                 logits.shape, logits.stride(), dtype=gradient_dtype(logits), device="cpu"
             )
@@ -137,7 +137,7 @@ def _moved(logits: Tensor, plan: Plan) -> tuple[Tensor | None, Tensor | None]:
     return further if added is None else added + further, growth
 
 
-def _fits(buffer: Tensor, logits: Tensor) -> bool:
+def fits(buffer: Tensor, logits: Tensor) -> bool:
     """Whether the library can write a gradient of these logits there."""
     dtypes = (logits.dtype, gradient_dtype(logits))
     return buffer.dtype in dtypes and buffer.stride() == logits.stride()
