@@ -227,6 +227,14 @@ def test_pieces_next_to_zero_are_followed(text: str) -> None:
     assert not faults(taylored.certify(text).to_dict())
 
 
+def test_what_cancels_to_nothing_has_no_gain() -> None:
+    found = taylored.certify("(nll + truncated(5)) * (box_cox(1) - power(1))").to_dict()
+    assert not faults(found)
+    gain = proof_of(found, "gain")
+    gain["lower"] = gain["upper"] = -1.0
+    assert faults(found)
+
+
 @pytest.mark.parametrize(
     "text",
     [
