@@ -162,7 +162,9 @@ class SeesawLoss(WeightedLoss):
             self._count(self.seen, truth, kept & _weighs_something(logits, truth, options))
         truth = truth.unsqueeze(class_axis(logits))
         bias = seesaw_bias(logits, truth, self._log_counts(logits), self.p, self.q)
-        moved = without_offset(logits.to(bias.dtype), class_axis(logits)) + bias
+        # In place, on a tensor of our own: two are as large as the logits at any time.
+        moved = without_offset(logits.to(bias.dtype), class_axis(logits)).add_(bias)
+        del bias
         return p_t_loss(moved, target, nll, options)
 
     def _truth(self, logits: Tensor, target: Tensor, ignored: int | None) -> tuple[Tensor, Tensor]:

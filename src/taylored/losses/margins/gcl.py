@@ -104,13 +104,14 @@ class GaussianCloudedLogitLoss(SmoothedLoss):
         if not self.training or self.noise == 0.0:
             return p_t_loss(input, target, term, options)
         logits = check_input(input)
-        wide = without_offset(logits.to(computing_dtype(logits)), class_axis(logits))
-        # In the order of the axes, whatever the layout of the memory is.
-        normal = torch.randn(wide.shape, dtype=wide.dtype, device=wide.device)
-        drawn = (_DEVIATION * normal).abs().clamp(max=1.0)
-        return p_t_loss(
-            wide - drawn * (self.noise * along(self.sizes, logits)), target, term, options
-        )
+        clouded = without_offset(logits.to(computing_dtype(logits)), class_axis(logits))
+        # In the order of the axes, whatever the layout of the memory is. In place, on tensors of
+        # our own: two are as large as the logits at any time.
+        drawn = torch.randn(clouded.shape, dtype=clouded.dtype, device=clouded.device)
+        drawn.mul_(_DEVIATION).abs_().clamp_(max=1.0).mul_(self.noise * along(self.sizes, logits))
+        clouded.sub_(drawn)
+        del drawn
+        return p_t_loss(clouded, target, term, options)
 
     def published(self, outputs: Tensor) -> Tensor:
         """The scaled outputs."""
