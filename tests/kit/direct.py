@@ -85,8 +85,12 @@ def classed(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> A
 
 
 def boxes(shape: tuple[int, ...], generator: torch.Generator, spec: Spec) -> Arguments:
-    """Boxes that overlap, contain each other, or lie apart, and are boxes in every format."""
+    """Boxes that overlap, contain each other, or lie apart, and are boxes in every format.
+
+    The first pair overlaps, or a few pairs might say nothing about a loss of overlaps.
+    """
     start = 3 * torch.rand((2, *shape, 2), generator=generator, dtype=torch.float64)
+    start.view(2, -1, 2)[1, :1] = start.view(2, -1, 2)[0, :1] + 0.1
     sides = 0.2 + 2 * torch.rand((2, *shape, 2), generator=generator, dtype=torch.float64)
     return tuple(torch.cat([start, start + sides], -1))
 

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from kit.cases import Case, build
+from kit.elements import draw
 from kit.executors import PATHS, running
 from kit.tolerances import GRADIENT_ATOL, GRADIENT_RTOL, RTOL, close
 from references import losses_of
+from taylored import catalog
 
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
@@ -50,3 +52,12 @@ def check_samples_without_weight_are_not_there(case: Case) -> None:
     close(value, expected)
     close(gradient[1:], slope)
     assert (gradient[0] == 0).all()
+
+
+def check_weights_are_numbers_of_samples(text: str) -> None:
+    """A sample of weight 2 is two samples; for losses that compare no sample with itself."""
+    loss, logits = catalog.get(text), draw(60, 3, seed=1)
+    truth = (torch.arange(180).reshape(60, 3) * 7 % 5 == 0).double()
+    times = torch.arange(60) % 3
+    copies = [each.repeat_interleave(times, 0) for each in (logits, truth)]
+    close(loss(logits, truth, sample_weight=times.double()), loss(*copies))

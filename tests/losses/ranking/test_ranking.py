@@ -6,6 +6,7 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
+from kit.checks.batch_calls import check_weights_are_numbers_of_samples
 from kit.elements import draw
 from taylored import AUCMarginLoss, PartialAUCLoss, SmoothAPLoss, catalog
 
@@ -39,11 +40,7 @@ def test_the_margin_loss_is_that_of_all_pairs_where_all_of_them_cost() -> None:
 
 @pytest.mark.parametrize("text", ["auc_margin(margin=0.4)", "partial_auc(max_fpr=1, margin=0.4)"])
 def test_weights_are_numbers_of_samples(text: str) -> None:
-    loss = catalog.get(text)
-    times = torch.arange(N) % 3
-    found = loss(LOGITS, TRUTH, sample_weight=times.double())
-    copies = loss(LOGITS.repeat_interleave(times, 0), TRUTH.repeat_interleave(times, 0))
-    torch.testing.assert_close(found, copies)
+    check_weights_are_numbers_of_samples(text)
 
 
 def test_the_game_of_the_margin_loss_is_at_its_saddle() -> None:
