@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# For a few graphs torch's compiler need not start processes that compile, nor try out whether the
+# C++ compiler makes what the processor can do: that costs more than the graphs themselves.
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -31,11 +38,12 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def _modules_of_tests_are_forgotten(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A module that a test wrote and imported is gone after it, and so is its folder's path."""
-    before, path = set(sys.modules), list(sys.path)
+    last, path = next(reversed(sys.modules)), list(sys.path)
     yield
     sys.path[:] = path
     written = str(tmp_path_factory.getbasetemp())
-    for name in set(sys.modules) - before:
+    # Modules are listed in the order of their imports.
+    for name in list(takewhile(lambda name: name != last, reversed(sys.modules))):
         file = getattr(sys.modules[name], "__file__", None)
         if file is not None and Path(file).is_relative_to(written):
             del sys.modules[name]

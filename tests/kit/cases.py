@@ -138,6 +138,12 @@ def _states(call: Call) -> list[dict[str, list[float]]]:
 
 def target_kinds(call: Call) -> tuple[str, ...]:
     """What SPEC promises for the link of this call; probabilities of a sigmoid are "soft"."""
+    return _target_kinds(call.text())
+
+
+@functools.cache
+def _target_kinds(text: str) -> tuple[str, ...]:
+    call = call_of(text)
     promised = catalog.SPECS[call.name].targets
     if call.link() == "softmax":
         kinds = tuple(kind for kind in promised if kind != "multi-hot")
@@ -213,12 +219,16 @@ def cases(shapes: tuple[tuple[int, ...], ...] = SHAPES) -> list[Case]:
 
     Shapes are the engine's affair and not the loss's: each one meets a share of all losses.
     """
-    pairs = [(text, kind) for text in examples() for kind in target_kinds(call_of(text))]
     return [
         Case(text, kind, shape)
-        for turn, (text, kind) in enumerate(pairs)
+        for turn, (text, kind) in enumerate(_with_targets())
         for shape in (shapes if WHOLE_GRID else shapes[turn % len(shapes) :][:1])
     ]
+
+
+@functools.cache
+def _with_targets() -> tuple[tuple[str, str], ...]:
+    return tuple((text, kind) for text in examples() for kind in target_kinds(call_of(text)))
 
 
 def identified(found: list[Case]) -> dict[str, object]:
