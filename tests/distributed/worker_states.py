@@ -54,10 +54,16 @@ def silent(loss: nn.Module, subject: Subject, rank: int) -> list[str]:
 
 
 def compiled(subject: Subject, rank: int) -> dict[str, Any]:
-    """The compiled loss and the plain one, on the same batches."""
+    """The compiled loss and the plain one, on the same batches.
+
+    One rank compiles each loss, and what it sends meets what the plain one of the other sends;
+    both ranks compile in `worker_step.py`.
+    """
     torch._dynamo.reset()
     losses = [subject.build() for _ in range(2)]
-    runs = [torch.compile(losses[0], fullgraph=True, backend="aot_eager"), losses[1]]
+    runs: list[nn.Module] = list(losses)
+    if rank == COMPILED.index(subject) % 2:
+        runs[0] = torch.compile(losses[0], fullgraph=True, backend="aot_eager")
     states = []
     for step in range(COMPILED_STEPS):
         batch = subject.batch(step, rank=rank, size=3 + rank, trailing=(), kind=subject.kinds[0])

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from kit import copies
 from kit.parts import parts
 from taylored.lab.data import (
     DataError,
@@ -135,7 +136,7 @@ def test_two_processes_may_fill_the_cache_at_once(
         "print(fingerprint(load(reading=Reading(min_per_class=1))))"
     )
     running = [
-        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        copies.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     outputs = [process.communicate(timeout=120)[0].strip() for process in running]

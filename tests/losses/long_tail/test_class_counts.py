@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +24,7 @@ from kit.checks.class_counts import (
     with_counts,
 )
 from kit.collectives import Collectives, counted_all_reduce
+from kit.ranks import copied
 from kit.tolerances import close
 from taylored import (
     BalancedSoftmaxLoss,
@@ -473,19 +471,7 @@ def check_one_state(ranks: list[list[dict]]) -> None:
     not (dist.is_available() and dist.is_gloo_available()), reason="torch is built without gloo"
 )
 def test_seesaw_counts_over_all_ranks(tmp_path: Path) -> None:
-    here = Path(__file__).parent
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node=2", str(here / "worker_seesaw.py"), str(tmp_path)]
-    paths = [str(here.parents[1]), os.environ.get("PYTHONPATH", "")]
-    done = subprocess.run(
-        command,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-5000:]
+    copied(2, Path(__file__).with_name("worker_seesaw.py"), tmp_path)
     found = [torch.load(tmp_path / f"seesaw-{rank}.pt") for rank in range(2)]
     check_one_state([record["steps"] for record in found])
     for record in found:

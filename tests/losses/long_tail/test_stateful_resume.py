@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import runpy
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from kit import copies
 from kit.traits import STATEFUL
 from references import Call
 
@@ -29,10 +28,7 @@ def command(folder: Path, mode: str) -> list[str]:
 def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     """How the uninterrupted and the resumed training ended."""
     folder = tmp_path_factory.mktemp("resume")
-    # The workers import tests/kit.
-    paths = [str(WORKER.parents[2]), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    with subprocess.Popen(command(folder, "until-killed"), env=environment) as process:
+    with copies.Popen(command(folder, "until-killed")) as process:
         try:
             deadline = time.monotonic() + 120
             while not (folder / "checkpoint.pt").exists():
@@ -43,8 +39,9 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
             process.kill()
     assert process.returncode == -signal.SIGKILL
     modes = ("resume", "straight")
+    # All are copies of one process: what one has learned reaches another through the file alone.
     for mode in modes:
-        subprocess.run(command(folder, mode), check=True, timeout=120, env=environment)
+        copies.run(command(folder, mode), check=True, timeout=120)
     known["main"](folder, "forgetful")
     return {mode: torch.load(folder / f"{mode}.pt") for mode in (*modes, "forgetful")}
 
