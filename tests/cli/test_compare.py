@@ -89,7 +89,7 @@ def test_the_printed_python_gives_the_same_results(reference, tmp_path):
     start = lines.index("from taylored import lab")
     script = tmp_path / "script.py"  # without the guard that multiprocessing would ask for
     script.write_text("\n".join(lines[start:]) + "\n")
-    subprocess.run([sys.executable, script], cwd=tmp_path, check=True, timeout=300)
+    copies.run([sys.executable, script], cwd=tmp_path, check=True, timeout=300)
     found = (tmp_path / "reference" / "results.json").read_bytes()
     assert found == (folder / "results.json").read_bytes()
 

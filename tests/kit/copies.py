@@ -24,6 +24,8 @@ from typing import Any
 import pytest
 import torch
 
+import kit.loaded_before  # noqa: F401 - for the copies, which it takes seconds
+
 
 def copies_work() -> bool:
     """Not everywhere, and not where autograd has started threads, which no copy has."""

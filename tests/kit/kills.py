@@ -23,7 +23,7 @@ from taylored import lab
 
 FIRST, MORE = ["focal(gamma=2)"], ["poly(epsilon=1)"]
 REPEATS, MORE_REPEATS = 1, 2
-SETTINGS = {"data": "table.csv", "target": "y", "model": "linear", "epochs": 40}
+SETTINGS = {"data": "table.csv", "target": "y", "model": "linear", "epochs": 8}
 RESULTS = ("results.json", "results.csv", "report.html")
 HERE = {"workers": 1, "progress": "off"}
 
