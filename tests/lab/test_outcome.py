@@ -17,6 +17,11 @@ from taylored.lab.results import SCHEMA
 mpl.use("agg")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def figures():
+    """They are drawn: what comes out is looked at."""
+
+
 @pytest.fixture(scope="module")
 def six():
     return Comparison(results())

@@ -169,7 +169,7 @@ def test_a_run_that_was_loaded_reads_its_data_again(split, table, tmp_path):
         loaded.save_model(tmp_path / "m", data=FRAME.assign(size=1.0 + FRAME["size"]))
 
 
-@pytest.mark.parametrize("name", ["balanced_softmax", "sigmoid_eql", "deferred(ldam)"])
+@pytest.mark.parametrize("name", ["sigmoid_eql", "deferred(ldam)"])
 def test_programs_say_the_same(split, tmp_path, name):
     runtime = pytest.importorskip("onnxruntime")
     model = lab.load_model(split.save_model(tmp_path / "m", name))
