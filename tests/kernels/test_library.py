@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 import taylored
+from kit import copies
 from kit.executors import HAS_NATIVE
 from taylored.cli.app import app
 from taylored.core.engine.executors import asked, only
@@ -155,18 +156,31 @@ def test_asking_for_what_is_not_there_is_an_error(bare: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "expected"),
-    [("whole", ["whole"]), (" blocked , whole ", ["blocked", "whole"]), ("", None)],
+    ("setting", "expected"), [(" blocked , whole ", ["blocked", "whole"]), ("", None)]
 )
-def test_the_setting(setting: str, expected: list[str] | None) -> None:
+def test_the_setting_is_read_at_import(setting: str, expected: list[str] | None) -> None:
     script = "import taylored; from taylored.core.engine.executors import asked; print(*asked())"
     run = run_in(PACKAGE.parent, "-c", script, TAYLORED_EXECUTORS=setting)
     assert run.returncode == 0, run.stderr
     assert run.stdout.split() == (list(asked()) if expected is None else expected)
 
 
+def restricted(setting: str) -> subprocess.CompletedProcess[str]:
+    """What the setting does to a copy of this process."""
+    script = (
+        "import sys, taylored.kernels; from taylored.core.engine.executors import asked\n"
+        "taylored.kernels._restrict(sys.argv[1]); print(*asked())"
+    )
+    return copies.run([sys.executable, "-c", script, setting], capture_output=True, text=True)
+
+
+def test_one_name_in_the_setting() -> None:
+    assert restricted("whole").stdout == "whole\n"
+
+
 def test_an_unknown_name_in_the_setting() -> None:
-    run = run_in(PACKAGE.parent, "-c", "import taylored", TAYLORED_EXECUTORS="whole,fast")
+    run = restricted("whole,fast")
+    assert run.returncode != 0
     assert "`TAYLORED_EXECUTORS` must be one of" in run.stderr
     assert "got 'fast'" in run.stderr
 
