@@ -28,6 +28,7 @@ from taylored import (
     terms,
 )
 from taylored.core.engine import executors
+from taylored.core.engine.one_pass import p_t_loss
 from taylored.core.engine.whole import Whole
 from taylored.core.plan.options import Options
 from taylored.core.plan.prepare import prepare
@@ -155,7 +156,9 @@ TAKEN = {
     "smoothed": (CrossEntropyLoss(label_smoothing=0.1), "shortcut"),
     "biased": (LogitAdjustedLoss(counts=range(1, C + 1)), "shortcut"),
     "smoothed and weighted": (CrossEntropyLoss(label_smoothing=0.1, weight=[1.0] * C), "sweep"),
-    "alpha": (FocalLoss(link="sigmoid", alpha=0.25), "sweep"),
+    "alpha": (FocalLoss(link="sigmoid", alpha=0.25), "shortcut"),
+    "alpha per class": (FocalLoss(link="sigmoid", alpha=[0.25] * C), "shortcut"),
+    "pos_weight": (FocalLoss(link="sigmoid", pos_weight=2.0), "shortcut"),
     "per class": (FocalLoss(gamma=[1.0] * C), "sweep"),
     "a term without the form": (TaylorLoss(num_terms=100), "whole"),
     "two terms": (AsymmetricLoss(), "whole"),
@@ -178,10 +181,9 @@ def test_the_rest_of_the_vocabulary_goes_round_the_shortcut(ran: list[str]) -> N
     loss(x, TARGET, sample_weight=torch.ones(N))
     loss(x, TARGET, normalizer=3.0)
     taylored.term_loss(x, TARGET, terms.nll, temperature=2.0)
-    taylored.focal_loss(x, TARGET, link="sigmoid", pos_weight=2.0)
     with taylored.debug():
         loss(x, TARGET)
-    assert ran == ["sweep"] * 5
+    assert ran == ["sweep"] * 4
 
 
 SOFT = torch.softmax(logits(seed=2), 1)
@@ -221,8 +223,17 @@ def test_counted_losses_take_the_sums_from_the_native_sweep(ran: list[str]) -> N
     assert ran == ["shortcut", "sweep"]
 
 
+OUTCOMES = Options(
+    link="sigmoid",
+    weight=torch.arange(1.0, C + 1),
+    alpha=0.3,
+    pos_weight=torch.linspace(0.5, 2.0, C, dtype=torch.float64),
+    neg_weight=torch.linspace(1.0, 0.0, C),
+)
+
 COUNTED = {
     "mean": Options(),
+    "weighted outcomes": OUTCOMES,
     "sum": Options(reduction="sum"),
     "some ignored": Options(ignore_index=3),
     "all ignored": Options(ignore_index=0),
@@ -237,8 +248,6 @@ COUNTED = {
 
 @pytest.mark.parametrize("options", COUNTED.values(), ids=COUNTED)
 def test_the_shortcut_counts_what_the_plan_counts(options: Options) -> None:
-    from taylored.core.engine.one_pass import p_t_loss
-
     target = torch.zeros(N, dtype=torch.int64) if options.ignore_index == 0 else TARGET
     found = []
     for way in ("native", "whole"):
@@ -305,6 +314,12 @@ def test_wrong_calls_keep_their_messages() -> None:
             loss(*arguments)
     with pytest.raises(ValueError, match="one number per class"):
         taylored.cross_entropy_loss(logits(), TARGET, weight=torch.ones(C - 1))
+    for name, value in (("alpha", 1.5), ("pos_weight", -1.0), ("pos_weight", torch.ones(C - 1))):
+        with pytest.raises(ValueError, match=name):
+            p_t_loss(logits(), TARGET, terms.nll, Options(link="sigmoid", **{name: value}))
+    for name in ("alpha", "pos_weight", "neg_weight"):
+        with pytest.raises(ValueError, match=name):
+            p_t_loss(logits(), TARGET, terms.nll, Options(**{name: torch.ones(C)}))
 
 
 # --- the shortcut against the plan ----------------------------------------------------------------
@@ -324,6 +339,9 @@ SHORT = {
     "biased": Options(logit_bias=torch.linspace(-2.0, 0.0, C)),
     "scaled and smoothed": Options(logit_scale=torch.linspace(0.5, 2.0, C), label_smoothing=0.1),
     "sigmoid biased": Options(link="sigmoid", logit_bias=torch.linspace(-2.0, 0.0, C)),
+    "weighted outcomes": OUTCOMES,
+    "one weight of positives": Options(link="sigmoid", pos_weight=3.0, reduction="sum"),
+    "alpha per class": Options(link="sigmoid", alpha=torch.linspace(0.0, 1.0, C)),
 }
 
 
@@ -351,8 +369,6 @@ def test_the_shortcut_finds_it_for_dense_targets(options: Options, dtype: torch.
 
 def agree_with_the_plan(options: Options, z: Tensor, target: Tensor) -> None:
     """Value, gradient and second derivative, by the shortcut if it takes a call, and by torch."""
-    from taylored.core.engine.one_pass import p_t_loss
-
     term = terms.power(1.5) * terms.nll + 0.5 * terms.power(2.5)
     found = []
     for way in ("native", "whole"):
@@ -370,11 +386,15 @@ def agree_with_the_plan(options: Options, z: Tensor, target: Tensor) -> None:
         torch.testing.assert_close(left, right, rtol=rough, atol=1e-2 * rough)
 
 
-def test_a_bias_changed_after_forward_is_an_error_in_second_derivatives() -> None:
-    bias, x = torch.zeros(C), logits().requires_grad_()
-    value = taylored.term_loss(x, TARGET, terms.nll, logit_bias=bias)
-    expected = torch.autograd.grad(taylored.cross_entropy_loss(x, TARGET), x)[0]
-    bias.add_(1.0)
+@pytest.mark.parametrize("name", ["logit_bias", "weight", "pos_weight", "neg_weight", "alpha"])
+def test_a_number_changed_after_forward_is_an_error_in_second_derivatives(name: str) -> None:
+    numbers, x = torch.full((C,), 0.5), logits().requires_grad_()
+    link = "softmax" if name == "logit_bias" else "sigmoid"
+    options = Options(link=link, **{name: numbers})
+    kept = options._replace(**{name: numbers.clone()})
+    value = p_t_loss(x, TARGET, terms.nll, options)
+    expected = torch.autograd.grad(p_t_loss(x, TARGET, terms.nll, kept), x)[0]
+    numbers.add_(1.0)
     torch.testing.assert_close(torch.autograd.grad(value, x, retain_graph=True)[0], expected)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         torch.autograd.grad(value, x, create_graph=True)
@@ -399,7 +419,7 @@ def test_targets_changed_after_forward_do_not_reach_backward(ignored: int, again
 
 
 def test_an_executor_put_in_front_is_asked_before_the_shortcut(monkeypatch, ran) -> None:
-    monkeypatch.setattr(executors, "_EXECUTORS", [Whole(), *executors._EXECUTORS])
+    monkeypatch.setattr(executors, "_EXECUTORS", [Whole("other"), *executors._EXECUTORS])
     CrossEntropyLoss()(logits().requires_grad_(), TARGET)
     assert ran == ["whole"]
 

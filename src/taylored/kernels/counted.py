@@ -43,8 +43,10 @@ def count_indices(
     if classes == 1:  # refused, or one class and background
         return None
     weight, by_element = options.weight, options.link == "sigmoid"
+    if by_element:
+        weight = None  # which is one number per element: `shortcut.py` hands it on as such
     if weight is not None:
-        if by_element or not isinstance(weight, Tensor) or not in_plain_memory(weight):
+        if not isinstance(weight, Tensor) or not in_plain_memory(weight):
             return None
         if weight.requires_grad or weight.shape != (classes,):
             return None
@@ -81,7 +83,9 @@ def count_truths(target: Tensor, options: Options) -> Counted | None:
     The library looks for truths outside [0, 1] itself.
     """
     by_element = options.link == "sigmoid"
-    if target.dtype not in TRUTHS or target.requires_grad or options.weight is not None:
+    if target.dtype not in TRUTHS or target.requires_grad:
+        return None
+    if options.weight is not None and not by_element:
         return None
     if not by_element and (target.shape[1] == 1 or not target.is_floating_point()):
         return None

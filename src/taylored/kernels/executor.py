@@ -60,7 +60,7 @@ class Native:
             total = torch.zeros(2, logits.shape[1], dtype=torch.float64, device="cpu")
         loss = self._run(logits, plan, gradient, total)
         if sums is not None and total is not None:
-            sums.add(sums_by_logits(total, plan).to(computing_dtype(logits)))
+            sums.add(sums_by_logits(total, plan))
         if into is not None and gradient is not into:
             gradient = into.copy_(gradient)
         return Swept(loss, gradient)

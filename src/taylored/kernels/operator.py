@@ -87,7 +87,7 @@ class NativeOperators:
     def counting_loss(self, logits: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
         """The same, and the (2, C) sums of the absolute gradient per class."""
         loss, _, total = torch.ops.taylored.counting_sweep(*_given(logits, plan))
-        return loss, sums_by_logits(total, plan).to(computing_dtype(logits))
+        return loss, sums_by_logits(total, plan)
 
 
 def _given(logits: Tensor, plan: Plan) -> list[Any]:

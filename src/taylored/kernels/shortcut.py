@@ -7,6 +7,7 @@ large ones. It may decline any call: the plan gives the same result, or the erro
 from __future__ import annotations
 
 import ctypes
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,7 +18,8 @@ from taylored.core.checks import debugging
 from taylored.core.context import unobserved
 from taylored.core.engine.executor import Direct
 from taylored.core.inputs.logits import Logits
-from taylored.core.plan.options import Options
+from taylored.core.plan.options import Options, PerClass
+from taylored.core.plan.per_class_numbers import outcome_weights, tensor_or_none
 from taylored.core.terms.term import Term
 from taylored.kernels.abi import (
     FLOATS,
@@ -67,8 +69,8 @@ class NativeShortcut:
             counted = count_truths(target, options)
         else:
             counted = count_indices(self.library, target, options, shape, dtype)
-        moved = _moved(options, shape[1], dtype)
-        if counted is None or moved is None:
+        spread = _spread(options, shape[1], dtype)
+        if counted is None or spread is None:
             return None
         truth, rows, denominator = counted
         s = layout[2]
@@ -84,7 +86,7 @@ class NativeShortcut:
             gradient = torch.empty_strided(shape, input.stride(), dtype=stored, device="cpu")
         sums = None
         if options.indicator is not None and options.indicator.collecting():
-            if gradient is None or options.weight is not None:
+            if gradient is None or (options.weight is not None and not by_element):
                 return None  # the sums come with a gradient; the library keeps no sum of weights
             sums = torch.zeros(2, shape[1], dtype=torch.float64, device="cpu")
         total = ctypes.c_double()
@@ -104,7 +106,7 @@ class NativeShortcut:
             truth.data_ptr(), layout[1] * s if dense else s, s if dense else 0, 1,
             *coefficients,
             0, 0,
-            0, 0, address(moved.scale), address(moved.bias), 0, 0,
+            *map(address, spread), 0, 0,
             options.label_smoothing, 1.0,
             program.gamma, 0,
             *numbers(program.log_factor),
@@ -121,34 +123,51 @@ class NativeShortcut:
         if each is None:
             each = scalar(total.value, dtype)
         if sums is not None:
-            sums = (sums if moved.scale is None else sums * moved.scale).to(dtype)
+            sums = sums if spread.scale is None else sums * spread.scale
         return Direct(each, gradient, truth, rows, sums, denominator)
 
 
-class _Moved(NamedTuple):
-    """What each class's logits are multiplied by and what is added to them; None for nothing."""
+class _Spread(NamedTuple):
+    """One number per class as the library reads them; None for nothing.
 
+    Attributes:
+        positive: coefficient of being the truth (sigmoid; with softmax it is in the rows).
+        negative: that of not being it.
+        scale: what multiplies the logits.
+        bias: what is added to them.
+    """
+
+    positive: Tensor | None
+    negative: Tensor | None
     scale: Tensor | None
     bias: Tensor | None
 
 
-_UNMOVED = _Moved(None, None)
+_NOTHING = _Spread(None, None, None, None)
 
 
-def _moved(options: Options, classes: int, dtype: torch.dtype) -> _Moved | None:
-    """Scale and bias as the library reads them; None for what is unusual."""
-    if options.logit_scale is None and options.logit_bias is None:
-        return _UNMOVED
-    found = []
-    for values in (options.logit_scale, options.logit_bias):
-        if values is not None:
-            if not isinstance(values, Tensor) or values.shape != (classes,):
+def _spread(options: Options, classes: int, dtype: torch.dtype) -> _Spread | None:
+    """The numbers per class; None for what is unusual."""
+    weights = (options.weight, options.alpha, options.pos_weight, options.neg_weight)
+    by_outcome = options.link == "sigmoid" and any(each is not None for each in weights)
+    moved = (options.logit_scale, options.logit_bias)
+    if not by_outcome and moved[0] is moved[1] is None:
+        return _NOTHING
+    for values in (*weights, *moved) if by_outcome else moved:
+        if isinstance(values, Tensor):
+            if values.shape != (classes,) or values.requires_grad or not in_plain_memory(values):
                 return None
-            if values.requires_grad or not in_plain_memory(values):
-                return None
-            values = values.to(dtype).contiguous()
-        found.append(values)
-    return _Moved(*found)
+        elif values is not None and not isinstance(values, float):
+            return None
+    outcomes = outcome_weights(options) if by_outcome else (None, None)
+    found = (*outcomes, *map(tensor_or_none, moved))
+    return _Spread(*(each if each is None else _laid_out(each, classes, dtype) for each in found))
+
+
+def _laid_out(values: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
+    """Contiguous, one for each class."""
+    values = values.to(dtype)
+    return (values if values.dim() else values.expand(classes)).contiguous()
 
 
 def _plain(options: Options) -> bool:
@@ -156,16 +175,25 @@ def _plain(options: Options) -> bool:
     return (
         options.sample_weight is None
         and options.normalizer is None
-        and options.alpha is None
-        and options.pos_weight is None
-        and options.neg_weight is None
+        and (options.link == "sigmoid" or _no_outcome_is_weighted(options))
+        and _within(options.alpha, 1.0)
+        and _within(options.pos_weight, math.inf)
         and (options.ignore_index is None or -(2**63) <= options.ignore_index < 2**63)
         and options.rejection is None
         and options.margin is None
         and options.background_index is None
         and options.temperature == 1.0
         and 0.0 <= options.label_smoothing <= 1.0
-        and (options.weight is None or options.label_smoothing == 0.0)
+        and (options.weight is None or options.label_smoothing == 0.0 or options.link == "sigmoid")
         and options.reduction in REDUCTIONS
         and options.link in LINKS
     )
+
+
+def _no_outcome_is_weighted(options: Options) -> bool:
+    return options.alpha is options.pos_weight is options.neg_weight is None
+
+
+def _within(given: float | PerClass | None, most: float) -> bool:
+    """Whether `check_options` lets a number pass; what is no number is looked at elsewhere."""
+    return not isinstance(given, (int, float)) or 0.0 <= given <= most

@@ -15,6 +15,7 @@ from taylored.core.checks import one_of
 from taylored.core.context import compiling
 from taylored.core.engine.blocked import Blocked
 from taylored.core.engine.executor import Direct, Executor, Operators, Shortcut
+from taylored.core.engine.short_way import short_way
 from taylored.core.engine.whole import WHOLE
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options
@@ -22,7 +23,7 @@ from taylored.core.plan.plan import Plan
 from taylored.core.terms.term import Term
 
 _EXECUTORS: list[Executor] = [Blocked(), WHOLE]
-_SHORTCUTS: dict[str, Shortcut] = {}
+_SHORTCUTS: dict[str, Shortcut] = dict.fromkeys(("blocked", "whole"), short_way)
 _OPERATORS: dict[str, Operators] = {}
 
 

@@ -20,12 +20,10 @@ from taylored.core.inputs.logits import Logits, outline
 from taylored.core.inputs.sharded_logits import ShardedLogits, unwrapped
 from taylored.core.links.class_sums import ClassSums
 from taylored.core.plan.canonical import in_shape_of
-from taylored.core.plan.denominator import undivided
 from taylored.core.plan.options import Options
-from taylored.core.plan.per_class_numbers import tensor_or_none
 from taylored.core.plan.plan import Plan
 from taylored.core.plan.prepare import prepare, prepared
-from taylored.core.state.gradient_indicator import GradientIndicator, GradientSums
+from taylored.core.state.gradient_indicator import GradientIndicator
 from taylored.core.terms.term import Term
 
 Run = Callable[[Any, Tensor, Plan, ClassSums | None], Tensor]
@@ -56,7 +54,7 @@ def p_t_loss(input: Logits, target: Tensor, term: Term, options: Options) -> Ten
     if found.gradient is not None:
         loss = _OnePassDirect.apply(input, found, term, options)
     if counting is not None and found.sums is not None:
-        counting.update(_counted(found.sums, options, found.denominator))
+        counting.count(_of_counted(found.sums, options), found.denominator)
     return loss
 
 
@@ -68,17 +66,21 @@ def _planned(
     sums = None if counting is None else ClassSums(logits)
     loss = run(input, logits, plan, sums)
     if counting is not None and sums is not None:
-        counting.update(_counted(sums.total(), options, plan.denominator))
+        counting.count(_of_counted(sums.total(), options), plan.denominator)
     return in_shape_of(input, loss, plan)
 
 
-def _counted(sums: Tensor, options: Options, denominator: Tensor | float | None) -> GradientSums:
-    """The sums of the classes that are counted, before the loss was divided."""
-    return undivided(sums[:, : sums.shape[1] - options.uncounted], denominator)
+def _of_counted(sums: Tensor, options: Options) -> Tensor:
+    """The sums of the classes that are counted."""
+    return sums[:, : sums.shape[1] - options.uncounted] if options.uncounted else sums
 
 
 def _run_tensor(_input: Tensor, logits: Tensor, plan: Plan, sums: ClassSums | None) -> Tensor:
     return tensor_pass.run(logits, plan, sums)
+
+
+_PER_CLASS = ("weight", "alpha", "pos_weight", "neg_weight", "logit_scale", "logit_bias")
+"""The options that may be tensors which a shortcut takes."""
 
 
 class _OnePassDirect(torch.autograd.Function):
@@ -86,8 +88,10 @@ class _OnePassDirect(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, found: Direct, term: Term, options: Options) -> Tensor:
-        moved = (tensor_or_none(options.logit_scale), tensor_or_none(options.logit_bias))
-        keep(ctx, found.gradient, input, found.target, *moved)
+        given = [getattr(options, name) for name in _PER_CLASS]
+        # Whatever may change before a second derivative is asked for.
+        tensors = [each if isinstance(each, Tensor) else None for each in given]
+        keep(ctx, found.gradient, input, found.target, *tensors)
         ctx.dtype, ctx.rows, ctx.term, ctx.options = input.dtype, found.rows, term, options
         return found.loss
 
@@ -98,8 +102,9 @@ class _OnePassDirect(torch.autograd.Function):
             return None, None, None, None
         if not torch.is_grad_enabled():
             return scaled_gradient(ctx, grad_loss, ctx.dtype), None, None, None
-        _, input, target, scale, bias = ctx.saved_tensors
-        options = ctx.options._replace(logit_scale=scale, logit_bias=bias)
+        _, input, target, *tensors = ctx.saved_tensors
+        kept = zip(_PER_CLASS, tensors, strict=True)
+        options = ctx.options._replace(**{name: each for name, each in kept if each is not None})
         logits, plan = prepared(input, target, ctx.rows, ctx.term, options)
         loss = in_shape_of(input, WHOLE.value(logits, plan), plan)
         (grad,) = torch.autograd.grad(loss, input, grad_loss, create_graph=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from taylored.core.numerics import computing_dtype, widest_dtype
+from taylored.core.numerics import widest_dtype
 
 
 class ClassSums:
@@ -24,8 +24,8 @@ class ClassSums:
     def total(self) -> Tensor:
         """The sums of all sweeps, (2, C): where the class is the truth, and where it is not."""
         if self._total is None:
-            classes = self._logits.shape[1]
-            self._total = self._logits.new_zeros(2, classes, dtype=computing_dtype(self._logits))
+            classes, dtype = self._logits.shape[1], widest_dtype(self._logits.device)
+            self._total = self._logits.new_zeros(2, classes, dtype=dtype)
         return self._total
 
 

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from taylored.core.numerics import one_if_zero
 from taylored.core.plan.options import Reduction
-from taylored.core.state.gradient_indicator import GradientSums
 
 
 def denominator_of(
@@ -45,12 +44,3 @@ def _amount(normalizer: Tensor) -> Tensor:
     """1 for a number > 0, 0 for 0, and NaN for what is no amount: looking may cost a sync."""
     amount = normalizer.detach().to(torch.float32)
     return torch.where(amount > 0, 1.0, torch.where(amount == 0, 0.0, math.nan))
-
-
-def undivided(sums: Tensor, denominator: Tensor | float | None) -> GradientSums:
-    """Sums of gradients per class, (2, C), as they were before the loss was divided."""
-    if denominator is None:
-        return GradientSums(sums[0], sums[1], None)
-    amount = torch.as_tensor(denominator, device=sums.device).to(sums).reshape(())
-    whole = sums * one_if_zero(amount)
-    return GradientSums(whole[0], whole[1], amount)

@@ -62,7 +62,9 @@ def prepared(
     if not isinstance(rows, Tensor):
         rows = torch.full(positions, rows, dtype=computing_dtype(input), device=input.device)
     rows = rows.reshape(positions).unsqueeze(1)
-    return logits, _plan(term, options, target, kind, rows, None, None, None, None)
+    # With the softmax link the weights are in the rows already.
+    positive, negative = outcome_weights(options) if options.link == "sigmoid" else (None, None)
+    return logits, _plan(term, options, target, kind, rows, None, None, positive, negative)
 
 
 def _softmax_plan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,10 +10,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from taylored.core.context import has_numbers, values_are_known
 from taylored.core.numerics import one_if_zero, tensor_of
 from taylored.core.state.buffers import counted, held
 from taylored.core.state.counting import Counting
-from taylored.core.state.distributed import summed
+from taylored.core.state.distributed import summed, world_size
 
 Scale = Literal["sum", "mean"]
 
@@ -30,6 +32,15 @@ class GradientSums:
     positive: Tensor
     negative: Tensor
     denominator: Tensor | None
+
+    @classmethod
+    def undivided(cls, sums: Tensor, denominator: Tensor | float | None) -> GradientSums:
+        """Those of the (2, C) sums of a loss that was divided by something, or by nothing."""
+        if denominator is None:
+            return cls(sums[0], sums[1], None)
+        amount = torch.as_tensor(denominator, device=sums.device).to(sums).reshape(())
+        whole = sums * one_if_zero(amount)
+        return cls(whole[0], whole[1], amount)
 
 
 class GradientIndicator(Counting):
@@ -121,6 +132,37 @@ class GradientIndicator(Counting):
         self.refuse_inside_transforms()
         self.check_classes(sums.positive.shape[0])
         self.add(counted(self._over_all_ranks(sums)))
+
+    def count(self, sums: Tensor, denominator: Tensor | float | None) -> None:
+        """Add a batch, given the (2, C) sums of the loss after its division by the denominator.
+
+        The same as `update`. One process that counts every forward as a batch of its own, on the
+        CPU, needs none of the steps that others take, and a small batch feels each of them.
+        """
+        if not self._alone(sums, denominator):
+            self.update(GradientSums.undivided(sums, denominator))
+            return
+        self.check_classes(sums.shape[1])
+        factor = 1.0 if self.scale == "mean" or denominator is None else float(denominator) or 1.0
+        if not math.isfinite(float(sums.sum()) * factor):
+            return  # as in `_step`
+        for buffer, part in zip((self.positive, self.negative), sums.unbind(), strict=True):
+            if self.decay != 1.0:
+                buffer.mul_(self.decay)
+            buffer.add_(part, alpha=factor)
+        self.steps.add_(1)
+
+    def _alone(self, sums: Tensor, denominator: Tensor | float | None) -> bool:
+        """Whether nobody else takes part in a batch, and its numbers are there to be looked at."""
+        here = sums.is_cpu and self.positive.is_cpu and has_numbers(sums)
+        if isinstance(denominator, Tensor):
+            here = here and denominator.is_cpu and has_numbers(denominator)
+        return (
+            here
+            and self.group.size == 1
+            and values_are_known()
+            and world_size(self.process_group) == 1
+        )
 
     def _over_all_ranks(self, sums: GradientSums) -> Tensor:
         """Both sums and the denominator (0 for none), added up over the ranks in one collective."""

@@ -5,9 +5,46 @@
 #include <cstddef>
 #include <vector>
 
+#include "simd.h"
 #include "sweep.h"
 
 namespace taylored {
+
+// Sums per class over some positions, in the computing type. They join those in double before a
+// float would lose digits: an addition in double takes four times as long.
+template <class R> class NearSums {
+ public:
+  NearSums(double* sums, int64_t classes) : sums_(sums), near_(sums ? padded(classes) : 0) {
+    classes_ = classes;
+  }
+  NearSums(const NearSums&) = delete;
+  ~NearSums() { join(); }
+
+  // One number for each class, and room for whole vectors.
+  R* data() { return near_.data(); }
+
+  // Says that so many positions were added.
+  void added(int64_t positions) {
+    since_ += positions;
+    if (since_ >= most) join();
+  }
+
+ private:
+  static constexpr int64_t most = 64;
+
+  static int64_t padded(int64_t classes) { return classes + Simd<R>::lanes; }
+
+  void join() {
+    since_ = 0;
+    if (!sums_) return;
+    for (int64_t c = 0; c < classes_; ++c) sums_[c] += near_[c];
+    std::fill(near_.begin(), near_.end(), R(0));
+  }
+
+  double* sums_;
+  std::vector<R> near_;
+  int64_t classes_ = 0, since_ = 0;
+};
 
 // Every thread has a part of its own. They are added up in the order of the threads, so that every
 // run gives the same result.
@@ -38,7 +75,8 @@ class Collected {
       for (double total : totals_) *sweep_.total += total;
     }
     const int64_t width = 2 * sweep_.c;
-    for (std::size_t i = 0; i < sums_.size(); ++i) sweep_.sums[i % width] += sums_[i];
+    for (auto part = sums_.begin(); part != sums_.end(); part += width)
+      for (int64_t i = 0; i < width; ++i) sweep_.sums[i] += part[i];
   }
 
  private:

@@ -26,11 +26,15 @@ template <class R> class Tops {
         q(scratch.take<R>(width)),
         log_q(scratch.take<R>(width)),
         log_sum(scratch.take<R>(width)),
-        gains(scratch.take<R>(width)) {}
+        gains(scratch.take<R>(width)),
+        values(scratch.take<R>(width)) {}
 
   static size_t bytes(int64_t width) {
-    return Scratch::size_of<int64_t>(width) + 7 * Scratch::size_of<R>(width);
+    return Scratch::size_of<int64_t>(width) + 8 * Scratch::size_of<R>(width);
   }
+
+  // The cross-entropy of the others, given their `Entropies` times the coefficient.
+  R entropy(int64_t i) const { return values[i] + gains[i] * (log_sum[i] - log_q[i]); }
 
   // Value and pull of the top class, and what the other classes need to know of it.
   void settle(const Term<R>& term, Positions<R>& at) const {
@@ -54,7 +58,7 @@ template <class R> class Tops {
   int64_t* index;
   R *mass, *gamma;             // of the top class: of its truth (weighted), and its exponent
   R *p, *q, *log_q, *log_sum;  // its probabilities; log-sum-exp of the others, from their peak
-  R* gains;                    // sum over the others
+  R *gains, *values;           // sums over the others
 };
 
 // The other classes, from their logits; `mass` is their weighted target mass.
@@ -70,6 +74,21 @@ TAYLORED_INLINE Rivals<R> rivals(const Term<R>& term, Power power, Vec<R> z, Vec
   // The value of a class with a logit of -inf is infinite, and costs nothing without mass.
   return {share, mass * slope / q, mass == R(0) ? Vec<R>{} : mass * value};
 }
+
+// Cross-entropy has no use for the probabilities of the others in its values: with a mass m_j on
+// class j,
+//
+//     sum of m_j (-log p_j) = sum of m_j (peak - z_j) + (sum of m_j) (log_sum - log_q_top)
+//
+// where no term is negative, and g_j is m_j.
+template <class R> struct Entropies {
+  Vec<R> gains{}, values{};
+
+  TAYLORED_INLINE void add(Vec<R> mass, Vec<R> below_peak) {
+    gains += mass;
+    values += mass == R(0) ? Vec<R>{} : mass * below_peak;  // infinite for a logit of -inf
+  }
+};
 
 // How far below the peak of the others a class is put that does not belong to them. Its exponential
 // vanishes next to that of the peak, which is 1. Unlike the lowest number it has finite logarithms.

@@ -9,6 +9,7 @@
 //     walk.h          strided axes as long runs
 //     pages.h         fewer page faults for a fresh gradient
 //     threads.h       torch's OpenMP team, scratch memory per thread
+//     truths.h        the one true class of a position
 //     softmax_hard.h, softmax_soft.h, sigmoid.h, rows.h    the kernels
 //     overlap.h, overlap_sweeps.h    the record and the kernels of the overlap losses
 

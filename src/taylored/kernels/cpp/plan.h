@@ -48,6 +48,46 @@ template <class R> class Adjustment {
     for (int64_t i = 0; i < rows; ++i) shift(z + i * length, classes, largest[i]);
   }
 
+  // Whether a row is only moved: nothing multiplies its logits.
+  bool only_moves() const { return !scale_ && (bias_ || temperature_ != R(1)); }
+
+  // The biases, and zeros up to whole vectors.
+  void pad_bias(R* to, int64_t classes, int64_t length) const {
+    std::fill(to, to + length, R(0));
+    if (bias_) std::copy(bias_, bias_ + classes, to);
+  }
+
+  // One logit of a position whose largest is known.
+  TAYLORED_INLINE R moved(R z, int64_t c, R largest) const {
+    const R found = bias_ ? (z - largest) + bias_[c] : z - largest;
+    return temperature_ == R(1) ? found : found / temperature_;
+  }
+
+  // Moves the logits of a position, whole vectors of which are at `from` and the rest in the padded
+  // row already, into the row. Returns the largest then of all but the truth.
+  TAYLORED_INLINE R move(R* row, const R* from, int64_t classes, const R* bias, R largest,
+                         int64_t truth) const {
+    constexpr int64_t lanes = Simd<R>::lanes;
+    const int64_t whole = classes / lanes * lanes;
+    const R temperature = temperature_;
+    Vec<R> peak = spread<R>(taken_out<R>);
+    const auto each = [&](auto divided) {
+      const auto one = [&](const R* at, int64_t c) {
+        const Vec<R> z = divided((load(at) - largest) + load(bias + c));
+        store<R>(row + c, z);
+        const auto here = Simd<R>::numbered() == static_cast<typename Simd<R>::Int>(truth - c);
+        peak = max<R>(here ? spread<R>(taken_out<R>) : z, peak);
+      };
+      for (int64_t c = 0; c < whole; c += lanes) one(from + c, c);
+      if (whole < classes) one(row + whole, whole);
+    };
+    if (temperature == R(1))
+      each([](Vec<R> z) { return z; });
+    else
+      each([=](Vec<R> z) { return z / temperature; });
+    return taylored::largest<R>(peak);
+  }
+
   // All classes of contiguous positions; the rows of the classes are `width` apart.
   void along_positions(R* z, int64_t classes, int64_t width, int64_t padded, R* largest) const {
     if (scale_) {

@@ -77,6 +77,11 @@ template <class R> class Sigmoid {
     parallel(threads, tiles, [&](int64_t rank, int64_t first, int64_t last) {
       Tile tile(*this);
       double* sums = collected.sums(rank);
+      // Where classes lie side by side, a run has some of each.
+      double* near = walk_.step(class_at) == 0 ? nullptr : sums;
+      NearSums<R> positive(near, sweep_.c), negative(near ? near + sweep_.c : nullptr, sweep_.c);
+      const Gradients gradients{sums, positive.data(), negative.data()};
+      int64_t elements = 0;
       Total<R> total;
       bool strange = false;
       for (int64_t i = first; i < last; ++i) {
@@ -87,7 +92,11 @@ template <class R> class Sigmoid {
           hard ? evaluate_hard(power, tile, end - begin, total)
                : evaluate_soft(power, tile, end - begin, total);
         });
-        hand_over(tile, begin, end, sums);
+        hand_over(tile, begin, end, gradients);
+        elements += end - begin;
+        positive.added(elements / sweep_.c);
+        negative.added(elements / sweep_.c);
+        elements %= sweep_.c;
       }
       collected.set_total(rank, total.value());
       if (strange) collected.set_strange(rank);
@@ -134,7 +143,7 @@ template <class R> class Sigmoid {
   void gather_truth(R* to, int64_t at, int64_t c, int64_t length) const {
     const int64_t step = walk_.step(target_at);
     if (sweep_.target_kind == dense) return target_.fetch(to, at, step, length);
-    const auto* target = static_cast<const int64_t*>(sweep_.target) + at;
+    const int64_t* target = target_at_offset(at);
     if (walk_.step(class_at) == 1 && step == 0) {  // the classes of one position
       std::fill_n(to, length, R(0));
       if (*target >= c && *target < c + length) to[*target - c] = R(1);
@@ -268,7 +277,13 @@ template <class R> class Sigmoid {
     return total;
   }
 
-  void hand_over(const Tile& tile, int64_t begin, int64_t end, double* sums) const {
+  // Where the absolute gradients of the classes are added up: in double, and near.
+  struct Gradients {
+    double* sums;
+    R *positive, *negative;
+  };
+
+  void hand_over(const Tile& tile, int64_t begin, int64_t end, const Gradients& to) const {
     const R scale = R(1) / static_cast<R>(sweep_.temperature);
     R* each = static_cast<R*>(sweep_.each);
     walk_.runs(begin, end, [&](int64_t done, int64_t length, const int64_t* at) {
@@ -276,14 +291,41 @@ template <class R> class Sigmoid {
       if (gradient_) gradient_.put(at[logits_at], walk_.step(logits_at), length, from, scale);
       for (int64_t i = 0; each && i < length; ++i)
         each[at[each_at] + i * walk_.step(each_at)] = value[i];
-      if (sums) add_up(from, tile.truth + done, length, sums + at[class_at]);
+      if (!to.sums) return;
+      const int64_t c = at[class_at];
+      if (walk_.step(class_at) == 0)
+        add_up_one(from, tile.truth + done, length, to.sums[c], to.sums[sweep_.c + c]);
+      else if (one_truth())
+        add_up_rivals(from, length, *target_at_offset(at[target_at]) - c, to.positive + c,
+                      to.negative + c);
+      else
+        add_up(from, tile.truth + done, length, to.positive + c, to.negative + c);
     });
   }
 
+  // Whether a run of classes has one truth at most, the whole mass of which is on it.
+  bool one_truth() const {
+    return sweep_.target_kind == index && sweep_.smoothing == 0.0 && walk_.step(target_at) == 0;
+  }
+
+  const int64_t* target_at_offset(int64_t offset) const {
+    return static_cast<const int64_t*>(sweep_.target) + offset;
+  }
+
+  // Adds absolute gradients to the sums of consecutive classes, of which one may be the truth.
+  static void add_up_rivals(const R* gradient, int64_t length, int64_t truth, R* positive,
+                            R* __restrict negative) {
+    const bool here = truth >= 0 && truth < length;
+    const R before = here ? negative[truth] : R(0);
+    for (int64_t i = 0; i < length; ++i) negative[i] += std::abs(gradient[i]);
+    if (!here) return;
+    negative[truth] = before;
+    positive[truth] += std::abs(gradient[truth]);
+  }
+
   // Adds absolute gradients, split by the truth, to the sums of consecutive classes.
-  void add_up(const R* gradient, const R* truth, int64_t length, double* positive) const {
-    double* negative = positive + sweep_.c;
-    if (walk_.step(class_at) == 0) return add_up_one(gradient, truth, length, *positive, *negative);
+  static void add_up(const R* gradient, const R* truth, int64_t length, R* __restrict positive,
+                     R* __restrict negative) {
     for (int64_t i = 0; i < length; ++i) {
       const R size = std::abs(gradient[i]), share = size * truth[i];
       positive[i] += share;

@@ -38,6 +38,12 @@ template <> struct Simd<float> {
   typedef Int I __attribute__((vector_size(vector_bytes)));
   typedef double Wide __attribute__((vector_size(2 * vector_bytes)));  // the same lanes in double
 
+  static TAYLORED_INLINE I numbered() {  // 0, 1, 2, ...
+    I numbers{};
+    for (int lane = 0; lane < lanes; ++lane) numbers[lane] = lane;
+    return numbers;
+  }
+
   static constexpr int mantissa_bits = 23;
   static constexpr uint32_t one_bits = 0x3f800000, half_root_bits = 0x3f3504f3;
   static constexpr float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
@@ -68,6 +74,12 @@ template <> struct Simd<double> {
   using Int = int64_t;
   typedef Int I __attribute__((vector_size(vector_bytes)));
   typedef V Wide;
+
+  static TAYLORED_INLINE I numbered() {
+    I numbers{};
+    for (int lane = 0; lane < lanes; ++lane) numbers[lane] = lane;
+    return numbers;
+  }
 
   static constexpr int mantissa_bits = 52;
   static constexpr uint64_t one_bits = 0x3ff0000000000000, half_root_bits = 0x3fe6a09e667f3bcd;

@@ -8,87 +8,9 @@
 #pragma once
 
 #include "collect.h"
-#include "positions.h"
+#include "truths.h"
 
 namespace taylored {
-
-// The truth of each position of a tile, and the loss from its margin.
-template <class R> class Truths {
- public:
-  Truths(const Sweep& sweep, const Term<R>& term, int64_t width, Scratch& scratch)
-      : index(scratch.take<int64_t>(width)),
-        indices_(static_cast<const int64_t*>(sweep.target)),
-        term_(term),
-        added_(numbers<R>(sweep.added)),
-        growth_(numbers<R>(sweep.growth)),
-        places_(scratch.take<int64_t>(width)),
-        gamma_(scratch.take<R>(width)),
-        own_(scratch.take<R>(width)) {
-    std::fill_n(gamma_, width, term.gamma());
-  }
-
-  static size_t bytes(int64_t width) {
-    return 2 * Scratch::size_of<int64_t>(width) + 2 * Scratch::size_of<R>(width);
-  }
-
-  void gather(const Positions<R>& at) {
-    for (int64_t i = 0; i < at.count; ++i) index[i] = indices_[at.target[i]];
-    if (term_.gammas())
-      for (int64_t i = 0; i < at.count; ++i) gamma_[i] = term_.gammas()[index[i]];
-  }
-
-  // What the margin of each position, [first, first + count) of the walk, is larger by.
-  void add_to(Positions<R>& at, int64_t first) const {
-    for (int64_t i = 0; added_ && i < at.count; ++i) at.chosen[i] += added_[first + i];
-  }
-
-  // The pull on the true logit of each position, before scale and temperature.
-  const R* own_pulls(const Positions<R>& at, int64_t first) const {
-    if (!growth_) return at.pull;
-    for (int64_t i = 0; i < at.count; ++i) own_[i] = at.pull[i] * growth_[first + i];
-    return own_;
-  }
-
-  // The same by the logits as they are given.
-  const R* scaled(const R* pulls, const Positions<R>& at, const Adjustment<R>& adjustment) const {
-    if (!adjustment.scales()) return pulls;
-    for (int64_t i = 0; i < at.count; ++i) own_[i] = pulls[i] * adjustment.scale(index[i]);
-    return own_;
-  }
-
-  // Finds values and pulls.
-  void settle(Positions<R>& at, Total<R>& total) const {
-    term_.with_power([&](auto power) { total.add(settle_by(power, at)); });
-  }
-
-  // Offsets of the true logits.
-  const int64_t* places(const Positions<R>& at, int64_t class_stride) const {
-    for (int64_t i = 0; i < at.count; ++i) places_[i] = at.logits[i] + index[i] * class_stride;
-    return places_;
-  }
-
-  int64_t* index;
-
- private:
-  template <class Power> TAYLORED_APART Total<R> settle_by(Power power, Positions<R>& at) const {
-    Total<R> total;
-    for (int64_t i = 0; i < at.padded; i += Simd<R>::lanes) {
-      const auto [value, slope] =
-          term_.outcome(power, at_margin<R>(at.margin(i)), load(gamma_ + i));
-      const Vec<R> coefficient = load(at.coefficient + i);
-      store<R>(at.value + i, coefficient * value);
-      store<R>(at.pull + i, coefficient * slope);
-      total.add(coefficient * value);
-    }
-    return total;
-  }
-
-  const int64_t* indices_;
-  const Term<R>& term_;
-  const R *added_, *growth_;
-  int64_t* places_;
-  R *gamma_, *own_;
-};
 
 // For contiguous classes: a row of the tile is a position. What there is one of per position is
 // computed for all rows at once, as vectors.
@@ -107,10 +29,16 @@ template <class R> void hard_rows(const Sweep& sweep, int64_t threads, Collected
                     Scratch::size_of<R>(width * length));
     Positions<R> at(sweep, most, scratch);
     Truths<R> truths(sweep, term, most, scratch);
-    R *size = scratch.take<R>(most), *rivals = scratch.take<R>(length);
+    R *size = scratch.take<R>(most), *bias = scratch.take<R>(length);
     R* z = scratch.take<R>(width * length);
     double* sums = collected.sums(rank);
+    NearSums<R> rivals(sums ? sums + classes : nullptr, classes);
     Total<R> total;
+    const bool moved = adjustment.only_moves();
+    const int64_t whole = classes / Simd<R>::lanes * Simd<R>::lanes;
+    const R beyond = moved ? -std::numeric_limits<R>::infinity() : taken_out<R>;  // stays below
+    const R* from[most];
+    adjustment.pad_bias(bias, classes, length);
 
     tiles([&](int64_t first, int64_t last) {
       at.gather(first, last);
@@ -121,19 +49,38 @@ template <class R> void hard_rows(const Sweep& sweep, int64_t threads, Collected
         R* row = z + i * length;
         if (at.counts_for_nothing(i)) {
           std::fill(row, row + length, R(0));
+          from[i] = row;
           continue;
         }
-        logits.fetch(row, at.logits[i], 1, classes);
-        std::fill(row + classes, row + length, taken_out<R>);
+        from[i] = moved ? logits.in_place(at.logits[i]) : nullptr;
+        if (from[i]) {  // these need not be copied before they are moved
+          logits.fetch(row + whole, at.logits[i] + whole, 1, classes - whole);
+        } else {
+          logits.fetch(row, at.logits[i], 1, classes);
+          from[i] = row;
+        }
+        std::fill(row + classes, row + length, beyond);
       }
-      adjustment.along_classes(z, at.count, classes, length, at.peak);
-      for (int64_t i = 0; i < at.count; ++i) {
-        R* row = z + i * length;
-        at.chosen[i] = row[truths.index[i]];
-        row[truths.index[i]] = taken_out<R>;
+      if (moved) {
+        for (int64_t i = 0; i < at.count; ++i)
+          at.peak[i] = std::max(peak_of(from[i], whole), peak_of(z + i * length + whole, length - whole));
+        for (int64_t i = 0; i < at.count; ++i) {
+          const int64_t truth = truths.index[i];
+          const R* at_truth = truth < whole ? from[i] : z + i * length;
+          at.chosen[i] = adjustment.moved(at_truth[truth], truth, at.peak[i]);
+          at.peak[i] = adjustment.move(z + i * length, from[i], classes, bias, at.peak[i], truth);
+        }
+        for (int64_t i = 0; i < at.count; ++i) z[i * length + truths.index[i]] = taken_out<R>;
+      } else {
+        adjustment.along_classes(z, at.count, classes, length, at.peak);
+        for (int64_t i = 0; i < at.count; ++i) {
+          R* row = z + i * length;
+          at.chosen[i] = row[truths.index[i]];
+          row[truths.index[i]] = taken_out<R>;
+        }
+        for (int64_t i = 0; i < at.count; ++i) at.peak[i] = peak_of(z + i * length, length);
       }
       truths.add_to(at, first);
-      for (int64_t i = 0; i < at.count; ++i) at.peak[i] = peak_of(z + i * length, length);
       for (int64_t i = 0; i < at.count; ++i) {
         R* row = z + i * length;
         at.mass[i] = exponentials(row, length, at.peak[i],
@@ -149,13 +96,8 @@ template <class R> void hard_rows(const Sweep& sweep, int64_t threads, Collected
           sums[truths.index[i]] += std::abs(own[i]);
           size[i] = std::abs(at.pull[i] / at.mass[i]);
         }
-        // Added up over the rows of the tile first, and then in double over the tiles.
-        for (int64_t c = 0; c < length; c += Simd<R>::lanes) {
-          Vec<R> negative{};
-          for (int64_t i = 0; i < at.count; ++i) negative += load(z + i * length + c) * size[i];
-          store<R>(rivals + c, negative);
-        }
-        for (int64_t c = 0; c < classes; ++c) sums[classes + c] += rivals[c];
+        add_products(z, at.count, length, size, rivals.data());
+        rivals.added(at.count);
       }
       if (gradient) {
         for (int64_t i = 0; i < at.count; ++i) {

@@ -1,6 +1,7 @@
 // Softmax with a distribution over the classes as the truth (probabilities, or smoothed labels),
 // for two layouts of the batch. distribution.h states the formulas. The passes are those of
 // softmax_hard.h and one more, because every class other than the top needs the sum of all gains.
+// Cross-entropy knows that sum beforehand, and needs neither the pass nor its logarithms.
 #pragma once
 
 #include "collect.h"
@@ -16,6 +17,7 @@ template <class R> void soft_rows(const Sweep& sweep, int64_t threads, Collected
   const Term<R> term = term_of<R>(sweep);
   const Adjustment<R> adjustment(sweep);
   const Masses<R> masses(sweep);
+  const bool is_nll = term.is_nll();
   const R* positive = numbers<R>(sweep.positive);
   const Input<R> logits = logits_of<R>(sweep);
   const Output<R> gradient = gradient_of<R>(sweep);
@@ -26,12 +28,13 @@ template <class R> void soft_rows(const Sweep& sweep, int64_t threads, Collected
     Positions<R> at(sweep, most, scratch);
     Tops<R> tops(most, scratch);
     R* z = scratch.take<R>(width * length);  // later the shares
-    R* y = scratch.take<R>(width * length);  // later the gains
+    R* y = scratch.take<R>(width * length);  // later the gains; of cross-entropy always the masses
     R* gammas = scratch.take<R>(length);
     R* truth = scratch.take<R>(length);
     std::fill_n(gammas, length, term.gamma());
     if (term.gammas()) std::copy_n(term.gammas(), classes, gammas);
     double* sums = collected.sums(rank);
+    NearSums<R> pulled(sums, classes), pushed(sums ? sums + classes : nullptr, classes);
     Total<R> total;
 
     tiles([&](int64_t first, int64_t last) {
@@ -69,11 +72,25 @@ template <class R> void soft_rows(const Sweep& sweep, int64_t threads, Collected
         row[tops.index[i]] = at.peak[i] - out_of_sight<R>;
         std::fill(row + classes, row + length, at.peak[i] - out_of_sight<R>);
       }
-      for (int64_t i = 0; i < at.count; ++i)
-        at.mass[i] = exponentials(z + i * length, length, at.peak[i], [](Vec<R>, int64_t) {});
+      for (int64_t i = 0; i < at.count; ++i) {
+        R *row = z + i * length, *mass = y + i * length;
+        if (!is_nll) {
+          at.mass[i] = exponentials(row, length, at.peak[i], [](Vec<R>, int64_t) {});
+          continue;
+        }
+        Entropies<R> others;
+        const R peak = at.peak[i];
+        at.mass[i] = exponentials(row, length, peak, [&](Vec<R> e, int64_t c) {
+          others.add(load(mass + c), peak - load(row + c));
+          store<R>(row + c, e);
+        });
+        tops.gains[i] = at.coefficient[i] * sum<R>(others.gains);
+        tops.values[i] = at.coefficient[i] * sum<R>(others.values);
+      }
 
       tops.settle(term, at);
-      term.with_power([&](auto power) {
+      for (int64_t i = 0; is_nll && i < at.count; ++i) at.value[i] += tops.entropy(i);
+      if (!is_nll) term.with_power([&](auto power) {
         for (int64_t i = 0; i < at.count; ++i) {
           R *row = z + i * length, *mass = y + i * length;
           const Vec<R> coefficient = spread(at.coefficient[i]), peak = spread(at.peak[i]),
@@ -99,15 +116,20 @@ template <class R> void soft_rows(const Sweep& sweep, int64_t threads, Collected
       for (int64_t i = 0; (gradient || sums) && i < at.count; ++i) {
         R *row = z + i * length, *gain = y + i * length;
         const R rival_pull = tops.q[i] * tops.gains[i] + at.pull[i];
-        for (int64_t c = 0; c < classes; ++c) row[c] = row[c] * rival_pull - gain[c];
+        const R share = is_nll ? rival_pull / at.mass[i] : rival_pull;
+        const R unit = is_nll ? at.coefficient[i] : R(1);  // of what stands in `gain`
+        for (int64_t c = 0; c < classes; ++c) row[c] = row[c] * share - unit * gain[c];
         row[tops.index[i]] = tops.p[i] * tops.gains[i] - at.pull[i];
         if (sums) {
           masses.along_classes(truth, at.target[i]);
+          R *positive_sums = pulled.data(), *negative_sums = pushed.data();
           for (int64_t c = 0; c < classes; ++c) {
             const R size = std::abs(row[c]), share = size * truth[c];
-            sums[c] += share;
-            sums[classes + c] += size - share;
+            positive_sums[c] += share;
+            negative_sums[c] += size - share;
           }
+          pulled.added(1);
+          pushed.added(1);
         }
         if (!gradient) continue;
         adjustment.scale_along_classes(row, classes);
@@ -126,6 +148,7 @@ template <class R> void soft_columns(const Sweep& sweep, int64_t threads, Collec
   const Term<R> term = term_of<R>(sweep);
   const Adjustment<R> adjustment(sweep);
   const Masses<R> masses(sweep);
+  const bool is_nll = term.is_nll();
   const R *positive = numbers<R>(sweep.positive), *gammas = term.gammas();
   const Walk<4> walk = Positions<R>::walk(sweep);
   const Input<R> logits = logits_of<R>(sweep);
@@ -133,12 +156,13 @@ template <class R> void soft_columns(const Sweep& sweep, int64_t threads, Collec
 
   each_tile(sweep, width, threads, [&](int64_t rank, auto&& tiles) {
     Scratch scratch(Positions<R>::bytes(width) + Tops<R>::bytes(width) +
-                    2 * Scratch::size_of<R>(width * classes) + Scratch::size_of<R>(width));
+                    2 * Scratch::size_of<R>(width * classes) + 3 * Scratch::size_of<R>(width));
     Positions<R> at(sweep, width, scratch);
     Tops<R> tops(width, scratch);
     R* z = scratch.take<R>(width * classes);  // later the shares
-    R* y = scratch.take<R>(width * classes);  // later the gains
-    R* truth = scratch.take<R>(width);
+    R* y = scratch.take<R>(width * classes);  // later the gains; of cross-entropy always the masses
+    R *truth = scratch.take<R>(width), *share = scratch.take<R>(width);
+    R* unit = scratch.take<R>(width);  // of what stands in `gain`
     double* sums = collected.sums(rank);
     Total<R> total;
 
@@ -176,14 +200,28 @@ template <class R> void soft_columns(const Sweep& sweep, int64_t threads, Collec
       for (int64_t i = 0; i < at.count; ++i)
         z[tops.index[i] * width + i] = at.peak[i] - out_of_sight<R>;
       for (int64_t i = 0; i < at.padded; i += lanes) {
-        const Vec<R> peak = load(at.peak + i);
+        const Vec<R> peak = load(at.peak + i), coefficient = load(at.coefficient + i);
         LongSum<R> mass;
-        for (int64_t c = 0; c < classes; ++c) mass.add(exp<R>(load(z + c * width + i) - peak));
+        Entropies<R> others;
+        for (int64_t c = 0; c < classes; ++c) {
+          R* row = z + c * width + i;
+          const Vec<R> logit = load(row), e = exp<R>(logit - peak);
+          mass.add(e);
+          if (!is_nll) continue;
+          others.add(load(y + c * width + i), peak - logit);
+          store<R>(row, e);
+        }
         store<R>(at.mass + i, mass.value());
+        store<R>(tops.gains + i, coefficient * others.gains);
+        store<R>(tops.values + i, coefficient * others.values);
       }
 
       tops.settle(term, at);
-      term.with_power([&](auto power) {
+      for (int64_t i = 0; is_nll && i < at.padded; i += lanes) {
+        for (int64_t k = i; k < i + lanes; ++k) at.value[k] += tops.entropy(k);
+        total.add(load(at.value + i));
+      }
+      if (!is_nll) term.with_power([&](auto power) {
         for (int64_t i = 0; i < at.padded; i += lanes) {
           const Vec<R> coefficient = load(at.coefficient + i), peak = load(at.peak + i),
                        log_sum = load(tops.log_sum + i), q = load(tops.q + i),
@@ -208,10 +246,14 @@ template <class R> void soft_columns(const Sweep& sweep, int64_t threads, Collec
       at.write_each(first);
 
       if (!gradient && !sums) return;
+      for (int64_t i = 0; i < at.count; ++i) {
+        const R rival_pull = tops.q[i] * tops.gains[i] + at.pull[i];
+        share[i] = is_nll ? rival_pull / at.mass[i] : rival_pull;
+        unit[i] = is_nll ? at.coefficient[i] : R(1);
+      }
       for (int64_t c = 0; c < classes; ++c) {
         R *row = z + c * width, *gain = y + c * width;
-        for (int64_t i = 0; i < at.count; ++i)
-          row[i] = row[i] * (tops.q[i] * tops.gains[i] + at.pull[i]) - gain[i];
+        for (int64_t i = 0; i < at.count; ++i) row[i] = row[i] * share[i] - unit[i] * gain[i];
       }
       for (int64_t i = 0; i < at.count; ++i)
         z[tops.index[i] * width + i] = tops.p[i] * tops.gains[i] - at.pull[i];

@@ -93,6 +93,11 @@ template <class R> class Input {
   Input(const void* start, int64_t dtype)
       : start_(start), bytes_(bytes_of(dtype)), fetch_(loop(dtype)) {}
 
+  // Where contiguous numbers of the computing type lie; 0 for other types.
+  const R* in_place(int64_t offset) const {
+    return fetch_ == fetch_as<R> ? static_cast<const R*>(start_) + offset : nullptr;
+  }
+
   // Copies a line of numbers to contiguous memory.
   void fetch(R* to, int64_t offset, int64_t stride, int64_t count) const {
     fetch_(to, start_, offset, stride, count);

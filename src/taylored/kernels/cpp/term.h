@@ -112,6 +112,7 @@ template <class R> class Term {
         gamma_(gamma),
         cancels_(skipped > 0),
         has_log_(na > 0),
+        is_nll_(na == 1 && a[0] == 1.0 && nb == 0 && gamma == 0.0 && !gammas && skipped == 0),
         log_factor_(na, a),
         rest_(nb, b),
         remainder_(skipped) {}
@@ -119,6 +120,9 @@ template <class R> class Term {
   // One gamma per class, or 0 if there is one for all.
   const R* gammas() const { return gammas_; }
   R gamma() const { return static_cast<R>(gamma_); }
+
+  // Whether it is -log p itself, whose slope is q.
+  bool is_nll() const { return is_nll_; }
 
   // Calls work(power) with the cheapest way to raise q to gamma.
   template <class Work> void with_power(Work&& work) const {
@@ -199,6 +203,7 @@ template <class R> class Term {
   double gamma_;
   bool cancels_;
   bool has_log_;
+  bool is_nll_;
   Polynomial log_factor_, rest_;
   Remainder<R> remainder_;
 };

@@ -21,7 +21,31 @@ template <class R> TAYLORED_INLINE R peak_of(const R* row, int64_t length) {
   return largest<R>(max<R>(peak, other));
 }
 
-// The same for positions side by side, whose classes are `width` apart.
+// Adds the rows, each times its factor, to `sums`.
+template <class R>
+TAYLORED_INLINE void add_products(const R* rows, int64_t count, int64_t length, const R* factors,
+                                  R* sums) {
+  constexpr int64_t lanes = Simd<R>::lanes;
+  int64_t c = 0;
+  for (; c + 2 * lanes <= length; c += 2 * lanes) {  // sums side by side need not wait
+    Vec<R> one = load(sums + c), other = load(sums + c + lanes);
+    for (int64_t i = 0; i < count; ++i) {
+      const R* from = rows + i * length + c;
+      const Vec<R> factor = spread(factors[i]);
+      one += load(from) * factor;
+      other += load(from + lanes) * factor;
+    }
+    store<R>(sums + c, one);
+    store<R>(sums + c + lanes, other);
+  }
+  if (c < length) {
+    Vec<R> found = load(sums + c);
+    for (int64_t i = 0; i < count; ++i) found += load(rows + i * length + c) * factors[i];
+    store<R>(sums + c, found);
+  }
+}
+
+// Finds the peaks of positions side by side, whose classes are `width` apart.
 template <class R>
 TAYLORED_INLINE void peaks_of(const R* z, int64_t classes, int64_t width, int64_t padded, R* peaks) {
   for (int64_t i = 0; i < padded; i += Simd<R>::lanes) {

@@ -35,6 +35,10 @@ def rare_classes(counts: PerClass, num_samples: float | None, threshold: float) 
 def _sparing(input: Logits, target: Tensor, rare: Tensor, gamma: float, options: Options) -> Tensor:
     """Cross-entropy with w_ij = 1 - E_i T_j (1 - y_ij) (Tan et al. 2020)."""
     logits = check_input(input)
+    if _every_position_has_a_class(logits, target, options):
+        # So that a rare class counts for nothing where it is not the truth.
+        kept = (~rare).to(computing_dtype(logits))
+        return p_t_loss(logits, target, nll, options._replace(neg_weight=kept))
     truth, real = _truth(logits, target, options)
     spared = rare.to(logits.device).reshape(-1, *[1] * (logits.dim() - 2)) & real
     if options.link == "softmax":
@@ -44,11 +48,17 @@ def _sparing(input: Logits, target: Tensor, rare: Tensor, gamma: float, options:
         share = torch.log(torch.where(spared, truth, 1.0))
         moved = without_offset(logits.to(truth.dtype), class_axis(logits)) + share
         return p_t_loss(moved, target, nll, options)
-    weight = 1.0 - spared * (1.0 - truth)
+    weight = torch.where(spared, truth, 1.0)
     if options.sample_weight is not None:
         given = per_element_weight(options.sample_weight, logits)
         weight = harmless(weight * given, given == 0)
     return p_t_loss(logits, target, nll, options._replace(sample_weight=weight))
+
+
+def _every_position_has_a_class(logits: Tensor, target: Tensor, options: Options) -> bool:
+    if options.link != "sigmoid" or options.background_index is not None:
+        return False
+    return sigmoid_kind(logits, target, None) == "index"
 
 
 def _truth(logits: Tensor, target: Tensor, options: Options) -> tuple[Tensor, Tensor]:

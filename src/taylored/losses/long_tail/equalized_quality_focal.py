@@ -15,7 +15,6 @@ from taylored.core.engine.elementwise_pass import loss_of_batch, pieces
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_input
 from taylored.core.links.class_sums import RunningSums
-from taylored.core.plan.denominator import undivided
 from taylored.core.plan.options import Options
 from taylored.core.plan.plan import along_classes
 from taylored.core.posterior.calibrated import calibrated_logits
@@ -86,7 +85,7 @@ class EqualizedQualityFocalLoss(FocusingLoss):
         exponent = along_classes(exponents, given.logits)
         if self.indicator.collecting():
             sums = _sums(given, exponent)
-            self.indicator.update(undivided(sums, given.plan.denominator))
+            self.indicator.count(sums, given.plan.denominator)
         return loss_of_batch(logits, given, quality_focal_values(exponent))
 
     def calibrated(self, outputs: Tensor, options: Options) -> Tensor:

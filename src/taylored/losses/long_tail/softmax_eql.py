@@ -104,7 +104,9 @@ class SoftmaxEQLLoss(WrapperLoss):
         """What is added to the logits in training: tau log G_j, floored, with its maximum at 0."""
         received = self.indicator.received()
         if self.floor == "gradient":
-            bias = self.tau * torch.log(received.clamp_min(1e-4))
+            bias = received.clamp_min(1e-4).log_()  # a tensor of its own
+            if self.tau != 1.0:
+                bias = self.tau * bias
         else:
             share = received / (received.sum() + 1e-4)
             bias = torch.log(share**self.tau + 1e-9)

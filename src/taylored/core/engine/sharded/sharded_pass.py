@@ -20,7 +20,6 @@ from taylored.core.inputs.sharded_logits import ShardedLogits, whole
 from taylored.core.inputs.targets import check_probabilities
 from taylored.core.links.class_sums import RunningSums
 from taylored.core.plan.canonical import canonical, in_shape_of
-from taylored.core.plan.denominator import undivided
 from taylored.core.plan.options import Options
 from taylored.core.plan.plan import Plan, sums_by_logits
 from taylored.core.plan.prepare import prepare
@@ -44,7 +43,8 @@ def loss_of_shards(input: ShardedLogits, target: Tensor, term: Term, options: Op
     with torch.autocast(local.device.type, enabled=False):
         loss, sums = _Sharded.apply(local, plan, input.columns, counting)
     if indicator is not None and counting:
-        counted = undivided(sums[:, : sums.shape[1] - options.uncounted], plan.denominator)
+        here = sums[:, : sums.shape[1] - options.uncounted]
+        counted = GradientSums.undivided(here, plan.denominator)
         indicator.update(counted_once(counted, input.columns, indicator.process_group))
     return in_shape_of(input, loss, plan)
 

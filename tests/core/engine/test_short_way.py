@@ -1,0 +1,164 @@
+"""Small plain calls on the torch executors: the numbers of a plan, and what is left to one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+import taylored
+from kit.executors import running
+from taylored import GradientIndicator, terms
+from taylored.core.engine import executors
+from taylored.core.engine.one_pass import p_t_loss
+from taylored.core.engine.short_way import MOST_LOGITS, short_way
+from taylored.core.plan.options import Options
+from taylored.core.terms.term import Term
+
+N, C = 6, 5
+TERMS = {
+    "cross-entropy": terms.nll,
+    "poly focal": terms.power(1.5) * terms.nll + 0.5 * terms.power(2.5),
+    "cancelling": terms.nll - terms.power(1),
+    "bounded": terms.box_cox(0.7),
+    "a constant": terms.nll + 2.0,
+}
+HALVES = {torch.float64: 1e-10, torch.float32: 2e-5}
+
+
+def drawn(*shape: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    logits = (3 * torch.randn(shape, generator=generator)).to(dtype)
+    target = torch.randint(shape[1], (shape[0], *shape[2:]), generator=generator)
+    return logits, target
+
+
+def found_by(way: Callable[[], object], logits: Tensor, target: Tensor, term: Term,
+             options: Options) -> list[Tensor]:  # fmt: skip
+    """Value, gradient, gradient with a graph, and a second derivative."""
+    x = logits.detach().requires_grad_()
+    with running("whole"), way():
+        value = p_t_loss(x, target, term, options)
+    upstream = torch.linspace(0.5, 2.0, value.numel(), dtype=value.dtype).reshape(value.shape)
+    (gradient,) = torch.autograd.grad(value, x, upstream, create_graph=True)
+    (plain,) = torch.autograd.grad(value, x, upstream, retain_graph=True)
+    (second,) = torch.autograd.grad(gradient.double().square().sum(), x)
+    return [value, plain, gradient, second]
+
+
+class Planned:
+    """Within it no executor has a shortcut."""
+
+    def __enter__(self) -> None:
+        self.kept = dict(executors._SHORTCUTS)
+        executors._SHORTCUTS.clear()
+
+    def __exit__(self, *_: object) -> None:
+        executors._SHORTCUTS.update(self.kept)
+
+
+class Taken:
+    """Within it every call has to take the short way."""
+
+    def __enter__(self) -> None:
+        self.kept = dict(executors._SHORTCUTS)
+        for name in ("whole", "blocked"):
+            executors._SHORTCUTS[name] = self._checked
+
+    def __exit__(self, *_: object) -> None:
+        executors._SHORTCUTS.update(self.kept)
+
+    def _checked(self, *given):
+        direct = short_way(*given)
+        assert direct is not None
+        return direct
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "batch_mean", "none"])
+@pytest.mark.parametrize("term", TERMS.values(), ids=TERMS)
+def test_it_finds_what_the_plan_finds(term: Term, reduction, dtype: torch.dtype) -> None:
+    for shape in ((N, C), (1, 2), (2, C, 3), (2, C, 2, 2)):
+        given = *drawn(*shape, dtype=dtype), term, Options(reduction=reduction)
+        rough = HALVES.get(dtype, 2e-2)
+        pairs = zip(found_by(Taken, *given), found_by(Planned, *given), strict=True)
+        for short, planned in pairs:
+            torch.testing.assert_close(short, planned, rtol=rough, atol=1e-2 * rough)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("scale", [1e-3, 30.0, 1e4])
+def test_it_keeps_the_digits_at_both_ends(scale: float, dtype: torch.dtype) -> None:
+    logits, target = drawn(40, C, dtype=dtype)
+    logits = scale * logits
+    logits[0, target[0]] = scale * 50
+    logits[1, (target[1] + 1) % C] = -math.inf  # a masked class that is not the truth
+    for term in (terms.nll, terms.power(0.5) * terms.nll):
+        given = logits.double(), target, term, Options(reduction="none")
+        exact = found_by(Planned, *given)[:2]
+        for short, right in zip(found_by(Taken, logits, *given[1:])[:2], exact, strict=True):
+            torch.testing.assert_close(short, right.to(dtype), rtol=1e-4, atol=1e-30)
+
+
+def test_without_a_gradient() -> None:
+    logits, target = drawn(N, C)
+    with Taken(), running("whole"):
+        loss = p_t_loss(logits, target, terms.nll, Options())
+    assert not loss.requires_grad
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits, target))
+
+
+X, Y = drawn(N, C)
+INDICATOR = GradientIndicator(C)
+LEFT = {
+    "ignored": (X, Y.index_fill(0, torch.tensor([1]), -100), Options()),
+    "a class that is ignored": (X, Y, Options(ignore_index=3)),
+    "no such class": (X, Y + 1, Options()),
+    "infinite": (X.masked_fill(X.max() == X, math.inf), Y, Options()),
+    "a masked truth": (X.scatter(1, Y[:, None], -math.inf), Y, Options()),
+    "NaN": (X.masked_fill(X.max() == X, math.nan), Y, Options()),
+    "soft": (X, torch.softmax(X, 1), Options()),
+    "sigmoid": (X, Y, Options(link="sigmoid")),
+    "large": (torch.zeros(MOST_LOGITS, 2), torch.zeros(MOST_LOGITS).long(), Options()),
+    "empty": (X[:0], Y[:0], Options()),
+    "one class": (X[:, :1], 0 * Y, Options()),
+    "other integers": (X, Y.int(), Options()),
+    "counting": (X, Y, Options(indicator=INDICATOR)),
+    "weighted": (X, Y, Options(weight=torch.ones(C))),
+    "weighted samples": (X, Y, Options(sample_weight=torch.ones(N))),
+    "normalised": (X, Y, Options(normalizer=3.0)),
+    "biased": (X, Y, Options(logit_bias=torch.ones(C))),
+    "scaled": (X, Y, Options(logit_scale=torch.ones(C))),
+    "warm": (X, Y, Options(temperature=2.0)),
+    "smoothed": (X, Y, Options(label_smoothing=0.1)),
+    "alpha": (X, Y, Options(alpha=0.5)),
+    "a reduction that is none": (X, Y, Options(reduction="median")),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize(("logits", "target", "options"), LEFT.values(), ids=LEFT)
+def test_the_rest_is_left_to_a_plan(logits: Tensor, target: Tensor, options: Options) -> None:
+    assert short_way(X, Y, terms.nll, Options()) is not None
+    assert short_way(logits, target, terms.nll, options) is None
+
+
+def test_terms_per_class_and_what_others_watch_are_left_to_a_plan() -> None:
+    per_class = terms.power(torch.ones(C)) * terms.nll
+    assert short_way(X, Y, per_class, Options()) is None
+    with taylored.debug():
+        assert short_way(X, Y, terms.nll, Options()) is None
+    found = []
+    torch.func.vmap(lambda x: found.append(short_way(x, Y, terms.nll, Options())) or x)(X[None])
+    with FakeTensorMode() as mode:
+        found.append(short_way(mode.from_tensor(X), mode.from_tensor(Y), terms.nll, Options()))
+    assert found == [None, None]
+
+
+def test_a_frozen_indicator_counts_nothing() -> None:
+    frozen = GradientIndicator(C)
+    frozen.freeze()
+    assert short_way(X, Y, terms.nll, Options(indicator=frozen)) is not None
