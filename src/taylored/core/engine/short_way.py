@@ -20,7 +20,7 @@ from taylored.core.terms.summands import settled
 from taylored.core.terms.term import Term
 
 MOST_LOGITS = 1 << 18
-"""As many as a block has (`blocked.py`); `benchmarks/blocks.py` compares the two."""
+"""As many as one block has (`blocked.py`): these operations gain nothing from pieces until then."""
 
 
 def short_way(input: Logits, target: Tensor, term: Term, options: Options) -> Direct | None:
@@ -86,6 +86,7 @@ def _without_options(options: Options) -> bool:
         and options.label_smoothing == 0.0
         and options.margin is None
         and options.background_index is None
-        and options.alpha is options.pos_weight is options.neg_weight is options.rejection is None
+        and options.alpha is options.pos_weight is options.neg_weight is None
+        and options.rejection is None
         and (options.indicator is None or not options.indicator.collecting())
     )

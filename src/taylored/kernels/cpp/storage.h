@@ -4,6 +4,7 @@
 // Kernels are therefore compiled once per computing type, not once per dtype.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -115,6 +116,10 @@ template <class R> class Input {
   static void fetch_as(R* __restrict to, const void* start, int64_t offset, int64_t stride,
                        int64_t count) {
     const T* from = static_cast<const T*>(start) + offset;
+    if (stride == 0) {  // one number for all: a weight of the position, say
+      std::fill_n(to, count, static_cast<R>(widen(*from)));
+      return;
+    }
     strided(stride, count,
             [=](int64_t i, int64_t place) { to[i] = static_cast<R>(widen(from[place])); });
   }
