@@ -227,6 +227,19 @@ def test_pieces_next_to_zero_are_followed(text: str) -> None:
     assert not faults(taylored.certify(text).to_dict())
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2.31 * truncated(60) - (power(1) - jensen_shannon(0.3))",
+        "-1 * (-2 * (-1 * (-1 * jensen_shannon(0.3) - power(1))))",
+    ],
+)
+def test_factors_are_followed_into_sums(text: str) -> None:
+    found = taylored.certify(text).to_dict()
+    assert proof_of(found, "decreasing")["kind"] == "coefficients"
+    assert not faults(found)
+
+
 def test_what_cancels_to_nothing_has_no_gain() -> None:
     found = taylored.certify("(nll + truncated(5)) * (box_cox(1) - power(1))").to_dict()
     assert not faults(found)

@@ -30,7 +30,11 @@ def series(node: Node, highest: Fraction) -> Series:
     try:
         a, powers = formula(node)
     except ValueError:
-        return _infinite(node, highest)
+        total = Series({}, finite=True)
+        for factor, part in _summands(node, Fraction(1)):
+            found = _infinite(part, highest) if part == node else series(part, highest)
+            total = _sum(total, _times(factor, found), highest)
+        return total
     if not a:
         if any(c < 0 and e > highest for e, c in powers.items()):
             raise ValueError("a negative coefficient is beyond those that are written down")
@@ -59,9 +63,6 @@ def _infinite(node: Node, highest: Fraction) -> Series:
             c = 1 - pi  # -1 / log c is at least c / pi
             found = {Fraction(j): (1 - c ** (j - 1)) * c / pi / (j * (j - 1)) for j in whole[1:]}
             return Series({Fraction(1): Fraction(1), **found}, finite=False)
-        case "sum", _:
-            left, right = (series(part, highest) for part in node.parts)
-            return _sum(left, right, highest)
         case "product", _:
             left, right = (series(part, highest) for part in node.parts)
             if not (left.nonnegative and right.nonnegative):
@@ -73,6 +74,25 @@ def _infinite(node: Node, highest: Fraction) -> Series:
                         total[e + f] = total.get(e + f, Fraction(0)) + c * d
             return Series(total, finite=False)
     raise ValueError(f"nothing is known about the coefficients of {node.name}")
+
+
+def _summands(node: Node, factor: Fraction) -> list[tuple[Fraction, Node]]:
+    """What a term is the sum of, each with the numbers that it is multiplied by."""
+    if node.name == "sum":
+        return [each for part in node.parts for each in _summands(part, factor)]
+    if node.name == "product":
+        number, inner = node.parts
+        if number.name == "series" and len(number.numbers) == 1:
+            return _summands(inner, factor * number.numbers[0])
+    return [(factor, node)]
+
+
+def _times(factor: Fraction, found: Series) -> Series:
+    if not factor:
+        return Series({}, finite=True)
+    if factor < 0 and not found.finite:
+        raise ValueError("a factor of infinitely many coefficients is negative")
+    return Series({e: factor * c for e, c in found.powers.items()}, found.finite)
 
 
 def _sum(left: Series, right: Series, highest: Fraction) -> Series:

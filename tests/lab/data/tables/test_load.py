@@ -154,6 +154,17 @@ class TestKinds:
         assert f"'name' left out: {ROWS} different texts" in said(data)
         assert f"none of them in {RARE} rows" in said(data)
 
+    @pytest.mark.parametrize(("gaps", "kept"), [(1, False), (2 * RARE, True)])
+    def test_of_names_with_gaps_the_gaps_are_kept(
+        self, gaps: int, kept: bool, tmp_path: Path
+    ) -> None:
+        table = frame(name=[f"Mrs. {n * 7 % 61} Smith" for n in range(ROWS)])
+        table.loc[: gaps - 1, "name"] = None
+        data = load(csv(tmp_path, table), target="kind")
+        assert (names(data) == ["a", "b", "name"]) == kept
+        assert f"'name'{':' if kept else ' left out:'} {ROWS - gaps} different texts" in said(data)
+        assert ("kept is whether there is one" in said(data)) == kept
+
     def test_parquet_categories(self, tmp_path: Path) -> None:
         zones = np.array(["x", "y", "z"])[np.arange(ROWS) % 4 % 3]
         table = frame(

@@ -99,6 +99,10 @@ def test_codes_are_no_quantities(texts: list[str]) -> None:
         (["February 29, 2024", "March 1, 2024"], "2024-02-29"),
         (["29/02/24 13:05", "01/03/24 00:00"], "2024-02-29T13:05"),
         (["02/29/2024 1:05 PM", "03/01/2024 12:00 AM"], "2024-02-29T13:05"),
+        (["Feb 29 2024", "Mar 01 2024"], "2024-02-29"),
+        (["2024 Feb 29", "2024 Mar 1"], "2024-02-29"),
+        (["Thu, 29 Feb 2024 13:05:00", "Fri, 01 Mar 2024 00:00:00"], "2024-02-29T13:05"),
+        (["February 2024", "March 2024"], "2024-02-01"),
         (["1066-10-14", "9999-12-31"], "1066-10-14"),
     ],
 )
@@ -124,7 +128,17 @@ def test_a_few_impossible_dates_are_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    "texts", [["a-b"], ["10-20", "20-30"], ["1.2.3"], ["Mon"], ["may 5"], ["12", "13"], ["A-100"]]
+    "texts",
+    [
+        ["a-b"],
+        ["10-20", "20-30"],
+        ["1.2.3"],
+        ["Mon"],
+        ["may 5"],
+        ["Jan-20"],
+        ["12", "13"],
+        ["A-100"],
+    ],
 )
 def test_other_texts_are_no_dates(texts: list[str]) -> None:
     assert to_dates(pd, texts) is None

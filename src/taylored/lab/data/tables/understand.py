@@ -165,13 +165,13 @@ def _categories(
     frequent = sorted(text for text, count in counts.items() if count >= RARE)
     gaps = len(column.values) - sum(counts.values())
     rare = len(counts) - len(frequent)
+    names = (
+        f"{len(counts):,} different texts such as {_shown(list(counts))}, none of them in "
+        f"{RARE} rows: names, or free text"
+    )
+    if not frequent and rare and gaps < RARE:
+        return _left_out(column, names)
     if len(frequent) + (rare > 0) + (gaps > 0) < 2:
-        if rare:
-            why = (
-                f"{len(counts):,} different texts such as {_shown(list(counts))}, none of them in "
-                f"{RARE} rows: names, or free text"
-            )
-            return _left_out(column, why)
         return _left_out(column, "it has one value only")
     position = {text: float(place) for place, text in enumerate(frequent)}
     values = np.array(
@@ -183,7 +183,9 @@ def _categories(
     levels = (*frequent, *((RARE_LEVEL,) if rare else ()))
     known = Column(column.name, "category", levels, source or column.name, how)
     said = f"column {column.name!r}: {len(counts):,} categories"
-    if rare or len(frequent) > MAX_LEVELS:
+    if not frequent:
+        said = f"column {column.name!r}: {names}; kept is whether there is one"
+    elif rare or len(frequent) > MAX_LEVELS:
         said += f", those in fewer than {RARE} training rows share a column"
         said += f", as do all after the {MAX_LEVELS} most frequent" * (len(frequent) > MAX_LEVELS)
     return Understood(((known, values),), (*notes, said))
