@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from taylored.core.context import unobserved
 from taylored.core.engine.executor import Swept, gradient_dtype
 from taylored.core.links.class_sums import ClassSums
-from taylored.core.numerics import computing_dtype
 from taylored.core.plan.plan import Plan, sums_by_logits
 from taylored.kernels.abi import layout_of
 from taylored.kernels.executor import accepted_plan, fits, packed
@@ -64,7 +63,7 @@ class Triton:
             total = torch.zeros(shape, dtype=torch.float64, device=logits.device)
         loss = launched(*packed(logits, plan), gradient, total)
         if sums is not None and total is not None:
-            sums.add(sums_by_logits(total, plan).to(computing_dtype(logits)))
+            sums.add(sums_by_logits(total, plan))
         if into is not None and gradient is not into:
             gradient = into.copy_(gradient)
         return Swept(loss, gradient)
