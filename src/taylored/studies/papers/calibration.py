@@ -115,8 +115,8 @@ STUDY = Study(
             "The softmax of a model trained with focal loss is no class probability; undoing the "
             "loss in closed form gives better likelihood and calibration, with the same decisions.",
             "Charoenphakdee et al., On Focal Loss for Class-Posterior Probability Estimation: A "
-            "Theoretical Perspective, CVPR 2021",
-            "medium",
+            "Theoretical Perspective, CVPR 2021, abstract",
+            "high",
         ),
         Claim(
             "others",
