@@ -43,3 +43,11 @@ def test_classes_without_a_column(wrong: int) -> None:
     target = torch.tensor([[0, wrong]])
     with pytest.raises(ValueError, match=f"the class {wrong}"):
         read_batch(torch.zeros(1, 3, 2), target, OverlapOptions())
+
+
+def test_weights_of_samples_with_one_position() -> None:
+    """(N, 1) are those of the positions where the logits are (N, C, 1), and not of the samples."""
+    options = OverlapOptions(average="sample", sample_weight=torch.tensor([[0.5], [2.0]]))
+    batch = read_batch(torch.zeros(2, 3, 1), torch.tensor([[0], [1]]), options)
+    assert batch.samples is None
+    assert batch.counted()[:, 0].tolist() == [0.5, 2.0]

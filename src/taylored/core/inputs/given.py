@@ -75,6 +75,8 @@ def read_weight(weight: Any, shape: torch.Size) -> Any:
             weight = tensor_of(weight)
         except (TypeError, ValueError, RuntimeError):
             return weight  # for the checks to refuse
+    if weight.shape == shape[:1] + shape[2:]:  # with one position a sample, its axis is no class's
+        return weight
     narrow = weight.dim() > 1 and weight.shape[1] == 1 and weight.shape != shape
     if not narrow or weight.shape[:1] != shape[:1]:
         return weight
