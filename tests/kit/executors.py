@@ -17,14 +17,21 @@ from taylored.kernels.library import Library
 # Where there is a compiler there has to be a native library: then the suites fail without one.
 HAS_NATIVE = isinstance(NATIVE, Library) or shutil.which("c++") is not None
 PATHS = ("whole", "blocked", "composed", *(("native",) if HAS_NATIVE else ()))
+SHORT = "short"
 
 
 @contextlib.contextmanager
 def running(path: str) -> Iterator[None]:
-    """Send losses through one way of the engine."""
-    assert path in PATHS
+    """Send losses through one way of the engine.
+
+    Besides `PATHS` there is "short", what the torch executors do with small plain calls: elsewhere
+    these make a plan too.
+    """
+    assert path in (*PATHS, SHORT)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(executors.only("whole" if path == "composed" else path))
+        stack.enter_context(executors.only("whole" if path in ("composed", SHORT) else path))
+        if path not in ("native", SHORT):
+            stack.enter_context(mock.patch.dict(executors._SHORTCUTS, clear=True))
         if path == "blocked":
             stack.enter_context(mock.patch.object(blocked, "BLOCK_ELEMENTS", 7))
         elif path == "composed":

@@ -41,7 +41,7 @@ def found_by(way: Callable[[], object], logits: Tensor, target: Tensor, term: Te
              options: Options) -> list[Tensor]:  # fmt: skip
     """Value, gradient, gradient with a graph, and a second derivative."""
     x = logits.detach().requires_grad_()
-    with running("whole"), way():
+    with running("short"), way():
         value = p_t_loss(x, target, term, options)
     upstream = torch.linspace(0.5, 2.0, value.numel(), dtype=value.dtype).reshape(value.shape)
     (gradient,) = torch.autograd.grad(value, x, upstream, create_graph=True)
@@ -106,7 +106,7 @@ def test_it_keeps_the_digits_at_both_ends(scale: float, dtype: torch.dtype) -> N
 
 def test_without_a_gradient() -> None:
     logits, target = drawn(N, C)
-    with Taken(), running("whole"):
+    with Taken(), running("short"):
         loss = p_t_loss(logits, target, terms.nll, Options())
     assert not loss.requires_grad
     torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits, target))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from taylored.core.plan.denominator import denominator_of, divided, undivided
+from taylored.core.plan.denominator import denominator_of, divided
+from taylored.core.state.gradient_indicator import GradientSums
 
 
 def test_which_number() -> None:
@@ -22,7 +23,7 @@ def test_there_and_back(amount: float | torch.Tensor) -> None:
     rows = torch.tensor([[1.0, 2.0], [3.0, 0.0]])
     once = divided(rows, amount)
     torch.testing.assert_close(once, rows / 4)
-    sums = undivided(once, amount)
+    sums = GradientSums.undivided(once, amount)
     torch.testing.assert_close(torch.stack([sums.positive, sums.negative]), rows)
     assert sums.denominator is not None
     assert float(sums.denominator) == 4.0
@@ -32,10 +33,10 @@ def test_there_and_back(amount: float | torch.Tensor) -> None:
 def test_nothing_left_gives_zero_and_not_nan(nothing: float | torch.Tensor) -> None:
     zeros = torch.zeros(2, 3)
     assert torch.equal(divided(zeros, nothing), zeros)
-    assert torch.equal(undivided(zeros, nothing).positive, zeros[0])
+    assert torch.equal(GradientSums.undivided(zeros, nothing).positive, zeros[0])
 
 
 def test_no_denominator_leaves_everything_alone() -> None:
     rows = torch.ones(2, 3)
     assert divided(rows, None) is rows
-    assert undivided(rows, None).denominator is None
+    assert GradientSums.undivided(rows, None).denominator is None

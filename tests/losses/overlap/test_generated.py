@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+import taylored
 from kit.checks import overlap as checks
 from kit.executors import HAS_NATIVE
 from kit.overlap import EXAMPLES, FIRST, SHAPED, TURNED, Case
@@ -124,3 +125,18 @@ def test_transforms(case: Case) -> None:
 @pytest.mark.parametrize("text", ["dice()", "dice(exponent=2)", "tversky()"])
 def test_ones_in_half_precision(text: str, path: str) -> None:
     checks.check_ones_in_half_precision(Case(text), path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_class_of_weight_0_costs_nothing_however_much_it_would(dtype: torch.dtype) -> None:
+    logits = torch.zeros(2, 3, 5, 5, dtype=dtype)
+    logits[:, 0] = -1e4
+    logits.requires_grad_()
+    target = torch.ones(2, 5, 5, dtype=torch.long)
+    target[:, 2] = 2
+    value = taylored.cldice_loss(
+        logits, target, weight=[0.0, 1.0, 1.0], smooth_numerator=1.0, smooth_denominator=2.2e-308
+    )
+    (gradient,) = torch.autograd.grad(value, logits)
+    assert value.isfinite()
+    assert gradient.isfinite().all()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.checks import per_class
-from taylored.core.numerics import computing_dtype, tensor_of
+from taylored.core.numerics import computing_dtype, harmless, tensor_of
 from taylored.core.overlap.batch import Batch
 from taylored.core.overlap.options import OverlapOptions
 from taylored.core.overlap.sums import Cost, class_weights, sums_of
@@ -57,7 +57,7 @@ def reduced(batch: Batch, found: Ratios, options: OverlapOptions) -> Tensor:
     cost = torch.where(counted, cost, 0.0)
     weight = None if options.pooled else class_weights(options.weight, cost)
     if weight is not None:
-        cost = cost * weight
+        cost = harmless(cost, weight == 0) * weight
     if batch.samples is not None:
         cost = torch.where(batch.samples == 0, 0.0, cost * batch.samples)
     dtype = computing_dtype(batch.logits)

@@ -45,7 +45,8 @@ def cldice_costs(batch: Batch, options: OverlapOptions, iterations: int) -> Rati
         return ratio(shared + above, batch.summed(w * skeleton) + below)
 
     precision, sensitivity = inside(predicted, y), inside(true, p)
-    both = ratio(2.0 * precision * sensitivity, precision + sensitivity, empty=0.0)
+    share = ratio(sensitivity, precision + sensitivity, empty=0.0)
+    both = 2.0 * precision * share  # in this order: the product of both may be beyond all numbers
     return Ratios(1.0 - both, batch.summed(w * y), batch.counted())
 
 
