@@ -1,13 +1,12 @@
 """What Triton's kernels find beside the whole expression, as JSON: `python triton_worker.py`.
 
-A process of its own, because Triton decides at its import whether it interprets. Where a card is,
-the same comparisons run on it.
+A process of its own, because Triton decides at its import whether it interprets: the environment
+says so with TRITON_INTERPRET=1. Without that the comparisons run on a card.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,8 +18,6 @@ from unittest import mock
 
 import torch
 
-if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from kit.cases import GENERATED, Case, build, call_of, target_kinds

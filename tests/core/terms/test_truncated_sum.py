@@ -122,7 +122,7 @@ def test_saved_tensors_do_not_grow_with_the_number_of_terms(count: int, composed
             taylor_loss(logits, torch.arange(16) % 8, num_terms=num_terms, weight=weight)
         return sum(sizes)
 
-    assert saved(count) == saved(2) > 0
+    assert 0 < saved(count) <= saved(2)
 
 
 def test_ten_thousand_terms_cost_about_what_a_hundred_cost() -> None:

@@ -38,11 +38,36 @@ def changed_update(change: Callable[[GradientIndicator, GradientSums], GradientS
 
     def plant(patch: pytest.MonkeyPatch) -> None:
         original = GradientIndicator.update
-        patch.setattr(
-            GradientIndicator, "update", lambda self, sums: original(self, change(self, sums))
-        )
+        updated_by(patch, lambda self, sums: original(self, change(self, sums)))
 
     return plant
+
+
+def updated_by(
+    patch: pytest.MonkeyPatch, update: Callable[[GradientIndicator, GradientSums], None]
+) -> None:
+    """An update with a fault, which one process that counts alone takes as well."""
+
+    def count(self: GradientIndicator, sums: Tensor, denominator: Tensor | float | None) -> None:
+        self.update(GradientSums.undivided(sums, denominator))
+
+    patch.setattr(GradientIndicator, "update", update)
+    patch.setattr(GradientIndicator, "count", count)
+
+
+@fault(checks.check_steps, SIGMOID, 10)
+@fault(checks.check_accumulation, SIGMOID)
+def counted_alone_without_the_denominator(patch: pytest.MonkeyPatch) -> None:
+    original = GradientIndicator.count
+    patch.setattr(GradientIndicator, "count", lambda self, sums, _: original(self, sums, None))
+
+
+@fault(checks.check_steps, FOCAL, 10)
+def counted_alone_the_other_way_round(patch: pytest.MonkeyPatch) -> None:
+    original = GradientIndicator.count
+    patch.setattr(
+        GradientIndicator, "count", lambda self, sums, amount: original(self, sums.flip(0), amount)
+    )
 
 
 @fault(checks.check_steps, SOFTMAX, 10)
@@ -238,7 +263,7 @@ def the_same_batch_is_counted_once(patch: pytest.MonkeyPatch) -> None:
             original(self, sums)
         last.append(sums)
 
-    patch.setattr(GradientIndicator, "update", update)
+    updated_by(patch, update)
 
 
 @fault(checks.check_accumulation, FOCAL)
@@ -251,7 +276,7 @@ def only_the_last_batch_is_kept(patch: pytest.MonkeyPatch) -> None:
             self.positive.zero_()
         original(self, sums)
 
-    patch.setattr(GradientIndicator, "update", update)
+    updated_by(patch, update)
 
 
 @fault(checks.check_compile, SIGMOID, "eager")
@@ -262,7 +287,7 @@ def a_host_sync(patch: pytest.MonkeyPatch) -> None:
         if sums.positive.sum().item() >= 0:
             original(self, sums)
 
-    patch.setattr(GradientIndicator, "update", update)
+    updated_by(patch, update)
 
 
 @fault(checks.check_compile, QUALITY, "aot_eager")
@@ -279,7 +304,7 @@ def a_step_counter_that_recompiles(patch: pytest.MonkeyPatch) -> None:
         self.seen = getattr(self, "seen", 0) + 1
         original(self, sums)
 
-    patch.setattr(GradientIndicator, "update", update)
+    updated_by(patch, update)
 
 
 @fault(checks.check_functorch, SOFTMAX)
@@ -291,7 +316,7 @@ def transforms_are_not_refused(patch: pytest.MonkeyPatch) -> None:
             original(self, sums)
 
     patch.setattr(GradientIndicator, "refuse_side_effects", lambda self: None)
-    patch.setattr(GradientIndicator, "update", update)
+    updated_by(patch, update)
 
 
 @fault.each

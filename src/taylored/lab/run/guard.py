@@ -30,6 +30,7 @@ NUMERIC = (
     "kernels/*.py",
     "kernels/*.so",
     "kernels/cpp/*.*",
+    "kernels/triton/*.py",
     "modules/**/*.py",
     "losses/**/*.py",
     "catalog/**/*.py",
