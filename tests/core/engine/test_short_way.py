@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
+from unittest import mock
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import taylored
+from kit.cases import GENERATED, Case, build, target_kinds
 from kit.executors import running
 from taylored import GradientIndicator, terms
 from taylored.core.engine import executors
@@ -37,11 +40,14 @@ def drawn(*shape: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tens
     return logits, target
 
 
-def found_by(way: Callable[[], object], logits: Tensor, target: Tensor, term: Term,
+def found_by(path: str, logits: Tensor, target: Tensor, term: Term,
              options: Options) -> list[Tensor]:  # fmt: skip
     """Value, gradient, gradient with a graph, and a second derivative."""
     x = logits.detach().requires_grad_()
-    with running("short"), way():
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(running(path))
+        if path == "short":
+            stack.enter_context(taken())
         value = p_t_loss(x, target, term, options)
     upstream = torch.linspace(0.5, 2.0, value.numel(), dtype=value.dtype).reshape(value.shape)
     (gradient,) = torch.autograd.grad(value, x, upstream, create_graph=True)
@@ -50,32 +56,17 @@ def found_by(way: Callable[[], object], logits: Tensor, target: Tensor, term: Te
     return [value, plain, gradient, second]
 
 
-class Planned:
-    """Within it no executor has a shortcut."""
-
-    def __enter__(self) -> None:
-        self.kept = dict(executors._SHORTCUTS)
-        executors._SHORTCUTS.clear()
-
-    def __exit__(self, *_: object) -> None:
-        executors._SHORTCUTS.update(self.kept)
-
-
-class Taken:
+@contextlib.contextmanager
+def taken() -> Iterator[None]:
     """Within it every call has to take the short way."""
 
-    def __enter__(self) -> None:
-        self.kept = dict(executors._SHORTCUTS)
-        for name in ("whole", "blocked"):
-            executors._SHORTCUTS[name] = self._checked
-
-    def __exit__(self, *_: object) -> None:
-        executors._SHORTCUTS.update(self.kept)
-
-    def _checked(self, *given):
+    def checked(*given):
         direct = short_way(*given)
         assert direct is not None
         return direct
+
+    with mock.patch.dict(executors._SHORTCUTS, {"whole": checked, "blocked": checked}):
+        yield
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
@@ -85,7 +76,7 @@ def test_it_finds_what_the_plan_finds(term: Term, reduction, dtype: torch.dtype)
     for shape in ((N, C), (1, 2), (2, C, 3), (2, C, 2, 2)):
         given = *drawn(*shape, dtype=dtype), term, Options(reduction=reduction)
         rough = HALVES.get(dtype, 2e-2)
-        pairs = zip(found_by(Taken, *given), found_by(Planned, *given), strict=True)
+        pairs = zip(found_by("short", *given), found_by("whole", *given), strict=True)
         for short, planned in pairs:
             torch.testing.assert_close(short, planned, rtol=rough, atol=1e-2 * rough)
 
@@ -99,14 +90,39 @@ def test_it_keeps_the_digits_at_both_ends(scale: float, dtype: torch.dtype) -> N
     logits[1, (target[1] + 1) % C] = -math.inf  # a masked class that is not the truth
     for term in (terms.nll, terms.power(0.5) * terms.nll):
         given = logits.double(), target, term, Options(reduction="none")
-        exact = found_by(Planned, *given)[:2]
-        for short, right in zip(found_by(Taken, logits, *given[1:])[:2], exact, strict=True):
+        exact = found_by("whole", *given)[:2]
+        for short, right in zip(found_by("short", logits, *given[1:])[:2], exact, strict=True):
             torch.testing.assert_close(short, right.to(dtype), rtol=1e-4, atol=1e-30)
+
+
+def test_losses_of_the_catalogue_give_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken_by = set()
+    for name in sorted(GENERATED):
+        case = Case(GENERATED[name].examples[0], "index", (7, 5))
+        if "index" not in target_kinds(case.call):
+            continue
+
+        def noted(*given, name=name):
+            direct = short_way(*given)
+            taken_by.update(() if direct is None else {name})
+            return direct
+
+        monkeypatch.setitem(executors._SHORTCUTS, "whole", noted)
+        target, found = case.targets().clamp_min(0), []  # an ignored one is left to a plan
+        for path in ("short", "whole"):
+            logits = case.logits().requires_grad_()
+            with running(path):
+                value = build(case.call)(logits, target)
+                value.sum().backward()
+            found.append((value.detach(), logits.grad))
+        for short, planned in zip(*found, strict=True):
+            torch.testing.assert_close(short, planned, rtol=1e-10, atol=1e-12, msg=name)
+    assert taken_by >= {"cross_entropy", "focal", "poly", "taylor", "seesaw", "jensen_shannon"}
 
 
 def test_without_a_gradient() -> None:
     logits, target = drawn(N, C)
-    with Taken(), running("short"):
+    with taken(), running("short"):
         loss = p_t_loss(logits, target, terms.nll, Options())
     assert not loss.requires_grad
     torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits, target))
