@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 
-from taylored.core.checks import fail
-from taylored.core.engine.executors import keep, register
+from taylored.core.checks import fail, one_of
+from taylored.core.engine.executors import asked, keep, register
 from taylored.core.overlap import sweeps
 from taylored.kernels.executor import Native
 from taylored.kernels.library import Absent, Library, find
@@ -29,9 +29,11 @@ def _restrict(setting: str) -> None:
     wanted = [name.strip() for name in setting.split(",") if name.strip()]
     if Native.name in wanted and isinstance(NATIVE, Absent):
         fail(SETTING, "executors that are there", f"'native' ({NATIVE.reason})", NATIVE.fix)
+    for name in wanted:
+        one_of(SETTING, name, (TRITON, *asked()))
     if TRITON in wanted:
         _add_triton()
-    keep(wanted, said_by=SETTING)
+    keep(wanted)
 
 
 def _add_triton() -> None:

@@ -72,10 +72,10 @@ def asked() -> tuple[str, ...]:
     return tuple(executor.name for executor in _EXECUTORS)
 
 
-def keep(wanted: Sequence[str], *, said_by: str = "names") -> None:
+def keep(wanted: Sequence[str]) -> None:
     """From now on ask the named executors alone, and "whole" after them."""
     for name in wanted:
-        one_of(said_by, name, asked())
+        one_of("names", name, asked())
     _EXECUTORS[:] = [executor for executor in _EXECUTORS if executor.name in (*wanted, WHOLE.name)]
 
 
