@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -50,20 +51,7 @@ class Native:
         into: Tensor | None = None,
     ) -> Swept:
         """Loss, gradient and sums."""
-        gradient = into
-        if gradient is None or not fits(gradient, logits):
-            gradient = torch.empty_strided(
-                logits.shape, logits.stride(), dtype=gradient_dtype(logits), device="cpu"
-            )
-        total = None
-        if sums is not None:
-            total = torch.zeros(2, logits.shape[1], dtype=torch.float64, device="cpu")
-        loss = self._run(logits, plan, gradient, total)
-        if sums is not None and total is not None:
-            sums.add(sums_by_logits(total, plan))
-        if into is not None and gradient is not into:
-            gradient = into.copy_(gradient)
-        return Swept(loss, gradient)
+        return filled(self._run, logits, plan, sums, into)
 
     def _run(
         self, logits: Tensor, plan: Plan, gradient: Tensor | None, sums: Tensor | None
@@ -71,6 +59,30 @@ class Native:
         """Write the gradient, add to the (2, C) sums, and return the loss."""
         batch, formula = packed(logits, plan)
         return swept(self.library, batch, formula, gradient, sums)
+
+
+Run = Callable[[Tensor, Plan, Tensor | None, Tensor | None], Tensor]
+"""(logits, plan, gradient to write, (2, C) sums to add to) -> loss."""
+
+
+def filled(
+    run: Run, logits: Tensor, plan: Plan, sums: ClassSums | None, into: Tensor | None
+) -> Swept:
+    """A sweep by a function that writes the gradient and the sums into memory it is given."""
+    device, gradient = logits.device, into
+    if gradient is None or not _fits(gradient, logits):
+        gradient = torch.empty_strided(
+            logits.shape, logits.stride(), dtype=gradient_dtype(logits), device=device
+        )
+    total = None
+    if sums is not None:
+        total = torch.zeros(2, logits.shape[1], dtype=torch.float64, device=device)
+    loss = run(logits, plan, gradient, total)
+    if sums is not None and total is not None:
+        sums.add(sums_by_logits(total, plan))
+    if into is not None and gradient is not into:
+        gradient = into.copy_(gradient)
+    return Swept(loss, gradient)
 
 
 def accepted_plan(logits: Tensor, plan: Plan) -> bool:
@@ -137,7 +149,7 @@ def _moved(logits: Tensor, plan: Plan) -> tuple[Tensor | None, Tensor | None]:
     return further if added is None else added + further, growth
 
 
-def fits(buffer: Tensor, logits: Tensor) -> bool:
+def _fits(buffer: Tensor, logits: Tensor) -> bool:
     """Whether the library can write a gradient of these logits there."""
     dtypes = (logits.dtype, gradient_dtype(logits))
     return buffer.dtype in dtypes and buffer.stride() == logits.stride()

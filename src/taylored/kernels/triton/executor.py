@@ -9,11 +9,11 @@ import triton
 from torch import Tensor, nn
 
 from taylored.core.context import unobserved
-from taylored.core.engine.executor import Swept, gradient_dtype
+from taylored.core.engine.executor import Swept
 from taylored.core.links.class_sums import ClassSums
-from taylored.core.plan.plan import Plan, sums_by_logits
+from taylored.core.plan.plan import Plan
 from taylored.kernels.abi import layout_of
-from taylored.kernels.executor import accepted_plan, fits, packed
+from taylored.kernels.executor import accepted_plan, filled, packed
 from taylored.kernels.triton.launch import launched
 
 
@@ -41,7 +41,7 @@ class Triton:
 
     def value(self, logits: Tensor, plan: Plan) -> Tensor:
         """The loss alone."""
-        return launched(*packed(logits, plan), None, None)
+        return _run(logits, plan, None, None)
 
     def sweep(
         self,
@@ -52,21 +52,7 @@ class Triton:
         into: Tensor | None = None,
     ) -> Swept:
         """Loss, gradient and sums."""
-        gradient = into
-        if gradient is None or not fits(gradient, logits):
-            gradient = torch.empty_strided(
-                logits.shape, logits.stride(), dtype=gradient_dtype(logits), device=logits.device
-            )
-        total = None
-        if sums is not None:
-            shape = (2, logits.shape[1])
-            total = torch.zeros(shape, dtype=torch.float64, device=logits.device)
-        loss = launched(*packed(logits, plan), gradient, total)
-        if sums is not None and total is not None:
-            sums.add(sums_by_logits(total, plan))
-        if into is not None and gradient is not into:
-            gradient = into.copy_(gradient)
-        return Swept(loss, gradient)
+        return filled(_run, logits, plan, sums, into)
 
     def _ordinary(self, values: Tensor, logits: Tensor) -> bool:
         plain = type(values) is Tensor or type(values) is nn.Parameter
@@ -77,3 +63,7 @@ class Triton:
             and values.layout is torch.strided
             and not values.is_neg()
         )
+
+
+def _run(logits: Tensor, plan: Plan, gradient: Tensor | None, sums: Tensor | None) -> Tensor:
+    return launched(*packed(logits, plan), gradient, sums)

@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 
 from taylored.kernels.triton.term import GAMMA, LOWEST, TEMPERATURE, at_margin, outcome
-from taylored.kernels.triton.tile import fetched, moved, peaks
+from taylored.kernels.triton.tile import moved, peaks, positions_of, read
 
 
 @triton.jit
@@ -23,11 +23,7 @@ def softmax_hard(
     SKIPPED: tl.constexpr, R: tl.constexpr, POSITIONS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """One tile of positions; the sum of its losses goes to `partial`."""
-    program = tl.program_id(0)
-    i = program.to(tl.int64) * POSITIONS + tl.arange(0, POSITIONS)
-    there = i < count
-    n, s = i // inner, i % inner
-    coefficient = tl.load(rows + n * r_n + s * r_s, mask=there, other=0.0)
+    i, n, s, there, coefficient = positions_of(rows, count, inner, r_n, r_s, POSITIONS)
     alive = there & (coefficient != 0.0)
     truth = tl.load(target + n * t_n + s * t_s, mask=there, other=0)
     known = (truth >= 0) & (truth < classes)  # for another class the coefficient is NaN
@@ -39,9 +35,8 @@ def softmax_hard(
     peak = tl.full((POSITIONS,), LOWEST, R)
     mass = tl.zeros((POSITIONS,), R)
     for start in range(0, classes, BLOCK):
-        tile, c = fetched(z, offsets, alive, start, classes, z_c, BLOCK, R)
-        tile = moved(tile, c[None, :], scale, bias, numbers, classes, largest_scale,
-                     first[:, None], second[:, None], SCALES, SHIFTS, BIASED)  # fmt: skip
+        tile, c = read(z, offsets, alive, start, classes, z_c, scale, bias, numbers,
+                       largest_scale, first, second, SCALES, SHIFTS, BIASED, BLOCK, R)  # fmt: skip
         tile = tl.where(c[None, :] == truth[:, None], float("-inf"), tile)
         higher = tl.maximum(peak, tl.max(tile, axis=1))
         mass = mass * tl.exp(peak - higher) + tl.sum(tl.exp(tile - higher[:, None]), axis=1)
@@ -62,7 +57,7 @@ def softmax_hard(
     value, slope = outcome(p, q, nll, log_q, gamma, numbers, WHOLE, NA, NB, SKIPPED)
     value = tl.where(alive, coefficient * value, 0.0)
     pull = tl.where(alive, coefficient * slope, 0.0)
-    tl.store(partial + program, tl.sum(value.to(tl.float64), axis=0))
+    tl.store(partial + tl.program_id(0), tl.sum(value.to(tl.float64), axis=0))
     if EACH:
         tl.store(each + i, value, mask=there)
 
@@ -74,9 +69,9 @@ def softmax_hard(
     if GRADIENT or COUNTED:
         share = pull / tl.where(mass == 0.0, 1.0, mass)
         for start in range(0, classes, BLOCK):
-            tile, c = fetched(z, offsets, alive, start, classes, z_c, BLOCK, R)
-            tile = moved(tile, c[None, :], scale, bias, numbers, classes, largest_scale,
-                         first[:, None], second[:, None], SCALES, SHIFTS, BIASED)  # fmt: skip
+            tile, c = read(z, offsets, alive, start, classes, z_c, scale, bias, numbers,
+                           largest_scale, first, second, SCALES, SHIFTS, BIASED,
+                           BLOCK, R)  # fmt: skip
             mine = c[None, :] == truth[:, None]
             tile = tl.exp(tl.where(mine, float("-inf"), tile) - peak[:, None]) * share[:, None]
             inside = c < classes

@@ -17,7 +17,7 @@ from taylored.kernels.triton.term import (
     at_margin,
     outcome,
 )
-from taylored.kernels.triton.tile import fetched, moved, peaks
+from taylored.kernels.triton.tile import peaks, positions_of, read
 
 
 @triton.jit
@@ -76,11 +76,7 @@ def softmax_soft(
     POSITIONS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """One tile of positions; the sum of its losses goes to `partial`."""
-    program = tl.program_id(0)
-    i = program.to(tl.int64) * POSITIONS + tl.arange(0, POSITIONS)
-    there = i < count
-    n, s = i // inner, i % inner
-    coefficient = tl.load(rows + n * r_n + s * r_s, mask=there, other=0.0)
+    i, n, s, there, coefficient = positions_of(rows, count, inner, r_n, r_s, POSITIONS)
     alive = there & (coefficient != 0.0)
     places = n * t_n + s * t_s
     truth = tl.zeros((POSITIONS,), tl.int64)
@@ -93,9 +89,8 @@ def softmax_soft(
     chosen = tl.full((POSITIONS,), float("-inf"), R)
     top = tl.zeros((POSITIONS,), tl.int32)
     for start in range(0, classes, BLOCK):
-        tile, c = fetched(z, offsets, alive, start, classes, z_c, BLOCK, R)
-        tile = moved(tile, c[None, :], scale, bias, numbers, classes, largest_scale,
-                     first[:, None], second[:, None], SCALES, SHIFTS, BIASED)  # fmt: skip
+        tile, c = read(z, offsets, alive, start, classes, z_c, scale, bias, numbers,
+                       largest_scale, first, second, SCALES, SHIFTS, BIASED, BLOCK, R)  # fmt: skip
         highest, where = tl.max(tile, axis=1, return_indices=True)
         larger = highest > chosen
         top = tl.where(larger, start + where, top)
@@ -105,9 +100,8 @@ def softmax_soft(
     mass = tl.zeros((POSITIONS,), R)
     own = tl.zeros((POSITIONS,), R)
     for start in range(0, classes, BLOCK):
-        tile, c = fetched(z, offsets, alive, start, classes, z_c, BLOCK, R)
-        tile = moved(tile, c[None, :], scale, bias, numbers, classes, largest_scale,
-                     first[:, None], second[:, None], SCALES, SHIFTS, BIASED)  # fmt: skip
+        tile, c = read(z, offsets, alive, start, classes, z_c, scale, bias, numbers,
+                       largest_scale, first, second, SCALES, SHIFTS, BIASED, BLOCK, R)  # fmt: skip
         mine = c[None, :] == top[:, None]
         y = _truths(target, places, truth, alive, c, classes, t_c, numbers, INDEX, R)
         y = _weighted(y, positive, c, classes, WEIGHTED)
@@ -131,9 +125,8 @@ def softmax_soft(
     log_q_top = tl.maximum(log_q_top, -1e30)
     gains = tl.zeros((POSITIONS,), R)
     for start in range(0, classes, BLOCK):
-        tile, c = fetched(z, offsets, alive, start, classes, z_c, BLOCK, R)
-        tile = moved(tile, c[None, :], scale, bias, numbers, classes, largest_scale,
-                     first[:, None], second[:, None], SCALES, SHIFTS, BIASED)  # fmt: skip
+        tile, c = read(z, offsets, alive, start, classes, z_c, scale, bias, numbers,
+                       largest_scale, first, second, SCALES, SHIFTS, BIASED, BLOCK, R)  # fmt: skip
         mine = (c[None, :] == top[:, None]) | (c >= classes)[None, :]
         y = _truths(target, places, truth, alive, c, classes, t_c, numbers, INDEX, R)
         y = _weighted(y, positive, c, classes, WEIGHTED) * coefficient[:, None]
@@ -144,16 +137,16 @@ def softmax_soft(
                                  log_q_top[:, None], numbers, WHOLE, NA, NB, SKIPPED)  # fmt: skip
         gains += tl.sum(gain, axis=1)
         value += tl.sum(worth, axis=1)
-    tl.store(partial + program, tl.sum(tl.where(alive, value, 0.0).to(tl.float64), axis=0))
+    tl.store(partial + tl.program_id(0), tl.sum(tl.where(alive, value, 0.0).to(tl.float64), axis=0))
     if EACH:
         tl.store(each + i, tl.where(alive, value, 0.0), mask=there)
 
     if GRADIENT or COUNTED:
         rival_pull = q_top * gains + pull
         for start in range(0, classes, BLOCK):
-            tile, c = fetched(z, offsets, alive, start, classes, z_c, BLOCK, R)
-            tile = moved(tile, c[None, :], scale, bias, numbers, classes, largest_scale,
-                         first[:, None], second[:, None], SCALES, SHIFTS, BIASED)  # fmt: skip
+            tile, c = read(z, offsets, alive, start, classes, z_c, scale, bias, numbers,
+                           largest_scale, first, second, SCALES, SHIFTS, BIASED,
+                           BLOCK, R)  # fmt: skip
             inside = c < classes
             mine = c[None, :] == top[:, None]
             y = _truths(target, places, truth, alive, c, classes, t_c, numbers, INDEX, R)

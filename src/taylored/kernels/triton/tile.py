@@ -38,6 +38,26 @@ def moved(tile, c, scale, bias, numbers, classes, largest_scale, first, second,
 
 
 @triton.jit
+def read(z, offsets, alive, start, classes, z_c, scale, bias, numbers, largest_scale, first, second,
+         SCALES: tl.constexpr, SHIFTS: tl.constexpr, BIASED: tl.constexpr,
+         BLOCK: tl.constexpr, R: tl.constexpr):  # fmt: skip
+    """The logits of a tile as the softmax sees them, and its classes."""
+    tile, c = fetched(z, offsets, alive, start, classes, z_c, BLOCK, R)
+    tile = moved(tile, c[None, :], scale, bias, numbers, classes, largest_scale,
+                 first[:, None], second[:, None], SCALES, SHIFTS, BIASED)  # fmt: skip
+    return tile, c
+
+
+@triton.jit
+def positions_of(rows, count, inner, r_n, r_s, POSITIONS: tl.constexpr):
+    """The positions of a program: number, both axes, whether there is one, its coefficient."""
+    i = tl.program_id(0).to(tl.int64) * POSITIONS + tl.arange(0, POSITIONS)
+    there = i < count
+    n, s = i // inner, i % inner
+    return i, n, s, there, tl.load(rows + n * r_n + s * r_s, mask=there, other=0.0)
+
+
+@triton.jit
 def peaks(z, offsets, alive, classes, z_c, scale, bias, numbers, largest_scale,
           SCALES: tl.constexpr, SHIFTS: tl.constexpr, POSITIONS: tl.constexpr,
           BLOCK: tl.constexpr, R: tl.constexpr):  # fmt: skip
