@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import taylored
-from taylored.core.engine import linear_chunks
+from taylored.core.engine.linear import row_chunks
 
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -144,8 +144,8 @@ def memory_in_fresh_process(shape: tuple[int, int, int], name: str, extra: list[
 
 def set_rows(rows: int) -> None:
     """That many rows per chunk, whatever they take."""
-    linear_chunks.CHUNK_ROWS, linear_chunks.SMALL_CHUNK = rows, 0
-    linear_chunks.LARGE_CHUNK = sys.maxsize
+    row_chunks.CHUNK_ROWS, row_chunks.SMALL_CHUNK = rows, 0
+    row_chunks.LARGE_CHUNK = sys.maxsize
 
 
 def chunks(options: argparse.Namespace) -> None:

@@ -29,7 +29,6 @@ from kit.tolerances import close, within
 from kit.traits import CLASSES, loss_of
 from taylored import FocalLoss, GradientRatio, ShardedLogits
 from taylored.core.engine import blocked, executors
-from taylored.core.engine.sharded import distribution
 
 WORLDS = (2, 4)
 WORKER = Path(__file__).with_name("worker_sharded.py")
@@ -156,7 +155,6 @@ def test_pieces_are_the_whole(shape: tuple[int, ...], monkeypatch: pytest.Monkey
     target = torch.arange(logits[:, 0].numel()).reshape(logits[:, 0].shape) % CLASSES
     whole = loss(alone(local=logits), target)
     (expected,) = torch.autograd.grad(whole, logits)
-    monkeypatch.setattr(distribution, "LEAST_ELEMENTS", 0)
     monkeypatch.setattr(blocked, "BLOCK_ELEMENTS", 2 * CLASSES)
     pieces = loss(alone(local=logits), target)
     close(pieces, whole)

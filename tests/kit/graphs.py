@@ -11,12 +11,15 @@ from torch import Tensor, nn
 
 from kit.cases import Case, build
 from kit.executors import running
-from kit.traits import NEED_ALL_LOGITS
+from kit.traits import NEED_A_TENSOR, NEED_ALL_LOGITS
 from taylored import LinearLogits, donate
 from taylored.core.state.counting import Counting
 
 INPUTS = ("leaf", "computed", "strided", "linear", "donated", "counted")
 """How the logits come to the loss."""
+
+REFUSED = {"linear": NEED_ALL_LOGITS, "donated": NEED_A_TENSOR}
+"""The losses that refuse logits in such a form."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class Maker:
 def inputs_of(case: Case) -> Iterator[str]:
     """The ways that a loss takes its logits."""
     for kind in INPUTS:
-        if kind in ("linear", "donated") and case.call.name in NEED_ALL_LOGITS:
+        if case.call.name in REFUSED.get(kind, ()):
             continue
         if kind == "counted" and not _counts(case):
             continue

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from kit.cases import SHAPES, Case, build, call_of, target_kinds
 from kit.catalogued import CLASSIFICATION
 from kit.tolerances import ATOL, GRADIENT_ATOL, GRADIENT_RTOL, RTOL
-from kit.traits import CLASSES, NEED_ALL_LOGITS
+from kit.traits import CLASSES, NEED_A_TENSOR
 from references import Call
 from taylored import ShardedLogits, catalog
 
@@ -34,14 +34,14 @@ def is_softmax(text: str) -> bool:
 SHARDED = {
     name: [text for text in spec.examples if is_softmax(text)]
     for name, spec in CLASSIFICATION.items()
-    if name not in NEED_ALL_LOGITS and any(map(is_softmax, spec.examples))
+    if name not in NEED_A_TENSOR and any(map(is_softmax, spec.examples))
 }
 """Examples of the losses that never need all logits at once, by name."""
 
 REFUSED = [
     name
     for name, spec in CLASSIFICATION.items()
-    if name in NEED_ALL_LOGITS and spec.call == "plain" and is_softmax(spec.examples[0])
+    if name in NEED_A_TENSOR and spec.call == "plain" and is_softmax(spec.examples[0])
 ]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from kit.catalogued import CLASSIFICATION, EMBEDDINGS, OVERLAP, VALUES
 from kit.direct import drawn
-from taylored import LinearLogits, catalog
+from taylored import LinearLogits, catalog, donate
 from taylored.core.engine import executors
 from taylored.core.plan.plan import Plan
 from taylored.core.state.class_scores import ClassScores
@@ -70,13 +70,23 @@ def arguments_of(name: str, classes: int = CLASSES) -> tuple[Tensor, Tensor, tup
 
 
 def needs_all_logits(name: str) -> bool:
-    """Whether the loss computes with all logits at once, and refuses anything else."""
+    """Whether the loss computes with the logits of all positions at once."""
+    features, weight = torch.randn(SAMPLES, 3), torch.randn(CLASSES, 3)
+    return _refuses(name, LinearLogits(features, weight))
+
+
+def needs_a_tensor(name: str) -> bool:
+    """Whether the loss refuses logits that it may overwrite, or of which it has some classes."""
+    logits, _, _ = arguments_of(name)
+    return _refuses(name, donate(logits))
+
+
+def _refuses(name: str, input: object) -> bool:
     if catalog.SPECS[name].call == "stacked":
         return True  # there is one weight, and several predictions
     _, target, further = arguments_of(name)
-    features, weight = torch.randn(SAMPLES, 3), torch.randn(CLASSES, 3)
     try:
-        loss_of(name).eval()(LinearLogits(features, weight), target, *further)
+        loss_of(name).eval()(input, target, *further)
     except ValueError as error:
         assert "computes with all logits" in str(error), error
         return True
@@ -148,6 +158,7 @@ def _those(trait: Callable[[str], bool]) -> frozenset[str]:
 
 
 NEED_ALL_LOGITS = _those(needs_all_logits)
+NEED_A_TENSOR = _those(needs_a_tensor)
 STATEFUL = _those(is_stateful)
 SCORED = _those(is_scored)
 BATCHWISE = _those(is_batchwise)

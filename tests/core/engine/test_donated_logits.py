@@ -17,7 +17,7 @@ from torch.autograd import forward_ad
 
 from kit.cases import CLASSES, Case, build, cases, identified
 from kit.executors import PATHS, running
-from kit.traits import NEED_ALL_LOGITS
+from kit.traits import NEED_A_TENSOR
 from taylored import (
     CrossEntropyLoss,
     FocalLoss,
@@ -56,7 +56,7 @@ def agree(loss: nn.Module, values: Tensor, target: Tensor) -> None:
 @pytest.mark.parametrize(**identified(cases(((7, CLASSES), (2, CLASSES, 2, 3)))))
 def test_every_loss_agrees_or_says_why_not(case: Case) -> None:
     values, target = case.logits(), case.targets()
-    if case.call.innermost().name in NEED_ALL_LOGITS or case.call.name in NEED_ALL_LOGITS:
+    if case.call.innermost().name in NEED_A_TENSOR or case.call.name in NEED_A_TENSOR:
         with pytest.raises(ValueError, match="all logits at once.*leave `donate` out"):
             build(case.call)(donate(computed(values)[1]), target)
         return

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from kit.elementwise import target_of
 from taylored import binary_cross_entropy_loss, cross_entropy_loss
+from taylored.core.engine.element_loss import element_loss
 from taylored.core.engine.elementwise import element_batch, elements
-from taylored.core.engine.elementwise_pass import element_loss
 from taylored.core.plan.options import Options
 from taylored.core.terms.point import Point
 

@@ -17,8 +17,8 @@ from torch.utils.checkpoint import checkpoint
 import taylored
 from kit.elementwise import target_of
 from taylored.core.engine import blocked, elementwise_pass, executors
+from taylored.core.engine.element_loss import element_loss
 from taylored.core.engine.elementwise import ElementBatch, Values
-from taylored.core.engine.elementwise_pass import element_loss
 from taylored.core.links.margins import margins_and_pullback, margins_of
 from taylored.core.plan.options import LinkName, Options, Reduction
 from taylored.core.terms.point import Point
@@ -164,7 +164,7 @@ def test_gradients_to_everything_that_wants_one() -> None:
 def test_without_a_look_at_the_values_a_gradient_would_be_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(elementwise_pass._Elementwise, "reaches_further", lambda self, given: False)
+    monkeypatch.setattr(elementwise_pass.Elementwise, "reaches_further", lambda self, given: False)
     with pytest.raises(AssertionError):
         check_captured()
 

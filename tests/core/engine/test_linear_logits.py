@@ -26,12 +26,15 @@ from taylored import (
     SigmoidEQLLoss,
     SoftmaxEQLLoss,
     TermLoss,
+    ZLoss,
     focal_loss,
     poly_loss,
     terms,
 )
-from taylored.core.engine import linear_chunks
+from taylored.core.engine.linear import row_chunks
+from taylored.core.engine.linear.evaluator import OfForm
 from taylored.core.engine.whole import Whole
+from taylored.core.numerics import softcapped
 
 WIDTH = 3
 Parts = tuple[Tensor, Tensor, Tensor]
@@ -69,8 +72,8 @@ def agree(loss: nn.Module, given: Parts, target: Tensor, **call: Tensor) -> None
 @pytest.fixture(autouse=True)
 def few_rows(monkeypatch) -> None:
     """Chunks of three rows, so that there are many, and a shorter one."""
-    monkeypatch.setattr(linear_chunks, "CHUNK_ROWS", 3)
-    monkeypatch.setattr(linear_chunks, "SMALL_CHUNK", 0)
+    monkeypatch.setattr(row_chunks, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(row_chunks, "SMALL_CHUNK", 0)
 
 
 # --- the whole catalogue ------------------------------------------------------------------------
@@ -150,6 +153,18 @@ def test_without_a_bias_and_with_frozen_parts() -> None:
     torch.testing.assert_close(plain, loss(by_hand(*everything), target).detach())
 
 
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+def test_log_partition_of_capped_logits(reduction: str) -> None:
+    """The z-loss of a head with a softcap, which no other slot of a plan knows of."""
+    given, target = parts((7, CLASSES)), torch.tensor([0, 4, -100, 1, 2, 3, 0])
+    loss = ZLoss(reduction=reduction)
+    features, weight, bias = given
+    expected = found(loss(softcapped(by_hand(*given), 1.5), target), given)
+    actual = found(loss(LinearLogits(features, weight, bias, softcap=1.5), target), given)
+    for left, right in zip(actual, expected, strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-12, atol=1e-14)
+
+
 # --- negative controls --------------------------------------------------------------------------
 
 
@@ -158,6 +173,7 @@ def check_mixed() -> None:
     target[3] = -100
     agree(PolyLoss(reduction="none"), parts((8, CLASSES)), target)
     agree(PolyLoss(), parts((8, CLASSES)), target)
+    agree(CrossEntropyLoss() + 0.1 * ZLoss(), parts((8, CLASSES)), target)
 
 
 def lost_chunk(plan, count, most):
@@ -178,13 +194,20 @@ def last_chunk_only(products, x, g, place):
     original_add(products, x, g, place)
 
 
-original_chunks, original_at = linear_chunks.chunks, linear_chunks.at
-original_add = linear_chunks._Products.add
+def twice_the_gradient(form, logits, plan, **options):
+    found = original_sweep(form, logits, plan, **options)
+    return found._replace(gradient=found.gradient.mul_(2.0))
+
+
+original_sweep = OfForm.sweep
+original_chunks, original_at = row_chunks.chunks, row_chunks.at
+original_add = row_chunks._Products.add
 FAULTS = {
-    "chunks": (linear_chunks, "chunks", lost_chunk),
-    "at": (linear_chunks, "at", shifted_target),
-    "bias": (linear_chunks._Products, "add", no_bias_gradient),
-    "weight": (linear_chunks._Products, "add", last_chunk_only),
+    "chunks": (row_chunks, "chunks", lost_chunk),
+    "at": (row_chunks, "at", shifted_target),
+    "bias": (row_chunks._Products, "add", no_bias_gradient),
+    "weight": (row_chunks._Products, "add", last_chunk_only),
+    "form": (OfForm, "sweep", twice_the_gradient),
 }
 
 
@@ -202,7 +225,7 @@ def test_faults_are_seen(fault: tuple[object, str, Callable], monkeypatch) -> No
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 6, 7, 8, 100])
 @pytest.mark.parametrize("ignored", [0, 1, 7])
 def test_any_number_of_rows(rows: int, ignored: int, monkeypatch) -> None:
-    monkeypatch.setattr(linear_chunks, "CHUNK_ROWS", rows)
+    monkeypatch.setattr(row_chunks, "CHUNK_ROWS", rows)
     target = torch.arange(7) % CLASSES
     target[:ignored] = -100
     for reduction in ("none", "mean"):
@@ -221,25 +244,25 @@ def test_rows_per_chunk() -> None:
     f32 = torch.float32
 
     def rows(classes: int, dtype: torch.dtype) -> int:
-        return linear_chunks.chunk_rows(classes, dtype, None)
+        return row_chunks.chunk_rows(classes, dtype, None)
 
     for classes in (1, 10, 1_000, 30_000, 300_000, 10**7, 10**10):
         size = rows(classes, f32) * classes * 4
         assert rows(classes, f32) >= 1
-        assert size <= linear_chunks.LARGE_CHUNK or rows(classes, f32) == 1
-    assert rows(30_000, torch.bfloat16) == rows(30_000, f32) == linear_chunks.CHUNK_ROWS
+        assert size <= row_chunks.LARGE_CHUNK or rows(classes, f32) == 1
+    assert rows(30_000, torch.bfloat16) == rows(30_000, f32) == row_chunks.CHUNK_ROWS
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 8])
 def test_logits_take_no_more_than_the_memory(rows: int, monkeypatch) -> None:
     taken = []
-    original = linear_chunks._form
+    original = row_chunks._form
 
     def form(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
         taken.append(out.untyped_storage().nbytes())
         original(x, weight, bias, out)
 
-    monkeypatch.setattr(linear_chunks, "_form", form)
+    monkeypatch.setattr(row_chunks, "_form", form)
     x, weight, target = torch.randn(7, 3), torch.randn(CLASSES, 3), torch.arange(7) % CLASSES
     row = CLASSES * x.itemsize
     some = FocalLoss()(LinearLogits(x, weight, memory=rows * row + 1), target)
@@ -297,6 +320,13 @@ def test_anything_where_nothing_counts_in_composed_form(composed: str) -> None:
 
 
 # --- derivatives and modes ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+def test_second_derivatives_of_values_of_its_own(reduction: str) -> None:
+    target = torch.tensor([[0, 4], [-100, 2]])
+    loss = ZLoss(reduction=reduction)
+    assert gradgradcheck(lambda *given: loss(LinearLogits(*given), target), parts((2, CLASSES, 2)))
 
 
 @pytest.mark.parametrize("reduction", ["none", "mean"])
@@ -396,7 +426,7 @@ def test_float32() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_no_worse_than_formed_logits(dtype: torch.dtype, monkeypatch) -> None:
-    monkeypatch.setattr(linear_chunks, "CHUNK_ROWS", 16)  # many, to add up rounded sums
+    monkeypatch.setattr(row_chunks, "CHUNK_ROWS", 16)  # many, to add up rounded sums
     ours = errors(dtype, lambda given, y: PolyLoss()(LinearLogits(*given), y))
     naive = errors(dtype, lambda given, y: PolyLoss()(by_hand(*given), y))
     assert all(left < 1.1 * right + 1e-6 for left, right in zip(ours, naive, strict=True))
@@ -467,6 +497,7 @@ WATCHED = {
     "weighted": CrossEntropyLoss(label_smoothing=0.2, weight=[1.0, 2.0, 3.0, 4.0, 5.0]),
     "sigmoid": FocalLoss(link="sigmoid", alpha=0.25),
     "unreduced": CrossEntropyLoss(reduction="none"),
+    "values of its own": ZLoss(),
 }
 
 
@@ -521,6 +552,8 @@ def test_errors_say_what_to_do() -> None:
         poly_loss(LinearLogits(features, weight), target + CLASSES)
     with pytest.raises(ValueError, match="class indices of shape"):
         poly_loss(LinearLogits(features, weight), target[:2])
+    with pytest.raises(ValueError, match="`sample` must be left out, where a loss is no function"):
+        ZLoss()(LinearLogits(features, weight, sample=0.5), target)
     with pytest.raises(ValueError, match="input.logits"):
         SoftmaxEQLLoss(num_classes=CLASSES).predict(LinearLogits(features, weight))
 

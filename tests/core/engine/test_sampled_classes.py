@@ -21,7 +21,7 @@ from taylored import (
     SoftmaxEQLLoss,
     catalog,
 )
-from taylored.core.engine import linear_pass
+from taylored.core.engine.linear import linear_pass
 from taylored.core.plan import some_classes
 from taylored.core.plan.some_classes import Drawn
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -89,6 +89,13 @@ def places(logits: Tensor) -> Iterator[Place]:
             continue
         for begin in range(0, inner, inner_step):
             yield (samples, slice(None), slice(begin, min(begin + inner_step, inner)))
+
+
+def cached(logits: Tensor) -> Iterable[Place]:
+    """Pieces whose temporaries stay in the cache of a CPU; elsewhere everything at once."""
+    if logits.device.type == "cpu" and logits.numel() > min(LEAST_ELEMENTS, BLOCK_ELEMENTS):
+        return places(logits)
+    return ((slice(None),) * logits.dim(),)
 
 
 def _cut(logits: Tensor, plan: Plan, place: Place) -> Block:

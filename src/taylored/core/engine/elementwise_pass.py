@@ -25,14 +25,12 @@ from taylored.core.engine.elementwise import (
     ElementBatch,
     Values,
     composed,
-    element_batch,
     elements,
 )
-from taylored.core.engine.executor import gradient_dtype
+from taylored.core.engine.executor import Swept, gradient_dtype
 from taylored.core.inputs.logits import Logits
 from taylored.core.links.margins import margins_and_pullback
 from taylored.core.plan.canonical import in_shape_of
-from taylored.core.plan.options import Options
 from taylored.core.terms.fast_point import PiecePoint
 from taylored.core.terms.point import continued, inside
 
@@ -58,15 +56,17 @@ class Form(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class _Elementwise:
+class Elementwise:
     """The form of a loss with one value per element."""
 
     values: Values
 
     def composed(self, given: ElementBatch) -> Tensor:
+        """The loss, differentiable in every slot and mode: the reference."""
         return composed(given, self.values)
 
     def each(self, given: ElementBatch) -> Tensor:
+        """The weighted losses of a piece."""
         found = elements(given)
         margins = found.margins(given.plan)
         losses = self.values(PiecePoint(inside(margins)), found.y, *given.beside)
@@ -74,6 +74,7 @@ class _Elementwise:
         return _summed(losses, given)
 
     def each_and_gradient(self, given: ElementBatch) -> tuple[Tensor, Tensor]:
+        """The same, and the gradient of their sum on the logits."""
         found = elements(given)
         coefficient = found.coefficient
         margins, pull_back = margins_and_pullback(found.z, given.plan)
@@ -86,6 +87,7 @@ class _Elementwise:
         return _summed(losses.detach() * coefficient, given), pull_back(pulls)
 
     def reaches_further(self, given: ElementBatch) -> bool:
+        """Whether the values contain tensors for which derivatives could be asked."""
         found = elements(given)
         margins = found.margins(given.plan)
         losses = self.values(PiecePoint(inside(margins)), found.y, *given.beside)
@@ -97,7 +99,7 @@ class _PieceByPiece(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, given: ElementBatch, form: Form) -> Tensor:
-        loss, gradient = _sweep(given, form)
+        loss, gradient = sweep_of_form(given, form)
         keep(ctx, gradient, logits, given.plan.target, *given.beside)
         # A loss that outlives its graph is not to keep the logits alive.
         ctx.given = replace(given, logits=logits.new_empty(0), beside=())
@@ -120,25 +122,14 @@ class _PieceByPiece(torch.autograd.Function):
         return scaled_gradient(ctx, grad_loss, ctx.dtype), None, None
 
 
-def element_loss(
-    input: Logits, target: Tensor, values: Values, options: Options, *beside: Tensor
-) -> Tensor:
-    """One loss per element; for the softmax link their sum over the classes of a position.
-
-    `weight` multiplies the elements of a class. `alpha`, `pos_weight` and `label_smoothing` mean
-    different things in different losses: a loss that has them applies them itself, in `values`.
-    """
-    return loss_of_batch(input, element_batch(input, target, options, *beside), values)
-
-
 def loss_of_batch(input: Logits, given: ElementBatch, values: Values) -> Tensor:
     """The loss in the shape that the caller's input asks for."""
-    return in_shape_of(input, loss_of_form(given, _Elementwise(values)), given.plan)
+    return in_shape_of(input, loss_of_form(given, Elementwise(values)), given.plan)
 
 
 def loss_of_form(given: ElementBatch, form: Form) -> Tensor:
     """The loss of canonical logits, by the cheapest way that gives every derivative needed."""
-    if not _in_pieces(given) or form.reaches_further(_first(given)):
+    if not _in_pieces(given) or reaches_further(given, form):
         return form.composed(given)
     if torch.is_grad_enabled() and given.logits.requires_grad:
         loss: Tensor = _PieceByPiece.apply(given.logits, given, form)
@@ -171,24 +162,26 @@ def _in_pieces(given: ElementBatch) -> bool:
     return not tensor_pass.needs_composition(given.logits, given.plan)
 
 
-def _first(given: ElementBatch) -> ElementBatch:
-    """The first position alone, with logits for which no derivative is asked."""
+def reaches_further(given: ElementBatch, form: Form) -> bool:
+    """Whether a form contains tensors for which derivatives could be asked; one position tells."""
     first = given.piece((slice(0, 1), slice(None), slice(0, 1))[: given.logits.dim()])
-    return replace(first, logits=first.logits.detach())
+    return form.reaches_further(replace(first, logits=first.logits.detach()))
 
 
-def _sweep(given: ElementBatch, form: Form) -> tuple[Tensor, Tensor]:
-    """The loss, and the gradient of its sum."""
+def sweep_of_form(given: ElementBatch, form: Form, into: Tensor | None = None) -> Swept:
+    """The loss, and the gradient of its sum, which may be written over the logits."""
     collected = Collector(given.logits, given.plan)
-    gradient = torch.empty_like(given.logits, dtype=gradient_dtype(given.logits))
+    gradient = into
+    if gradient is None:
+        gradient = torch.empty_like(given.logits, dtype=gradient_dtype(given.logits))
     # Bypasses the saved-tensor hooks of the user, such as those that offload: what is saved here is
     # freed within this call.
     with saved_tensors_hooks(_detached, _unchanged):
-        for place in blocked.places(given.logits):
+        for place in blocked.cached(given.logits):
             losses, found = form.each_and_gradient(given.piece(place))
             gradient[place].copy_(found)
             collected.add(place, losses)
-    return collected.loss(), gradient
+    return Swept(collected.loss(), gradient)
 
 
 def _summed(losses: Tensor, given: ElementBatch) -> Tensor:

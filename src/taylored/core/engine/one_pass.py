@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from taylored.core.engine import donated_pass, linear_pass, tensor_pass
+from taylored.core.engine import donated_pass, tensor_pass
 from taylored.core.engine.backward import keep, scaled_gradient
 from taylored.core.engine.executor import Direct
 from taylored.core.engine.executors import at_once
+from taylored.core.engine.linear import linear_pass
 from taylored.core.engine.sharded.sharded_pass import loss_of_shards
 from taylored.core.engine.whole import WHOLE
 from taylored.core.inputs.donated_logits import Donated

@@ -33,7 +33,7 @@ class LinearLogits:
             it bends them less, None not at all.
         sample: the share of the classes without a sample in the batch that a call draws, in
             (0, 1], to estimate the loss by these and the true classes; raising it comes nearer to
-            the loss of all, None is that. Softmax losses of class indices.
+            the loss of all, None is that. Softmax losses of p_t, of class indices.
         generator: of the draws; None is torch's own.
         memory: bytes that the logits which exist at one time may take, at least those of one
             position; raising it is faster up to some hundred positions. None chooses: 4 MiB, and
@@ -45,10 +45,10 @@ class LinearLogits:
         (B, T, D) give (B, C, T), with targets (B, T).
 
     Returns:
-        An input for the losses of the p_t family. It works with any term, with weights,
-        `ignore_index`, label smoothing and priors, and with the losses that count gradients. Losses
-        that need all logits at once refuse it and say so. With the sigmoid link there is no
-        reduction="none", because that has as many values as there are logits.
+        An input for every loss that judges a position by its own logits: with weights,
+        `ignore_index`, label smoothing and priors, and for the losses that count gradients. Losses
+        that need the logits of the whole batch refuse it and say so. With the sigmoid link there is
+        no reduction="none", because that has as many values as there are logits.
 
     Raises:
         ValueError: for shapes or dtypes that do not fit.

@@ -15,10 +15,8 @@ from dataclasses import replace
 from torch import Tensor
 
 from taylored.core.checks import fail, seen
-from taylored.core.engine.elementwise import element_batch
-from taylored.core.engine.elementwise_pass import loss_of_form
+from taylored.core.engine.element_loss import batch_of, loss_of_input
 from taylored.core.inputs.logits import Logits
-from taylored.core.plan.canonical import in_shape_of
 from taylored.core.plan.options import Options
 from taylored.core.rows.row_pass import PositionValues, Rows
 
@@ -31,9 +29,8 @@ def row_loss(input: Logits, target: Tensor, values: RowValues, options: Options)
 
     A position's weight is that of its class; of a distribution, the mean of the weights under it.
     """
-    given = element_batch(input, target, options)
-    loss = loss_of_form(given, Rows(lambda z, y, _: values(z, y)))
-    return in_shape_of(input, loss, given.plan)
+    given = batch_of(input, target, options)
+    return loss_of_input(input, given, Rows(lambda z, y, _: values(z, y)))
 
 
 def truth_loss(input: Logits, target: Tensor, values: RowValues, options: Options) -> Tensor:
@@ -56,10 +53,10 @@ def set_loss(input: Logits, target: Tensor, values: PositionValues, options: Opt
     """
     if options.reduction == "mean" and options.normalizer is None:
         options = options._replace(reduction="batch_mean")
-    given = element_batch(input, target, options)
+    given = batch_of(input, target, options)
     if given.plan.rows.shape[1] != 1:
         fail("sample_weight", "one number per position, or per sample",
              "one per element", "leave classes out by ignore_index in a float target")  # fmt: skip
     # From here on a position has one value, as with the softmax link.
     given = replace(given, plan=replace(given.plan, link="softmax"))
-    return in_shape_of(input, loss_of_form(given, Rows(values)), given.plan)
+    return loss_of_input(input, given, Rows(values))

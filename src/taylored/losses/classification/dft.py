@@ -6,7 +6,7 @@ from typing import Unpack
 
 from torch import Tensor
 
-from taylored.core.engine.elementwise_pass import element_loss
+from taylored.core.engine.element_loss import element_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options
 from taylored.core.terms.point import Point
@@ -27,8 +27,8 @@ class DFTLoss(WeightedLoss):
 
     Cross-entropy on expert data weighs a token by one over its probability, seen as a policy
     gradient; the factor p_t takes that off. The gradient is exactly that of 1 - p_t,
-    `ProbabilityPowerLoss()`, which also runs on `LinearLogits` and whose value is what is
-    minimised; this one has the value that TRL reports.
+    `ProbabilityPowerLoss()`, whose value is what is minimised; this one has the value that TRL
+    reports.
 
     Example:
         >>> import torch

@@ -7,8 +7,8 @@ from typing import Annotated, Unpack
 import torch
 from torch import Tensor
 
+from taylored.core.engine.element_loss import element_loss
 from taylored.core.engine.elementwise import Values
-from taylored.core.engine.elementwise_pass import element_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options
 from taylored.core.posterior.calibrated import calibrated_logits

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from taylored.core.checks import fail
 from taylored.core.class_weights import check_counts, inverse_frequency_weights
 from taylored.core.context import values_are_known
+from taylored.core.engine.element_loss import element_loss
 from taylored.core.engine.elementwise import Values
-from taylored.core.engine.elementwise_pass import element_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.plan.options import Options, PerClass
 from taylored.core.plan.plan import along_classes

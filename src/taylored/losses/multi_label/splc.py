@@ -8,8 +8,8 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from taylored.core.engine.element_loss import element_loss
 from taylored.core.engine.elementwise import Values
-from taylored.core.engine.elementwise_pass import element_loss
 from taylored.core.inputs.logits import Logits
 from taylored.core.numerics import state_dtype
 from taylored.core.plan.options import Options

@@ -8,14 +8,13 @@ and log(1 - p) is exact for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from taylored.core.engine.blocked import LEAST_ELEMENTS, Place, places
+from taylored.core.engine.blocked import Place, cached
 from taylored.core.engine.sharded.part import Part, put, taken, truth_of
 from taylored.core.links.class_sums import RunningSums
 from taylored.core.terms import fast_point
@@ -40,11 +39,11 @@ def of_distribution(part: Part, z: Tensor, sums: RunningSums | None) -> tuple[Te
     off = SplitOff(spot, mine & alone, margin, most, log_sum, log_q, q)
     shares = put(others, spot, mine & ~alone, own)
     gradient, numbers = torch.empty_like(z), z.new_empty(z.shape[0], 3, *z.shape[2:])
-    for place in _places(z):
+    for place in cached(z):
         found = _spread(part.at(place), off.at(place), shares[place], gradient[place])
         numbers[place] = torch.cat(found, dim=1)
     losses, total, top_pull = part.total(numbers)
-    for place in _places(z):
+    for place in cached(z):
         factor = q[place] * total[place] + top_pull[place]
         gradient[place].addcmul_(shares[place], factor)
     gradient = put(gradient, spot, off.here, torch.sigmoid(margin) * total - top_pull)
@@ -104,20 +103,13 @@ def _spread(part: Part, off: SplitOff, z: Tensor, gradient: Tensor) -> tuple[Ten
 
 def _sum_of_exponentials(z: Tensor, peak: Tensor) -> Tensor:
     """The sum over the classes here of e^(z - peak)."""
-    found = [torch.exp(z[place] - peak[place]).sum(dim=1, keepdim=True) for place in _places(z)]
+    found = [torch.exp(z[place] - peak[place]).sum(dim=1, keepdim=True) for place in cached(z)]
     if len(found) == 1:
         return found[0]
     total = torch.empty_like(peak)
-    for place, each in zip(_places(z), found, strict=True):
+    for place, each in zip(cached(z), found, strict=True):
         total[place] = each
     return total
-
-
-def _places(z: Tensor) -> Iterable[Place]:
-    """Pieces whose temporaries stay in the cache of a CPU; elsewhere everything at once."""
-    if z.device.type == "cpu" and z.numel() > LEAST_ELEMENTS:
-        return places(z)
-    return ((slice(None),) * z.dim(),)
 
 
 def _largest_here(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:

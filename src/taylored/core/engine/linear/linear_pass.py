@@ -13,8 +13,8 @@ from taylored.core.context import compiling
 from taylored.core.engine import tensor_pass
 from taylored.core.engine.backward import keep, scaled_gradient
 from taylored.core.engine.gradient_tap import active_tap
-from taylored.core.engine.linear_chunks import Head, Walked, Wanted, walk
-from taylored.core.engine.whole import WHOLE
+from taylored.core.engine.linear.evaluator import OF_TERM, Evaluator
+from taylored.core.engine.linear.row_chunks import Head, Walked, Wanted, walk
 from taylored.core.inputs.linear_logits import LinearLogits, formed
 from taylored.core.links.class_sums import ClassSums
 from taylored.core.plan.canonical import canonical
@@ -24,28 +24,41 @@ from taylored.core.plan.some_classes import check_drawable, drawn, plan_of_drawn
 Gradients = tuple[Tensor | None, ...]
 
 
-def run(input: LinearLogits, logits: Tensor, plan: Plan, sums: ClassSums | None) -> Tensor:
+def run(
+    input: LinearLogits,
+    logits: Tensor,
+    plan: Plan,
+    sums: ClassSums | None,
+    evaluator: Evaluator = OF_TERM,
+) -> Tensor:
     """The loss of features and weight; `logits` is their outline in canonical form."""
     if plan.output == "each" and plan.link == "sigmoid":
         fail("reduction", '"sum", "mean" or "batch_mean" for sigmoid losses of LinearLogits',
              '"none"', "it has as many values as the logits: pass input.logits()")  # fmt: skip
     if input.sample is not None:
         return _run_sampled(input, plan, sums)
-    compose = tensor_pass.needs_composition
-    if compiling() or any(compose(each, plan) for each in input.tensors()):
+    if _needs_all(input, plan) or evaluator.reaches_further(logits, plan):
         x = counted(input.features, plan)
         composed = formed(x, input.weight, input.bias, input.dtype, input.softcap)
-        return tensor_pass.run_reporting(composed.reshape(logits.shape), plan, sums)
+        return evaluator.loss(composed.reshape(logits.shape), plan, sums)
     head = Head(input.features, input.weight, input.bias, input.dtype, input.softcap, input.memory)
     wanted = Wanted(sums=sums, tap=active_tap())
     # The dtypes are settled: autocast must not convert anything on the way.
     with torch.autocast(input.device.type, enabled=False):
         if torch.is_grad_enabled() and input.requires_grad:
             function = _Each if plan.output == "each" else _Sum
-            loss: Tensor = function.apply(head.features, head.weight, head.bias, head, plan, wanted)
+            loss: Tensor = function.apply(
+                head.features, head.weight, head.bias, head, plan, wanted, evaluator
+            )
             return loss
         with torch.no_grad():
-            return walk(head, plan, wanted).loss
+            return walk(head, plan, wanted, evaluator).loss
+
+
+def _needs_all(input: LinearLogits, plan: Plan) -> bool:
+    """Whether anything except the first derivatives on the head could be asked for."""
+    compose = tensor_pass.needs_composition
+    return compiling() or any(compose(each, plan) for each in input.tensors())
 
 
 def _run_sampled(input: LinearLogits, plan: Plan, sums: ClassSums | None) -> Tensor:
@@ -81,7 +94,7 @@ def counted(features: Tensor, plan: Plan) -> Tensor:
 
 
 class _Sum(torch.autograd.Function):
-    """(features, weight, bias, all three, plan, wanted) -> loss."""
+    """(features, weight, bias, all three, plan, wanted, evaluator) -> loss."""
 
     @staticmethod
     def forward(
@@ -92,21 +105,23 @@ class _Sum(torch.autograd.Function):
         head: Head,
         plan: Plan,
         wanted: Wanted,
+        evaluator: Evaluator,
     ) -> Tensor:
-        return _keep(ctx, head, plan, walk(head, plan, _with_gradients(wanted, ctx)))
+        ctx.evaluator = evaluator
+        return _keep(ctx, head, plan, walk(head, plan, _with_gradients(wanted, ctx), evaluator))
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> Gradients:
         grad_loss = grad_outputs[0]
         if grad_loss is None:
-            return (None,) * 6
+            return (None,) * 7
         if torch.is_grad_enabled():
             return _differentiable(ctx, *_kept(ctx), grad_loss)
         found = (
             scaled_gradient(ctx, grad_loss, dtype, number=number)
             for number, dtype in enumerate(ctx.dtypes)
         )
-        return (*found, None, None, None)
+        return (*found, None, None, None, None)
 
 
 class _Each(torch.autograd.Function):
@@ -121,28 +136,29 @@ class _Each(torch.autograd.Function):
         head: Head,
         plan: Plan,
         wanted: Wanted,
+        evaluator: Evaluator,
     ) -> Tensor:
-        return _keep(ctx, head, plan, walk(head, plan, wanted))
+        ctx.evaluator = evaluator
+        return _keep(ctx, head, plan, walk(head, plan, wanted, evaluator))
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> Gradients:
         grad_loss = grad_outputs[0]
         if grad_loss is None:
-            return (None,) * 6
+            return (None,) * 7
         head, plan = _kept(ctx)
         if torch.is_grad_enabled():
             return _differentiable(ctx, head, plan, grad_loss)
         weighted = plan.rows * grad_loss.unsqueeze(1).to(plan.rows.dtype)
         with torch.autocast(head.features.device.type, enabled=False):
-            found = walk(
-                head, replace(plan, rows=weighted, output="sum"), _with_gradients(Wanted(), ctx)
-            )
+            plan = replace(plan, rows=weighted, output="sum")
+            found = walk(head, plan, _with_gradients(Wanted(), ctx), ctx.evaluator)
         inputs = (head.features, head.weight, head.bias)
         gradients = (
             None if gradient is None or like is None else gradient.to(like.dtype)
             for gradient, like in zip(found.gradients, inputs, strict=True)
         )
-        return (*gradients, None, None, None)
+        return (*gradients, None, None, None, None)
 
 
 def _with_gradients(wanted: Wanted, ctx: Any) -> Wanted:
@@ -170,9 +186,9 @@ def _differentiable(ctx: Any, head: Head, plan: Plan, grad_loss: Tensor) -> Grad
     """Gradients that can be differentiated again: those of the composed reference."""
     x = counted(head.features, plan)
     logits = formed(x, head.weight, head.bias, head.dtype, head.softcap)
-    loss = WHOLE.value(canonical(logits), plan)
+    loss = ctx.evaluator.composed(canonical(logits), plan)
     needed = ctx.needs_input_grad[:3]
     inputs = (head.features, head.weight, head.bias)
     wanted = [each for each, need in zip(inputs, needed, strict=True) if need and each is not None]
     found = iter(torch.autograd.grad(loss, wanted, grad_loss, create_graph=True))
-    return (*(next(found) if need else None for need in needed), None, None, None)
+    return (*(next(found) if need else None for need in needed), None, None, None, None)

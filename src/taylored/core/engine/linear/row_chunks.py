@@ -15,8 +15,8 @@ from torch import Tensor
 
 from taylored.core.context import has_numbers
 from taylored.core.engine.executor import gradient_dtype
-from taylored.core.engine.executors import choose
 from taylored.core.engine.gradient_tap import GradientTap
+from taylored.core.engine.linear.evaluator import Evaluator
 from taylored.core.links.class_sums import ClassSums
 from taylored.core.numerics import computing_dtype, harmless
 from taylored.core.plan.plan import Plan
@@ -85,7 +85,7 @@ class Walked:
     gradients: tuple[Tensor | None, Tensor | None, Tensor | None]
 
 
-def walk(head: Head, plan: Plan, wanted: Wanted) -> Walked:
+def walk(head: Head, plan: Plan, wanted: Wanted, evaluator: Evaluator) -> Walked:
     """Process the positions with non-zero weight, chunk by chunk."""
     x = head.features.detach().reshape(-1, head.features.shape[-1])
     weight = head.weight.detach().to(head.dtype)
@@ -110,7 +110,7 @@ def walk(head: Head, plan: Plan, wanted: Wanted) -> Walked:
         z = z_buffer[: len(piece)]
         _form(piece, weight, bias, z)
         bend = None if head.softcap is None else _capped_(z, head.softcap)
-        executor, spot = choose(z, cut), number if plan.output == "sum" else place
+        executor, spot = evaluator.executor(z, cut), number if plan.output == "sum" else place
         if not wanted.anything():
             losses[spot] = executor.value(z, cut)
             continue

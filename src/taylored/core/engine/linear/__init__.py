@@ -1,0 +1,1 @@
+"""Losses of features and weight, whose logits never exist at once."""
