@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,7 +38,7 @@ def logits(*shape: int) -> Tensor:
 
 
 def target(*shape: int) -> Tensor:
-    return torch.randint(0, CLASSES, shape or (7,), generator=torch.Generator().manual_seed(1))
+    return torch.randint(0, CLASSES, shape or (7,), generator=torch.Generator().manual_seed(2))
 
 
 def value_and_gradient(step: Step, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,6 +104,67 @@ def test_compiled_steps_equal_eager_ones(step: Step) -> None:
     check(step, logits(), target())
 
 
+def focal(**options: Any) -> Step:
+    return functools.partial(ty.focal_loss, **options)
+
+
+def shares() -> Tensor:
+    return torch.softmax(logits(7, CLASSES) * 2, 1)
+
+
+def outcomes(*, ignored: float | None = None) -> Tensor:
+    found = (shares() > 0.2).float()
+    if ignored is not None:
+        found[1:3] = ignored
+    return found
+
+
+PLAIN: dict[str, tuple[Step, Tensor]] = {
+    "class indices": (focal(), target()),
+    "sum": (focal(reduction="sum"), target()),
+    "every value": (focal(reduction="none"), target()),
+    "a bias": (functools.partial(ty.logit_adjusted_loss, counts=COUNTS), target()),
+    "factors": (functools.partial(ty.vector_scaling_loss, counts=COUNTS), target()),
+    "weights": (focal(weight=WEIGHT, ignore_index=2), target()),
+    "probabilities": (focal(label_smoothing=0.1), shares()),
+    "ignored rows of probabilities": (focal(), shares().masked_fill(target()[:, None] == 2, -100)),
+    "sigmoid, class indices": (focal(link="sigmoid", alpha=0.3, ignore_index=2), target()),
+    "sigmoid, per positive": (focal(link="sigmoid", reduction="batch_mean"), outcomes()),
+    "sigmoid, weights": (focal(link="sigmoid", weight=WEIGHT, pos_weight=WEIGHT), outcomes()),
+    "sigmoid, ignored": (focal(link="sigmoid"), outcomes(ignored=-100)),
+}
+
+
+@pytest.mark.parametrize(("step", "truth"), PLAIN.values(), ids=PLAIN)
+def test_a_plain_call_is_one_operator(step: Step, truth: Tensor) -> None:
+    """It needs none of the compiler's loops over the targets."""
+    check(step, logits(), truth)
+    assert operators_in(step, logits().requires_grad_(), truth) == ["taylored.plain_sweep"]
+
+
+def test_a_plain_call_with_axes_that_lie_anywhere() -> None:
+    z = logits(3, 2, 4, CLASSES).permute(0, 3, 2, 1)
+    check(focal(ignore_index=2), z, target(3, 2, 4).permute(0, 2, 1))
+
+
+@pytest.mark.parametrize("ignore", [-100, 2])
+def test_what_was_counted_is_divided_by_the_same_number(ignore: int) -> None:
+    loss = ty.SigmoidEQLLoss(num_classes=CLASSES, ignore_index=ignore)
+    eager, compiled = loss, copy.deepcopy(loss)
+    run = torch.compile(compiled, fullgraph=True, backend="aot_eager")
+    for step in (eager, run):
+        step(logits().requires_grad_(), target())
+    for name in ("positive", "negative", "steps"):
+        found, expected = (getattr(each.indicator, name) for each in (compiled, eager))
+        torch.testing.assert_close(found, expected)
+
+
+def test_a_truth_that_is_none() -> None:
+    compiled = torch.compile(focal(link="sigmoid"), fullgraph=True, backend="aot_eager")
+    with pytest.raises(ValueError, match=r"target.*\[0, 1\]"):
+        compiled(logits(), outcomes() + 0.5)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_dtypes(dtype: torch.dtype) -> None:
     check(ty.poly_loss, logits().to(dtype), target())
@@ -139,7 +202,7 @@ def test_one_program_for_every_batch() -> None:
 
 def test_without_a_gradient_there_is_none() -> None:
     with torch.no_grad():
-        assert operators_in(ty.poly_loss, logits(), target()) == ["taylored.value"]
+        assert operators_in(ty.poly_loss, logits(), target()) == ["taylored.plain_value"]
 
 
 def test_few_logits_are_left_to_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,8 @@
-"""The native shortcut: calls with plain options need no plan.
-
-It saves the overhead of a plan on small batches, and the passes of `prepare` over the targets on
-large ones. It may decline any call: the plan gives the same result, or the error message.
-"""
+"""The native shortcut of eager calls: plain ones need no plan."""
 
 from __future__ import annotations
 
-import ctypes
-import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,27 +11,13 @@ from taylored.core.checks import debugging
 from taylored.core.context import unobserved
 from taylored.core.engine.executor import Direct
 from taylored.core.inputs.logits import Logits
-from taylored.core.plan.options import Options, PerClass
-from taylored.core.plan.per_class_numbers import outcome_weights, tensor_or_none
+from taylored.core.plan.options import Options
 from taylored.core.terms.term import Term
-from taylored.kernels.abi import (
-    FLOATS,
-    LINKS,
-    SWEEP,
-    TRUTHS,
-    address,
-    layout_of,
-    numbers,
-    scalar,
-)
-from taylored.kernels.counted import REDUCTIONS, count_indices, count_truths
+from taylored.kernels.abi import FLOATS
 from taylored.kernels.library import Library
 from taylored.kernels.ordinary import in_plain_memory
+from taylored.kernels.plain import countable, has_plain_options, run_plain
 from taylored.kernels.program import program_of
-from taylored.kernels.threads import threads
-
-_CELLS = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
-"""One number in memory; making a tensor of it would take twenty times as long."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,145 +34,20 @@ class NativeShortcut:
             return None
         if not (unobserved() and in_plain_memory(input) and in_plain_memory(target)):
             return None
-        if not _plain(options) or debugging() or not target.is_contiguous():
+        if not has_plain_options(options) or debugging() or not target.is_contiguous():
             return None
-        shape, kind = input.shape, FLOATS.get(input.dtype)
-        if kind is None or len(shape) < 2 or input.numel() == 0:
+        shape = input.shape
+        if input.dtype not in FLOATS or len(shape) < 2 or input.numel() == 0:
             return None
-        layout, program = layout_of(input), program_of(term)
-        if layout is None or program is None or program.gammas is not None:
+        program = program_of(term)
+        if program is None or program.gammas is not None:
             return None
-        dtype = torch.float64 if kind == 1 else torch.float32
-        dense = target.shape == shape
-        if dense:
-            counted = count_truths(target, options)
-        else:
-            counted = count_indices(self.library, target, options, shape, dtype)
-        spread = _spread(options, shape[1], dtype)
-        if counted is None or spread is None:
-            return None
-        truth, rows, denominator = counted
-        s = layout[2]
-        if isinstance(rows, Tensor):
-            cell, coefficients = None, (rows.data_ptr(), s, 0, 1)
-        else:
-            cell = _CELLS[dtype](rows)  # a name keeps it alive until the library returns
-            coefficients = (ctypes.addressof(cell), 0, 0, 0)
-        by_element = options.link == "sigmoid"
-        gradient = each = None
+        gradient = sums = None
         if input.requires_grad and torch.is_grad_enabled():
-            stored = torch.float32 if kind == 3 else input.dtype
+            stored = torch.float32 if input.dtype is torch.float16 else input.dtype
             gradient = torch.empty_strided(shape, input.stride(), dtype=stored, device="cpu")
-        sums = None
         if options.indicator is not None and options.indicator.collecting():
-            if gradient is None or (options.weight is not None and not by_element):
-                return None  # the sums come with a gradient; the library keeps no sum of weights
-            sums = torch.zeros(2, shape[1], dtype=torch.float64, device="cpu")
-        total = ctypes.c_double()
-        each_strides = (0, 0, 0)
-        if options.reduction == "none":
-            each_shape = shape if by_element else (shape[0], *shape[2:])
-            each = torch.empty(each_shape, dtype=dtype, device="cpu")
-            each_strides = (layout[1] * s, s, 1) if by_element else (s, 0, 1)
-        record = SWEEP.pack(
-            by_element,
-            *layout,
-            kind,
-            0 if kind == 3 else kind,
-            input.data_ptr(),
-            0 if gradient is None else gradient.data_ptr(),
-            dense, TRUTHS[truth.dtype],
-            truth.data_ptr(), layout[1] * s if dense else s, s if dense else 0, 1,
-            *coefficients,
-            0, 0,
-            *map(address, spread), 0, 0,
-            options.label_smoothing, 1.0,
-            program.gamma, 0,
-            *numbers(program.log_factor),
-            *numbers(program.rest),
-            program.skipped,
-            0 if each is None else each.data_ptr(),
-            *each_strides,
-            ctypes.addressof(total) if each is None else 0,
-            address(sums),
-            threads(),
-        )  # fmt: skip
-        if self.library.sweep(record) != 0:
-            return None
-        if each is None:
-            each = scalar(total.value, dtype)
-        if sums is not None:
-            sums = sums if spread.scale is None else sums * spread.scale
-        return Direct(each, gradient, truth, rows, sums, denominator)
-
-
-class _Spread(NamedTuple):
-    """One number per class as the library reads them; None for nothing.
-
-    Attributes:
-        positive: coefficient of being the truth (sigmoid; with softmax it is in the rows).
-        negative: that of not being it.
-        scale: what multiplies the logits.
-        bias: what is added to them.
-    """
-
-    positive: Tensor | None
-    negative: Tensor | None
-    scale: Tensor | None
-    bias: Tensor | None
-
-
-_NOTHING = _Spread(None, None, None, None)
-
-
-def _spread(options: Options, classes: int, dtype: torch.dtype) -> _Spread | None:
-    """The numbers per class; None for what is unusual."""
-    weights = (options.weight, options.alpha, options.pos_weight, options.neg_weight)
-    by_outcome = options.link == "sigmoid" and any(each is not None for each in weights)
-    moved = (options.logit_scale, options.logit_bias)
-    if not by_outcome and moved[0] is moved[1] is None:
-        return _NOTHING
-    for values in (*weights, *moved) if by_outcome else moved:
-        if isinstance(values, Tensor):
-            if values.shape != (classes,) or values.requires_grad or not in_plain_memory(values):
+            if gradient is None or not countable(options):
                 return None
-        elif values is not None and not isinstance(values, float):
-            return None
-    outcomes = outcome_weights(options) if by_outcome else (None, None)
-    found = (*outcomes, *map(tensor_or_none, moved))
-    return _Spread(*(each if each is None else _laid_out(each, classes, dtype) for each in found))
-
-
-def _laid_out(values: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
-    """Contiguous, one for each class."""
-    values = values.to(dtype)
-    return (values if values.dim() else values.expand(classes)).contiguous()
-
-
-def _plain(options: Options) -> bool:
-    """Whether the options are those that the shortcut knows, with values in their domain."""
-    return (
-        options.sample_weight is None
-        and options.normalizer is None
-        and (options.link == "sigmoid" or _no_outcome_is_weighted(options))
-        and _within(options.alpha, 1.0)
-        and _within(options.pos_weight, math.inf)
-        and (options.ignore_index is None or -(2**63) <= options.ignore_index < 2**63)
-        and options.rejection is None
-        and options.margin is None
-        and options.background_index is None
-        and options.temperature == 1.0
-        and 0.0 <= options.label_smoothing <= 1.0
-        and (options.weight is None or options.label_smoothing == 0.0 or options.link == "sigmoid")
-        and options.reduction in REDUCTIONS
-        and options.link in LINKS
-    )
-
-
-def _no_outcome_is_weighted(options: Options) -> bool:
-    return options.alpha is options.pos_weight is options.neg_weight is None
-
-
-def _within(given: float | PerClass | None, most: float) -> bool:
-    """Whether `check_options` lets a number pass; what is no number is looked at elsewhere."""
-    return not isinstance(given, (int, float)) or 0.0 <= given <= most
+            sums = torch.zeros(2, shape[1], dtype=torch.float64, device="cpu")
+        return run_plain(self.library, input, target, program, options, gradient, sums)

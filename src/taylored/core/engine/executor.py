@@ -58,11 +58,12 @@ class Executor(Protocol):
 
 
 class Direct(NamedTuple):
-    """What a shortcut finds.
+    """What a shortcut finds, or an operator without a plan.
 
     Attributes:
         loss: in the shape that the caller expects.
-        gradient: of its sum, in the shape of the input; None where nobody can ask for it.
+        gradient: of its sum, in the shape of the input; None where nobody can ask for it, and
+            where the loss has a backward of its own.
         target: class indices, 0 where ignored, or the caller's dense target.
         rows: coefficient of each position: mask, weight and denominator in one; a number where it
             is the same for all.
@@ -75,7 +76,7 @@ class Direct(NamedTuple):
     target: Tensor
     rows: Tensor | float
     sums: Tensor | None
-    denominator: float | None
+    denominator: Tensor | float | None
 
 
 class Shortcut(Protocol):
@@ -97,6 +98,9 @@ class Operators(Protocol):
 
     Only the first derivative on the logits can be asked of them.
     """
+
+    def at_once(self, input: Logits, target: Tensor, term: Term, options: Options) -> Direct | None:
+        """The loss of a plain call; None for anything unusual."""
 
     def accepts(self, logits: Tensor, plan: Plan) -> bool:
         """Whether there is an operator for this plan; values are not known."""

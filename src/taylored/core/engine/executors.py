@@ -35,7 +35,7 @@ def register(
     Args:
         executor: runs plans.
         shortcut: runs plain calls without a plan.
-        operators: runs plans in compiled programs.
+        operators: runs in compiled programs.
     """
     _EXECUTORS.insert(0, executor)
     if shortcut is not None:
@@ -52,9 +52,10 @@ def choose(logits: Tensor, plan: Plan) -> Executor:
 
 
 def at_once(input: Logits, target: Tensor, term: Term, options: Options) -> Direct | None:
-    """What the shortcut of the first executor finds, if there is one and the call is plain."""
+    """What the first executor finds without a plan, if it has a way and the call is plain."""
     if compiling():
-        return None
+        operators = _OPERATORS.get(_EXECUTORS[0].name)
+        return None if operators is None else operators.at_once(input, target, term, options)
     shortcut = _SHORTCUTS.get(_EXECUTORS[0].name)
     return None if shortcut is None else shortcut(input, target, term, options)
 
