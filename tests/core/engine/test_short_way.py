@@ -120,6 +120,43 @@ def test_losses_of_the_catalogue_give_their_numbers(monkeypatch: pytest.MonkeyPa
     assert taken_by >= {"cross_entropy", "focal", "poly", "taylor", "seesaw", "jensen_shannon"}
 
 
+PER_CLASS = {
+    "a bias": {"logit_bias": torch.linspace(-3, 2, C)},
+    "weights": {"weight": torch.linspace(0, 2, C)},
+    "both": {"weight": torch.linspace(0, 2, C), "logit_bias": torch.linspace(-3, 2, C).double()},
+}
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "batch_mean", "none"])
+@pytest.mark.parametrize("numbers", PER_CLASS.values(), ids=PER_CLASS)
+def test_numbers_per_class(numbers: dict[str, Tensor], reduction) -> None:
+    for shape in ((N, C), (2, C, 3), (2, C, 2, 2)):
+        logits, target = drawn(*shape)
+        given = target, TERMS["poly focal"], Options(reduction=reduction, **numbers)
+        pairs = zip(
+            found_by("short", logits, *given), found_by("whole", logits, *given), strict=True
+        )
+        for short, planned in pairs:
+            torch.testing.assert_close(short, planned, rtol=2e-5, atol=2e-7)
+        even = 2 * logits.round()  # which float32 has at 2^24 too
+        near, far = (found_by("short", even + offset, *given)[0] for offset in (0.0, 2.0**24))
+        torch.testing.assert_close(far, near, rtol=0, atol=0)  # a common offset costs no digits
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "batch_mean", "none"])
+def test_it_counts(reduction) -> None:
+    counted = []
+    for path in ("short", "whole"):
+        indicator = GradientIndicator(C)
+        bias = torch.linspace(-3, 2, C)
+        options = Options(indicator=indicator, logit_bias=bias, reduction=reduction)
+        for shape in ((N, C), (2, C, 3), (2, C, 2, 2)):
+            found_by(path, *drawn(*shape), TERMS["cancelling"], options)
+        counted.append(torch.stack([indicator.positive, indicator.negative]))
+        assert indicator.steps == 3
+    torch.testing.assert_close(*counted, rtol=1e-5, atol=1e-7)
+
+
 def test_without_a_gradient() -> None:
     logits, target = drawn(N, C)
     with taken(), running("short"):
@@ -143,11 +180,14 @@ LEFT = {
     "empty": (X[:0], Y[:0], Options()),
     "one class": (X[:, :1], 0 * Y, Options()),
     "other integers": (X, Y.int(), Options()),
-    "counting": (X, Y, Options(indicator=INDICATOR)),
-    "weighted": (X, Y, Options(weight=torch.ones(C))),
+    "counting with weights": (X, Y, Options(indicator=INDICATOR, weight=torch.ones(C))),
+    "classes without a weight": (X, Y, Options(weight=torch.zeros(C))),
+    "weights that learn": (X, Y, Options(weight=torch.ones(C, requires_grad=True))),
+    "weights of another number of classes": (X, Y, Options(weight=torch.ones(C + 1))),
     "weighted samples": (X, Y, Options(sample_weight=torch.ones(N))),
     "normalised": (X, Y, Options(normalizer=3.0)),
-    "biased": (X, Y, Options(logit_bias=torch.ones(C))),
+    "a bias of another number of classes": (X, Y, Options(logit_bias=torch.ones(C + 1))),
+    "a bias that learns": (X, Y, Options(logit_bias=torch.ones(C, requires_grad=True))),
     "scaled": (X, Y, Options(logit_scale=torch.ones(C))),
     "warm": (X, Y, Options(temperature=2.0)),
     "smoothed": (X, Y, Options(label_smoothing=0.1)),
