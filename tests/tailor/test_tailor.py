@@ -152,6 +152,7 @@ def test_judge_json_and_picture(learned, tmp_path):
         ({"epochs": 0}, "epochs"),
         ({"learning_rate": -1.0}, "lr"),
         ({"model": "resnet"}, "model"),
+        ({"data": "kanjivg-components"}, "`taylored xray` looks at many labels"),
     ],
 )
 def test_mistakes(changed, hint):

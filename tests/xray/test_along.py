@@ -21,21 +21,26 @@ def found():
     )
 
 
+def counted(outcome):
+    """How many samples the curve of an outcome has."""
+    return sum(each.count for bins in outcome.curve.groups.values() for each in bins if each)
+
+
 def test_moments_of_every_loss(found):
     assert set(found.moments) == {"cross_entropy", "balanced_softmax"}
     for moments in found.moments.values():
         assert [each.progress for each in moments] == [0.1, 0.6, 1.0]
         assert moments[-1].validation_loss < moments[0].validation_loss
         for each in moments:
-            assert set(each.by_group) == set(GROUPS)
-            counted = sum(b.count for bins in each.curve.groups.values() for b in bins if b)
-            assert counted == sum(found.counts)
+            (truth,) = each.outcomes.values()
+            assert set(truth.by_group) == set(GROUPS)
+            assert counted(truth) == sum(found.counts)
             for number, effect in enumerate(each.effects):
-                assert effect == pytest.approx(sum(c[number] for c in each.by_class))
+                assert effect == pytest.approx(sum(c[number] for c in truth.by_class))
 
 
 def test_validation_wants_the_tail_more_probable_where_cross_entropy_has_left_it(found):
-    bins = found.moments["cross_entropy"][-1].curve.groups["tail"]
+    bins = found.moments["cross_entropy"][-1].outcomes["truth"].curve.groups["tail"]
     assert sum(each.total for each in bins if each) < 0
 
 
@@ -50,7 +55,8 @@ def test_json_and_picture(found):
     mpl.use("agg")
     data = json.loads(found.to_json())
     assert list(data["losses"]) == ["cross_entropy", "balanced_softmax"]
-    assert len(data["losses"]["cross_entropy"][0]["curve"]["groups"]["tail"]) == 12
+    (truth,) = data["losses"]["cross_entropy"][0]["outcomes"].values()
+    assert len(truth["curve"]["groups"]["tail"]) == 12
     figure, axes = found.draw()
     assert axes.shape == (2, 3)
     assert {line.get_label() for line in axes[0, 0].get_lines()} >= set(GROUPS)
@@ -62,7 +68,7 @@ def test_json_and_picture(found):
     [
         ({"losses": []}, "losses"),
         ({"losses": ["focl"]}, "Did you mean 'focal'"),
-        ({"losses": ["binary_cross_entropy"]}, 'link="sigmoid"'),
+        ({"losses": ["binary_cross_entropy", "cross_entropy"]}, "Take two X-rays"),
         ({"losses": ["cross_entropy(label_smoothing=0.1)"]}, "label_smoothing"),
         ({"moments": (0.0, 1.0)}, "moments"),
         ({"moments": (1.0, 0.5)}, "moments"),

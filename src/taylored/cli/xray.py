@@ -16,7 +16,8 @@ from rich.text import Text
 from taylored.cli.failures import reported
 
 if TYPE_CHECKING:
-    from taylored.xray import Moment, TrainingXRay
+    from taylored.xray import TrainingXRay
+    from taylored.xray.moment import Moment, Outcome
 
 
 def xray(
@@ -24,12 +25,12 @@ def xray(
         list[str] | None,
         typer.Argument(
             metavar="LOSS",
-            help="Like balanced_softmax or file.py:Loss; else cross_entropy and balanced_softmax.",
+            help="Like balanced_softmax or file.py:Loss; left out: two usual ones.",
             show_default=False,
         ),
     ] = None,
     data: Annotated[
-        str, typer.Option(help="kanjivg-strokes, digits-lt, a table, an .npz, images.")
+        str, typer.Option(help="kanjivg-strokes, kanjivg-components, a table, an .npz, images.")
     ] = "kanjivg-strokes",
     target: Annotated[str | None, typer.Option(help="Column with the classes, for tables.")] = None,
     model: Annotated[str, typer.Option(help="auto, linear, mlp, cnn or grid_cnn.")] = "auto",
@@ -51,7 +52,8 @@ def xray(
     Trains a model with each loss and looks, at a few moments, at the probability p of the true
     class: where on its axis, and for which classes, more push lowers the validation loss (the mean
     of the classes' cross-entropies). The last rows say what more of q, q^2, ... in the loss,
-    q = 1 - p, would do to it in one step: below 0 is better. Example:
+    q = 1 - p, would do to it in one step: below 0 is better. With many labels per row, p is that of
+    the true answer about a label, positives and negatives apart. Example:
 
       taylored xray cross_entropy balanced_softmax --png xray.png
     """
@@ -60,7 +62,7 @@ def xray(
         from taylored.xray.along import MOMENTS
 
         found = xray_training(
-            losses or ("cross_entropy", "balanced_softmax"),
+            losses or None,
             data,
             target=target,
             model=model,
@@ -94,28 +96,34 @@ def _write(found: TrainingXRay, png: Path | None, svg: Path | None) -> Iterable[
 
 
 def _show(console: Console, moment: Moment) -> None:
-    from taylored.xray.moment import POWERS
-
     console.print(
         Text(
             f"\nAfter {moment.progress:.0%} of the training, validation loss "
-            f"{moment.validation_loss:.3g}.\nWanted change of p, by p (samples):"
+            f"{moment.validation_loss:.3g}."
         )
     )
-    edges = moment.curve.edges
+    for name, outcome in moment.outcomes.items():
+        of = "" if name == "truth" else f" of the {name}"
+        console.print(f"Wanted change of p{of}, by p (samples):")
+        console.print(Padding(_table(outcome, moment.steepness or 1.0), (0, 2)))
+
+
+def _table(outcome: Outcome, unit: float) -> Table:
+    from taylored.xray.moment import POWERS
+
+    edges = outcome.curve.edges
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("p")
-    for group in moment.curve.groups:
+    for group in outcome.curve.groups:
         table.add_column(group, justify="right")
     for index, low in enumerate(edges[:-1]):
-        bins = [each[index] for each in moment.curve.groups.values()]
-        cells = (
-            "" if each is None else f"{-each.dp / (moment.steepness or 1.0):+.2f} ({each.count})"
-            for each in bins
-        )
+        bins = [each[index] for each in outcome.curve.groups.values()]
+        if not any(bins):
+            continue
+        cells = ("" if each is None else f"{-each.dp / unit:+.2g} ({each.count})" for each in bins)
         table.add_row(f"{low:g} - {edges[index + 1]:g}", *cells)
     table.add_section()
     for index, power in enumerate(POWERS):
-        effects = (f"{each[index]:+.1e}" for each in moment.by_group.values())
+        effects = (f"{each[index]:+.1e}" for each in outcome.by_group.values())
         table.add_row("more q" if power == 1 else f"more q^{power}", *effects)
-    console.print(Padding(table, (0, 2)))
+    return table

@@ -80,7 +80,11 @@ def tailor(
         raise UsageError(f"powers must be at most {MOST_POWERS}, got {powers}.")
     dataset = data if isinstance(data, Dataset) else load(data, target=target)
     if dataset.task != "single-label":
-        raise UsageError(f"data: {dataset.name} has many labels per row; use one class per row.")
+        raise UsageError(
+            f"data: {dataset.name} has many labels per row, and a tailored loss has a prior over "
+            "classes of which one is true. Use data with one class per row; `taylored xray` looks "
+            "at many labels."
+        )
     part = Problem.draw(dataset, seed=seed, repeats=1).part(0, 0)
     parts = make_parts(dataset.features, dataset.labels, part, dataset.columns)
     counts = count_labels(dataset.labels[part == TRAIN], len(dataset.class_names)).tolist()

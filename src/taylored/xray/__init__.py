@@ -7,8 +7,8 @@ on data of the lab. The command is `taylored xray`.
 
 from taylored.xray.along import TrainingXRay, xray_training
 from taylored.xray.curve import Curve
-from taylored.xray.moment import Moment
+from taylored.xray.moment import Moment, Outcome
 from taylored.xray.one_step import xray
 from taylored.xray.result import XRay
 
-__all__ = ["Curve", "Moment", "TrainingXRay", "XRay", "xray", "xray_training"]
+__all__ = ["Curve", "Moment", "Outcome", "TrainingXRay", "XRay", "xray", "xray_training"]

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
-from taylored.lab.data import TRAIN, Group, count_labels, group_rule, load
-from taylored.lab.errors import RunError, UsageError
+from taylored.core.plan.options import LinkName
+from taylored.lab.data import TRAIN, Dataset, Group, TaskName, group_rule, load
+from taylored.lab.errors import UsageError
 from taylored.lab.run.budget import batch_size_for
 from taylored.lab.run.checks import check_learning_rate
 from taylored.lab.run.problem import Problem
-from taylored.lab.tasks import SINGLE_LABEL
+from taylored.lab.tasks import TASKS
 from taylored.lab.trial.build_loss import build_loss
+from taylored.lab.trial.links import link_of, require_sigmoid
 from taylored.lab.trial.models import choose_model
-from taylored.lab.trial.prepare import prepare_trial
-from taylored.lab.trial.protocol import Protocol, TrialSpec, streams
-from taylored.lab.trial.train import Diverged, Part, Parts, fit, make_parts
-from taylored.lab.trial.watched_loss import WatchedLoss
-from taylored.xray.moment import Moment, moment_of
-from taylored.xray.one_step import xray
-from taylored.xray.truth import check_loss
+from taylored.lab.trial.protocol import Protocol
+from taylored.lab.trial.train import make_parts
+from taylored.lab.wording import plural_of
+from taylored.xray.asked import options_of
+from taylored.xray.moment import Moment
+from taylored.xray.watched import watched
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,8 +33,11 @@ if TYPE_CHECKING:
 MOMENTS: Final = (0.05, 0.2, 0.5, 1.0)
 EPOCHS: Final = 6
 RATE: Final = 0.01
-MOST_ROWS: Final = 2**16
-"""Rows of each part that a moment looks at."""
+LOSSES: Final[Mapping[TaskName, tuple[str, ...]]] = {
+    "single-label": ("cross_entropy", "balanced_softmax"),
+    "multi-label": ("binary_cross_entropy", "asymmetric"),
+}
+"""What is looked at where the user names no loss."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +46,7 @@ class TrainingXRay:
 
     Args:
         data: name of the data.
+        task: one class per row, or any number of labels.
         groups: group of every class.
         class_names: name of every class.
         counts: training samples of every class.
@@ -54,6 +55,7 @@ class TrainingXRay:
     """
 
     data: str
+    task: TaskName
     groups: tuple[Group, ...]
     class_names: tuple[str, ...]
     counts: tuple[int, ...]
@@ -63,7 +65,8 @@ class TrainingXRay:
         """Plain dictionaries, lists, numbers and strings."""
         return {
             "data": self.data,
-            "group_rule": group_rule(self.counts),
+            "task": self.task,
+            "group_rule": group_rule(self.counts, noun=plural_of(TASKS[self.task].noun)),
             "groups": list(self.groups),
             "class_names": list(self.class_names),
             "counts": list(self.counts),
@@ -84,7 +87,7 @@ class TrainingXRay:
 
 
 def xray_training(
-    losses: Sequence[str],
+    losses: Sequence[str] | None = None,
     data: str | Path = "kanjivg-strokes",
     *,
     target: str | None = None,
@@ -98,14 +101,16 @@ def xray_training(
 
     The trainings are those of `lab.compare`: the first fold, AdamW with cosine decay, the same
     weights and batches for every loss. A moment takes the X-ray (`xray`) of one step of plain
-    gradient descent over the training part, judged by the validation part: by the mean over the
-    classes of their mean cross-entropy, the loss behind balanced accuracy. The training goes on as
-    if nobody had looked. Parts of more than 65,536 rows are sampled.
+    gradient descent over the training part, judged by the validation part. For losses of the
+    softmax link the judge is the mean over the classes of their mean cross-entropy, the loss behind
+    balanced accuracy; for those of the sigmoid link the mean over the labels of their cross-entropy
+    per positive, in which rare labels count as frequent ones do. The training goes on as if nobody
+    had looked. Parts of more than 65,536 rows are sampled, and looked at piece by piece.
 
     Args:
-        losses: catalogue texts of the softmax link, or names of your own code
-            ("path/file.py:MyLoss"); counts are those of the training part.
-        data: a built-in name or a path, with one class per row.
+        losses: catalogue texts of one link, or names of your own code ("path/file.py:MyLoss");
+            counts are those of the training part. None is two usual ones of the task.
+        data: a built-in name or a path.
         target: the column of the classes, for tables.
         model: "auto", "linear", "mlp", "cnn" or "grid_cnn".
         moments: shares of the training, in (0, 1], rising.
@@ -117,11 +122,11 @@ def xray_training(
         `TrainingXRay`, with `to_dict()`, `to_json()` and `draw()`.
 
     Raises:
-        UsageError: for data with many labels per row, moments out of range, or a loss that is
-            unknown or has no X-ray.
+        UsageError: for moments out of range, losses of both links, the softmax link where rows have
+            many labels, or a loss that is unknown or has no X-ray.
 
     """
-    if not losses or len(set(losses)) < len(losses):
+    if losses is not None and (not losses or len(set(losses)) < len(losses)):
         raise UsageError("losses: give one or several different catalogue texts.")
     if list(moments) != sorted(set(moments)) or not all(0 < each <= 1 for each in moments):
         raise UsageError(f"moments must be rising shares of a training in (0, 1], got {moments}.")
@@ -129,115 +134,55 @@ def xray_training(
         raise UsageError("moments and epochs: at least one of each.")
     check_learning_rate(learning_rate)
     dataset = load(data, target=target)
-    if dataset.task != "single-label":
-        raise UsageError(f"data: {dataset.name} has many labels per row; use one class per row.")
     problem = Problem.draw(dataset, seed=seed, repeats=1)
-    part = problem.part(0, 0)
-    parts = make_parts(dataset.features, dataset.labels, part, dataset.columns)
-    rows = len(parts.train.labels)
+    losses = LOSSES[dataset.task] if losses is None else losses
+    _check_losses(losses, dataset, problem)  # before any training
+    parts = make_parts(dataset.features, dataset.labels, problem.part(0, 0), dataset.columns)
     protocol = Protocol(
         seed=seed,
         model=choose_model(model, dataset.kind, dataset.task),
         epochs=epochs,
-        batch_size=batch_size_for(rows, dataset.task),
-        primary_metric=SINGLE_LABEL.default_metric,
+        batch_size=batch_size_for(len(parts.train.labels), dataset.task),
+        primary_metric=TASKS[dataset.task].default_metric,
         task=dataset.task,
         groups=problem.groups,
         folds=problem.folds,
     )
-    counts = tuple(count_labels(dataset.labels[part == TRAIN], len(problem.groups)).tolist())
-    for loss in losses:  # before any training
-        try:
-            check_loss(build_loss(loss, counts))
-        except ValueError as error:
-            raise UsageError(f"loss {loss!r}: {error}") from error
-    watch = partial(_watched, protocol=protocol, parts=parts, counts=counts, moments=moments,
-                    rate=learning_rate)  # fmt: skip
+    watch = partial(
+        watched,
+        protocol=protocol,
+        parts=parts,
+        counts=problem.train_counts,
+        moments=moments,
+        rate=learning_rate,
+    )
     return TrainingXRay(
         data=dataset.name,
+        task=dataset.task,
         groups=problem.groups,
         class_names=dataset.class_names,
-        counts=counts,
+        counts=problem.train_counts,
         moments={loss: watch(loss) for loss in losses},
     )
 
 
-def class_mean(classes: int) -> Any:
-    """Mean over the classes that are there of their mean cross-entropy."""
-
-    def loss(logits: Tensor, target: Tensor) -> Tensor:
-        counts = torch.bincount(target, minlength=classes).to(logits.dtype)
-        weight = torch.where(counts > 0, 1.0 / counts.clamp(min=1), 0.0)
-        return F.cross_entropy(logits, target, weight=weight)
-
-    return loss
-
-
-def sample(part: Part, generator: torch.Generator, most: int) -> tuple[Tensor, Tensor]:
-    """At most so many rows of a part."""
-    if len(part.labels) <= most:
-        return part.features, part.labels
-    rows = torch.randperm(len(part.labels), generator=generator)[:most]
-    return part.features[rows], part.labels[rows]
-
-
-def _watched(
-    loss: str,
-    *,
-    protocol: Protocol,
-    parts: Parts,
-    counts: Sequence[int],
-    moments: Sequence[float],
-    rate: float,
-) -> tuple[Moment, ...]:
-    """The moments of one training."""
-    spec = TrialSpec(loss, "candidate", repeat=0, fold=0, learning_rate=rate)
-    source = streams(protocol.seed, 0, 0)
-    prepared = prepare_trial(
-        protocol,
-        spec,
-        source,
-        input_shape=parts.train.features.shape[1:],
-        counts=counts,
-        num_samples=len(parts.train.labels),
-    )
-    generator = torch.Generator().manual_seed(source.batches)
-    train, validation = (
-        sample(part, generator, MOST_ROWS) for part in (parts.train, parts.validation)
-    )
-    judge = class_mean(len(protocol.groups))
-    rows = len(parts.train.labels)
-    steps = protocol.epochs * (rows // min(protocol.batch_size, rows))
-    wanted = {max(1, round(each * steps)): each for each in moments}
-    found: list[Moment] = []
-    step = 0
-
-    def beat() -> None:
-        nonlocal step
-        step += 1
-        if step not in wanted:
-            return
-        seen = xray(
-            prepared.model,
-            prepared.loss,
-            train,
-            validation,
-            learning_rate=rate,
-            validation_loss=judge,
-            groups=protocol.groups,
+def _check_losses(losses: Sequence[str], dataset: Dataset, problem: Problem) -> None:
+    """Refuse losses that have no X-ray on these data, or whose validation losses differ."""
+    rows = int((problem.part(0, 0) == TRAIN).sum())
+    build = partial(build_loss, counts=problem.train_counts, num_samples=rows)
+    links: dict[LinkName, str] = {}
+    for name in losses:
+        loss = build(name)
+        if dataset.task == "multi-label":
+            require_sigmoid(name, loss, build)
+        link: LinkName = "sigmoid" if link_of(loss, dataset.task) == "sigmoid" else "softmax"
+        try:
+            options_of(loss, link)
+        except ValueError as error:
+            raise UsageError(f"loss {name!r}: {error}") from error
+        links.setdefault(link, name)
+    if len(links) == 2:
+        raise UsageError(
+            f"losses: {links['softmax']} has the softmax link and {links['sigmoid']} the sigmoid "
+            "link, and the validation losses of the two cannot be compared. Take two X-rays."
         )
-        with torch.no_grad():
-            value = float(judge(prepared.model(validation[0]), validation[1]))
-        found.append(moment_of(seen, wanted[step], value))
-
-    watched = WatchedLoss(prepared.loss, protocol.groups)
-    without = Parts(
-        parts.train, Part(*(each[:0] for each in vars(parts.test).values())), parts.test
-    )
-    try:
-        fit(protocol, without, spec, prepared, watched, source.batches, [], beat)
-    except Diverged:
-        raise RunError(
-            f"loss {loss!r} diverged with the learning rate {rate:g}. Use a smaller --lr."
-        ) from None
-    return tuple(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -96,5 +97,8 @@ def derivative(
     function: Callable[[Any], Tensor], at: object, direction: object
 ) -> tuple[Tensor, Tensor]:
     """Value of a function, and its derivative along a direction, in one forward pass."""
-    value, change = torch.func.jvp(function, (at,), (direction,))[:2]
+    with warnings.catch_warnings():
+        # The first derivative of a process loads torch's own rules, which use torch.jit.script.
+        warnings.filterwarnings("ignore", r"`torch\.jit\.script` is deprecated", FutureWarning)
+        value, change = torch.func.jvp(function, (at,), (direction,))[:2]
     return value, change

@@ -15,6 +15,11 @@ from taylored.core.checks import fail
 
 EDGES: Final = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 """Bins of p: narrower at both ends, where most samples are."""
+ANSWER_EDGES: Final = (
+    *(0.0, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
+    *(0.5, 0.7, 0.9, 0.97, 0.99, 0.997, 0.999, 0.9997, 1.0),
+)
+"""Bins of p for a yes or no: most labels are rare, and p of their negatives is next to 1."""
 
 
 @dataclass(frozen=True)
@@ -65,26 +70,37 @@ def _finite(values: dict[str, Any]) -> dict[str, Any]:
     return {name: each if math.isfinite(each) else None for name, each in values.items()}
 
 
-def curve_of(
-    p: Tensor, dp: Tensor, group: Tensor, names: Sequence[str], edges: Sequence[float]
-) -> Curve:
-    """Bins of samples (N,) with their group's number."""
+def bin_sums(p: Tensor, dp: Tensor, group: Tensor, groups: int, edges: Sequence[float]) -> Tensor:
+    """Samples (N,) of each group and bin: how many, and the sums of p, dp and dp^2, (4, G, B)."""
     edges = tuple(edges)
     if len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):
         fail("edges", "two numbers or more that rise", edges, "use (0, 0.5, 1)")
-    place = torch.bucketize(p, torch.tensor(edges[1:-1], dtype=p.dtype, device=p.device))
+    bins = len(edges) - 1
+    inner = torch.tensor(edges[1:-1], dtype=p.dtype, device=p.device)
+    place = group * bins + torch.bucketize(p, inner)
+    return torch.stack(
+        [
+            torch.bincount(place, weights=each, minlength=groups * bins)
+            for each in (torch.ones_like(p), p, dp, dp.square())
+        ]
+    ).reshape(4, groups, bins)
 
-    def found(number: int, index: int) -> Bin | None:
-        inside = (group == number) & (place == index)
-        count = int(inside.sum())
+
+def curve_of(sums: Tensor, names: Sequence[str], edges: Sequence[float]) -> Curve:
+    """The curve of such sums."""
+
+    def found(count: float, p: float, dp: float, squares: float) -> Bin | None:
         if count == 0:
             return None
-        moves = dp[inside]
-        error = float(moves.std()) / math.sqrt(count) if count > 1 else math.nan
-        return Bin(count, float(p[inside].mean()), float(moves.mean()), error, float(moves.sum()))
+        spread = max(0.0, squares - dp * dp / count)  # rounding may leave less than nothing
+        error = math.sqrt(spread / (count - 1) / count) if count > 1 else math.nan
+        return Bin(int(count), p / count, dp / count, error, dp)
 
-    bins = range(len(edges) - 1)
+    columns = sums.permute(1, 2, 0).tolist()
     return Curve(
-        edges,
-        {name: tuple(found(number, index) for index in bins) for number, name in enumerate(names)},
+        tuple(edges),
+        {
+            name: tuple(found(*each) for each in bins)
+            for name, bins in zip(names, columns, strict=True)
+        },
     )

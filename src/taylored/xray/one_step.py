@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Final
 
+import torch
 from torch import Tensor, nn
 
-from taylored.analysis.named import LossFunction, named
+from taylored.analysis.named import LossFunction
 from taylored.core.checks import fail, in_range
-from taylored.xray.as_function import (
-    Function,
-    Parameters,
-    as_function,
-    derivative,
-    evaluated,
-    gradient,
-)
+from taylored.core.plan.options import LinkName
+from taylored.xray.as_function import Function, Parameters, as_function, evaluated
+from taylored.xray.asked import built, options_of, said_link, seen_link, training_loss
+from taylored.xray.looks import Batch, Step
 from taylored.xray.result import XRay
-from taylored.xray.truth import check_loss, truth_of
 
-Batch = tuple[Tensor, Tensor]
-"""Inputs of the model, and classes."""
+_JUDGES: Final[Mapping[LinkName, str]] = {
+    "softmax": "cross_entropy",
+    "sigmoid": "binary_cross_entropy",
+}
 
 
 def xray(
@@ -31,7 +30,7 @@ def xray(
     validation: Batch,
     *,
     learning_rate: float,
-    validation_loss: str | LossFunction = "cross_entropy",
+    validation_loss: str | LossFunction | None = None,
     parameters: Mapping[str, Tensor] | None = None,
     scale: Mapping[str, Tensor] | None = None,
     groups: Sequence[str] | None = None,
@@ -40,8 +39,10 @@ def xray(
 
     The training loss is a sum over the batch. Position i has class t_i, counts :math:`c_i` (its
     class weight over the denominator of the mean), and has the probability p_i that the loss sees:
-    the softmax, at t_i, of the logits after the loss's scale, bias and temperature. To it
-    e_j q^j is added, with q = 1 - p:
+    the softmax, at t_i, of the logits after the loss's scale, bias and temperature. With the
+    sigmoid link i is an element, a row and a label: its truth is yes or no, p_i the probability of
+    that answer, and c_i has the weights of positives or of negatives. To it e_j q^j is added, with
+    q = 1 - p:
 
     .. math:: L(\theta; e) = L_0(\theta) + \sum_i c_i \sum_j e_j q_i^j
 
@@ -62,25 +63,27 @@ def xray(
     Args:
         model: a module, or a function `(parameters, inputs) -> logits` (N, C, ...). A module is
             looked at in evaluation mode and stays as it is.
-        loss: the training loss, a catalogue text or `(logits, target) -> loss`, of the softmax
-            link and with one true class per position. A function of yours is taken to be a mean
-            over the positions, of plain logits.
-        train: inputs and classes of the step.
-        validation: inputs and classes that it is judged by.
+        loss: the training loss, a catalogue text or `(logits, target) -> loss`. A function of yours
+            is taken to be a mean of plain logits: with the softmax link over the positions, each of
+            which has one true class; with the sigmoid link over the elements. Its attribute `link`
+            says which; without one, a target in the shape of the logits is of the sigmoid link.
+        train: inputs of the step, and class indices, or 0 and 1 for each label.
+        validation: the same of the rows that it is judged by.
         learning_rate: of the step; the derivatives grow with it.
-        validation_loss: what it is judged by. A sum of class means is the loss behind balanced
-            accuracy.
+        validation_loss: what it is judged by; cross-entropy of the loss's link if left out. A sum
+            of class means is the loss behind balanced accuracy.
         parameters: those of a model that is a function.
         scale: what the optimizer multiplies the gradient of each parameter by, by name; AdamW's is
             1 / (sqrt(v) + eps). None for plain SGD.
-        groups: a name for each class, such as head, medium and tail.
+        groups: a name for each class or label, such as head, medium and tail.
 
     Returns:
-        `XRay`.
+        `XRay`, with one number for every position or element. `XRay.outcomes` keeps positives and
+        negatives apart.
 
     Raises:
-        ValueError: for another link, soft or smoothed targets, margins on the true class, losses
-            without a reduction, a learning rate that is no positive number.
+        ValueError: for soft or smoothed targets, margins on the true class, losses without a
+            reduction, a learning rate that is no positive number.
 
     Example:
         >>> import torch
@@ -97,39 +100,26 @@ def xray(
         Leng et al., PolyLoss, ICLR 2022, equation 1, for the series.
     """
     in_range("learning_rate", learning_rate, 0.0, math.inf, "that of the training", interval="()")
-    chosen, judge = (_loss(each) for each in (loss, validation_loss))
-    check_loss(chosen)
+    chosen = training_loss(loss)
     function, at = as_function(model, parameters)
-    factors = _factors(scale, at)
-    inputs, target = train
-    with evaluated(model, chosen, judge):
-        slope = gradient(lambda found: chosen(function(found, inputs), target), at)
-        after = {
-            name: each - learning_rate * factors[name] * slope[name] for name, each in at.items()
-        }
-        worse = gradient(lambda found: judge(function(found, validation[0]), validation[1]), after)
-        direction = {name: factors[name] * each for name, each in worse.items()}
-        logits, moved = derivative(lambda found: function(found, inputs), at, direction)
-        truth = truth_of(chosen, logits.detach(), moved.detach(), target)
-    return XRay(
+    link = said_link(chosen)
+    if link is None:
+        with torch.no_grad(), evaluated(model):
+            link = seen_link(function(at, train[0]), train[1])
+    options_of(chosen, link)
+    judge = built(_JUDGES[link] if validation_loss is None else validation_loss)
+    step = Step(
+        function=function,
+        at=at,
+        loss=chosen,
+        link=link,
+        judge=judge,
         learning_rate=learning_rate,
-        target=truth.target,
-        coefficient=truth.coefficient,
-        margin=truth.margin,
-        rate=truth.rate,
-        steepness=math.sqrt(
-            sum(float(each.double().square().sum()) for each in direction.values())
-        ),
-        num_classes=truth.num_classes,
-        groups=_groups(groups, truth.num_classes),
-        logits=logits.detach(),
-        direction=moved.detach(),
+        scale=_factors(scale, at),
+        modules=(model, chosen, judge),
     )
-
-
-def _loss(given: str | LossFunction) -> LossFunction:
-    (found,) = named([given]).values()
-    return found
+    (seen,) = step.looks([train], [validation], groups)
+    return seen
 
 
 def _factors(scale: Mapping[str, Tensor] | None, at: Parameters) -> Mapping[str, Tensor | float]:
@@ -139,10 +129,3 @@ def _factors(scale: Mapping[str, Tensor] | None, at: Parameters) -> Mapping[str,
         fail("scale", "a tensor for every trained parameter", f"none for {min(missing)}",
              "give a one where the gradient is used as it is")  # fmt: skip
     return scale
-
-
-def _groups(groups: Sequence[str] | None, classes: int) -> tuple[str, ...] | None:
-    if groups is not None and len(groups) != classes:
-        fail("groups", f"one name for each of the {classes} classes", len(groups),
-             "see taylored.lab.data.class_groups(counts)")  # fmt: skip
-    return None if groups is None else tuple(groups)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from taylored.core.checks import fail
 from taylored.xray.as_function import derivative
-from taylored.xray.curve import EDGES, Curve, curve_of
+from taylored.xray.curve import ANSWER_EDGES, EDGES, Curve, bin_sums, curve_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +19,9 @@ class XRay:
 
     Args:
         learning_rate: that of the step.
-        target: the true class of each position, (N,).
+        target: the true class of each position, or with the sigmoid link the label of each element
+            of the logits, row by row, (N,).
+        positive: whether the answer of an element is yes, (N,); None for the softmax link.
         coefficient: what its phi(p) is multiplied by in the training loss, (N,).
         margin: log odds of p, the probability of the truth as the training loss sees it, (N,).
         rate: change of the margin along v, the gradient of the validation loss, (N,).
@@ -33,6 +35,7 @@ class XRay:
 
     learning_rate: float
     target: Tensor
+    positive: Tensor | None
     coefficient: Tensor
     margin: Tensor
     rate: Tensor
@@ -105,16 +108,42 @@ class XRay:
         """The group of every class; "all" without groups."""
         return self.groups or ("all",) * self.num_classes
 
-    def curve(self, edges: Sequence[float] = EDGES) -> Curve:
-        """Mean dp over p, for each group."""
+    def only(self, chosen: Tensor) -> XRay:
+        """The X-ray of some of its samples, by a mask (N,)."""
+        return replace(
+            self,
+            target=self.target[chosen],
+            positive=None if self.positive is None else self.positive[chosen],
+            coefficient=self.coefficient[chosen],
+            margin=self.margin[chosen],
+            rate=self.rate[chosen],
+        )
+
+    def outcomes(self) -> dict[str, XRay]:
+        """The positives and the negatives of a loss of the sigmoid link; else all as "truth"."""
+        if self.positive is None:
+            return {"truth": self}
+        return {"positives": self.only(self.positive), "negatives": self.only(~self.positive)}
+
+    def edges(self) -> Sequence[float]:
+        """Bins of p for its curve: those of yes and no reach further into both ends."""
+        return EDGES if self.positive is None else ANSWER_EDGES
+
+    def curve(self, edges: Sequence[float] | None = None) -> Curve:
+        """Mean dp over p, for each group; see `outcomes` for positives and negatives apart."""
+        edges = self.edges() if edges is None else edges
+        return curve_of(self.bin_sums(edges), tuple(dict.fromkeys(self.named_groups())), edges)
+
+    def bin_sums(self, edges: Sequence[float]) -> Tensor:
+        """What a curve is made of, for each group and bin (4, G, B); sums of parts add up."""
         counted = self.coefficient != 0
         names = self.named_groups()
-        order = list(dict.fromkeys(names))
-        number = torch.tensor([order.index(name) for name in names], device=self.target.device)
-        return curve_of(
+        order = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        number = torch.tensor([order[name] for name in names], device=self.target.device)
+        return bin_sums(
             self.p[counted].double(),
             self.dp[counted].double(),
             number[self.target[counted]],
-            order,
+            len(order),
             edges,
         )

@@ -24,9 +24,9 @@ def value(block: Block, plan: Plan) -> Tensor:
     """Loss of each element, differentiable in any mode and in every slot."""
     x = adjusted(block, plan)
     term, rejection = bound(block, plan)
-    truth = _hard_truth(block, plan)
+    truth = hard_truth(block, plan)
     if truth is not None and plan.rejection is None:
-        coefficient = _hard_coefficient(block, plan, truth.to(x.dtype))
+        coefficient = hard_coefficient(block, plan, truth.to(x.dtype))
         margin = harmless(torch.where(truth, x, -x), coefficient == 0)
         values = term.evaluate(Point(inside(margin)))
         return coefficient * continued(values, margin, coefficient)
@@ -44,12 +44,12 @@ def value_and_gradient(block: Block, plan: Plan, sums: RunningSums | None) -> tu
     """
     x = adjusted(block, plan)
     term, rejection = bound(block, plan)
-    truth = _hard_truth(block, plan)
+    truth = hard_truth(block, plan)
     if truth is not None and plan.rejection is None:
         # Products with 0, 1 and -1 instead of `where`, which mispredicts its way through a mask.
         yes = truth.to(x.dtype)
         sign = 2.0 * yes - 1.0
-        coefficient = _hard_coefficient(block, plan, yes)
+        coefficient = hard_coefficient(block, plan, yes)
         margin = harmless(x * sign, coefficient == 0)
         values, slopes = term.evaluate_with_slope(fast_point.fixed(inside(margin)))
         pull = coefficient * slopes
@@ -83,7 +83,7 @@ def bound(block: Block, plan: Plan) -> tuple[Term, Term]:
     return term, term if plan.rejection is None else plan.rejection.bind(pick)
 
 
-def _hard_truth(block: Block, plan: Plan) -> Tensor | None:
+def hard_truth(block: Block, plan: Plan) -> Tensor | None:
     """The truth as a mask, if the kind or dtype of the target says that it is hard; else None."""
     if plan.smoothing:
         return None
@@ -105,7 +105,7 @@ def _kept_rows(block: Block, plan: Plan) -> Tensor:
     return block.rows * (block.target != plan.ignore)
 
 
-def _hard_coefficient(block: Block, plan: Plan, truth: Tensor) -> Tensor:
+def hard_coefficient(block: Block, plan: Plan, truth: Tensor) -> Tensor:
     """Coefficient of the outcome that is true; `truth` is 1 or 0."""
     rows = _kept_rows(block, plan)
     if plan.positive is None and plan.negative is None:
