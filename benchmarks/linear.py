@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import taylored
-from taylored.core.engine.linear import row_chunks
+from taylored.core.engine.linear import sizes
 
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -75,6 +75,20 @@ def within(memory: int | None) -> Step:
     return lambda x, weight, target: loss(taylored.LinearLogits(x, weight, memory=memory), target)
 
 
+def rows_alone(memory: int | None) -> Step:
+    """The same by rows of all classes, however few fit."""
+    work = within(memory)
+
+    def step(x: Tensor, weight: Tensor, target: Tensor) -> Tensor:
+        before, sizes.LEAST_ROWS = sizes.LEAST_ROWS, 1
+        try:
+            return work(x, weight, target)
+        finally:
+            sizes.LEAST_ROWS = before
+
+    return step
+
+
 def in_chunks(rows: int | None) -> Step:
     """That of torch, so many rows at a time."""
     options = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=rows)
@@ -83,8 +97,10 @@ def in_chunks(rows: int | None) -> Step:
 
 CURVE: dict[str, Step] = {
     BASE: naive_cross_entropy,
-    **{f"LinearLogits, {mib} MiB": within(mib << 20) for mib in (1, 2, 4, 8, 16, 32, 64)},
+    "LinearLogits, 64 KiB": within(1 << 16),
+    **{f"LinearLogits, {mib} MiB": within(mib << 20) for mib in (1, 4, 16, 64)},
     "LinearLogits as they choose": within(None),
+    **{f"rows of all classes, {mib} MiB": rows_alone(mib << 20) for mib in (1, 4, 16)},
     **{f"torch, {rows} rows": in_chunks(rows) for rows in (16, 64, 256)},
     "torch as it chooses": in_chunks(None),
 }
@@ -144,8 +160,8 @@ def memory_in_fresh_process(shape: tuple[int, int, int], name: str, extra: list[
 
 def set_rows(rows: int) -> None:
     """That many rows per chunk, whatever they take."""
-    row_chunks.CHUNK_ROWS, row_chunks.SMALL_CHUNK = rows, 0
-    row_chunks.LARGE_CHUNK = sys.maxsize
+    sizes.CHUNK_ROWS, sizes.SMALL_CHUNK = rows, 0
+    sizes.LARGE_CHUNK = sys.maxsize
 
 
 def chunks(options: argparse.Namespace) -> None:

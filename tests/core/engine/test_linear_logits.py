@@ -31,8 +31,9 @@ from taylored import (
     poly_loss,
     terms,
 )
-from taylored.core.engine.linear import row_chunks
+from taylored.core.engine.linear import row_chunks, sizes
 from taylored.core.engine.linear.evaluator import OfForm
+from taylored.core.engine.linear.products import Products
 from taylored.core.engine.whole import Whole
 from taylored.core.numerics import softcapped
 
@@ -72,8 +73,9 @@ def agree(loss: nn.Module, given: Parts, target: Tensor, **call: Tensor) -> None
 @pytest.fixture(autouse=True)
 def few_rows(monkeypatch) -> None:
     """Chunks of three rows, so that there are many, and a shorter one."""
-    monkeypatch.setattr(row_chunks, "CHUNK_ROWS", 3)
-    monkeypatch.setattr(row_chunks, "SMALL_CHUNK", 0)
+    monkeypatch.setattr(sizes, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(sizes, "SMALL_CHUNK", 0)
+    monkeypatch.setattr(sizes, "LEAST_ROWS", 1)  # test_linear_tiles.py has the tiles
 
 
 # --- the whole catalogue ------------------------------------------------------------------------
@@ -201,12 +203,12 @@ def twice_the_gradient(form, logits, plan, **options):
 
 original_sweep = OfForm.sweep
 original_chunks, original_at = row_chunks.chunks, row_chunks.at
-original_add = row_chunks._Products.add
+original_add = Products.add
 FAULTS = {
     "chunks": (row_chunks, "chunks", lost_chunk),
     "at": (row_chunks, "at", shifted_target),
-    "bias": (row_chunks._Products, "add", no_bias_gradient),
-    "weight": (row_chunks._Products, "add", last_chunk_only),
+    "bias": (Products, "add", no_bias_gradient),
+    "weight": (Products, "add", last_chunk_only),
     "form": (OfForm, "sweep", twice_the_gradient),
 }
 
@@ -225,7 +227,7 @@ def test_faults_are_seen(fault: tuple[object, str, Callable], monkeypatch) -> No
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 6, 7, 8, 100])
 @pytest.mark.parametrize("ignored", [0, 1, 7])
 def test_any_number_of_rows(rows: int, ignored: int, monkeypatch) -> None:
-    monkeypatch.setattr(row_chunks, "CHUNK_ROWS", rows)
+    monkeypatch.setattr(sizes, "CHUNK_ROWS", rows)
     target = torch.arange(7) % CLASSES
     target[:ignored] = -100
     for reduction in ("none", "mean"):
@@ -244,31 +246,32 @@ def test_rows_per_chunk() -> None:
     f32 = torch.float32
 
     def rows(classes: int, dtype: torch.dtype) -> int:
-        return row_chunks.chunk_rows(classes, dtype, None)
+        return sizes.chunk_rows(classes, dtype, None)
 
     for classes in (1, 10, 1_000, 30_000, 300_000, 10**7, 10**10):
         size = rows(classes, f32) * classes * 4
         assert rows(classes, f32) >= 1
-        assert size <= row_chunks.LARGE_CHUNK or rows(classes, f32) == 1
-    assert rows(30_000, torch.bfloat16) == rows(30_000, f32) == row_chunks.CHUNK_ROWS
+        assert size <= sizes.LARGE_CHUNK or rows(classes, f32) == 1
+    assert rows(30_000, torch.bfloat16) == rows(30_000, f32) == sizes.CHUNK_ROWS
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 8])
 def test_logits_take_no_more_than_the_memory(rows: int, monkeypatch) -> None:
     taken = []
-    original = row_chunks._form
+    original = row_chunks.form
 
     def form(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
         taken.append(out.untyped_storage().nbytes())
         original(x, weight, bias, out)
 
-    monkeypatch.setattr(row_chunks, "_form", form)
+    monkeypatch.setattr(row_chunks, "form", form)
     x, weight, target = torch.randn(7, 3), torch.randn(CLASSES, 3), torch.arange(7) % CLASSES
     row = CLASSES * x.itemsize
-    some = FocalLoss()(LinearLogits(x, weight, memory=rows * row + 1), target)
+    loss = FocalLoss(label_smoothing=0.1)  # which needs all classes of a position
+    some = loss(LinearLogits(x, weight, memory=rows * row + 1), target)
     assert len(taken) == math.ceil(7 / rows)
     assert max(taken) <= rows * row
-    torch.testing.assert_close(some, FocalLoss()(LinearLogits(x, weight), target))
+    torch.testing.assert_close(some, loss(LinearLogits(x, weight), target))
 
 
 @pytest.mark.parametrize("memory", [CLASSES * 4 - 1, 0, 1e9, True])
@@ -426,7 +429,7 @@ def test_float32() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_no_worse_than_formed_logits(dtype: torch.dtype, monkeypatch) -> None:
-    monkeypatch.setattr(row_chunks, "CHUNK_ROWS", 16)  # many, to add up rounded sums
+    monkeypatch.setattr(sizes, "CHUNK_ROWS", 16)  # many, to add up rounded sums
     ours = errors(dtype, lambda given, y: PolyLoss()(LinearLogits(*given), y))
     naive = errors(dtype, lambda given, y: PolyLoss()(by_hand(*given), y))
     assert all(left < 1.1 * right + 1e-6 for left, right in zip(ours, naive, strict=True))

@@ -9,14 +9,14 @@ import torch
 
 from kit.elements import CLASSES, LOGITS
 from taylored import CrossEntropyLoss, LinearLogits, SoftcapLoss, cross_entropy_loss
-from taylored.core.engine.linear import row_chunks
+from taylored.core.engine.linear import sizes
 from taylored.core.numerics import softcapped
 
 
 def test_linear_logits_know_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the head, without the wrapper: values, gradients and the logits themselves."""
-    monkeypatch.setattr(row_chunks, "CHUNK_ROWS", 2)
-    monkeypatch.setattr(row_chunks, "SMALL_CHUNK", 0)
+    monkeypatch.setattr(sizes, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(sizes, "SMALL_CHUNK", 0)
     features = LOGITS[:, :3].clone().requires_grad_()
     weight = torch.linspace(-4, 4, 15, dtype=torch.float64).reshape(5, 3).requires_grad_()
     given = LinearLogits(features, weight, softcap=2.0)

@@ -13,6 +13,9 @@ from taylored.core.checks import fail, in_range
 from taylored.core.numerics import softcapped
 from taylored.core.state.distributed import is_dtensor
 
+LEAST_MEMORY = 1 << 16
+"""Bytes of the smallest tile of logits that is worth its calls."""
+
 
 @dataclass(frozen=True, eq=False)
 class LinearLogits:
@@ -35,10 +38,12 @@ class LinearLogits:
             (0, 1], to estimate the loss by these and the true classes; raising it comes nearer to
             the loss of all, None is that. Softmax losses of p_t, of class indices.
         generator: of the draws; None is torch's own.
-        memory: bytes that the logits which exist at one time may take, at least those of one
-            position; raising it is faster up to some hundred positions. None chooses: 4 MiB, and
-            more where 512 positions need it, up to 128 MiB. float16 logits take three times as
-            much, because their gradient has a place of its own in float32.
+        memory: bytes that the logits which exist at one time may take, 65536 or more; raising it is
+            faster until it holds some hundred positions. None chooses: 4 MiB, and more where 512
+            positions need it, up to 128 MiB. Where fewer than 64 positions fit, the classes are
+            taken a few at a time, too. Losses of soft targets, with label smoothing or with values
+            of their own need all classes of a position at once. Their float16 logits take three
+            times as much, because the gradient has a place of its own in float32.
 
     Shape:
         features (N, d1, ..., D), weight (C, D), bias (C,); the logits are (N, C, d1, ...): tokens
@@ -130,10 +135,10 @@ class LinearLogits:
             self._check_memory(self.memory)
 
     def _check_memory(self, memory: int) -> None:
-        least = len(self.weight) * self.features.itemsize
+        least = min(LEAST_MEMORY, len(self.weight) * self.features.itemsize)
         if isinstance(memory, bool) or not isinstance(memory, int) or memory < least:
-            fail("memory", f"whole bytes, {least} or more: those of the logits of one position",
-                 repr(memory), "2**24 is 16 MiB; None chooses")  # fmt: skip
+            fail("memory", f"whole bytes, {least} or more", repr(memory),
+                 "2**24 is 16 MiB; None chooses")  # fmt: skip
 
     @property
     def shape(self) -> torch.Size:

@@ -14,7 +14,8 @@ from taylored.core.engine import tensor_pass
 from taylored.core.engine.backward import keep, scaled_gradient
 from taylored.core.engine.gradient_tap import active_tap
 from taylored.core.engine.linear.evaluator import OF_TERM, Evaluator
-from taylored.core.engine.linear.row_chunks import Head, Walked, Wanted, walk
+from taylored.core.engine.linear.head import Head, Walked, Wanted
+from taylored.core.engine.linear.walk import walk
 from taylored.core.inputs.linear_logits import LinearLogits, formed
 from taylored.core.links.class_sums import ClassSums
 from taylored.core.plan.canonical import canonical
