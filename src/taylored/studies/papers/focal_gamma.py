@@ -54,14 +54,16 @@ STUDY = Study(
             "On imbalanced data (boxes of dense detectors) focal loss with gamma = 2 beats "
             "cross-entropy with its balance tuned.",
             _REFERENCE,
-            "low",
+            "high",
+            "34.0 against 31.1 AP (RetinaNet with ResNet-50, COCO)",
         ),
         Claim(
             "too-much",
             "gamma = 5 is worse than 2",
             "The gain falls again beyond gamma = 2.",
             _REFERENCE,
-            "low",
+            "high",
+            "34.0 AP with gamma = 2, 32.2 with 5 (RetinaNet with ResNet-50, COCO)",
         ),
     ),
     metric=_METRIC,
