@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from taylored.analysis.palette import INK, MUTED, PAGE, Colour
@@ -36,6 +37,7 @@ class Layout:
 
 
 NAME_WIDTH: Final = 46
+_BEHIND: Final[dict[str, object]] = {"facecolor": PAGE.light, "edgecolor": "none", "pad": 1.5}
 WIDE: Final = Layout("differences", 480, "baseline", numbers=True)
 NARROW: Final = Layout("differences-narrow", 340, "baseline", numbers=False)
 WIDE_FREE: Final = Layout("differences-free", 480, "free", numbers=True)
@@ -143,10 +145,12 @@ def _draw_differences(ax: Axes, results: Results, rows: Sequence[_Row], layout: 
         quiet = MUTED.light if row.loss.role == "free" else INK.light
         edge = ax.get_yaxis_transform()
         label = shorten(printable(row.loss.name), NAME_WIDTH)
-        ax.text(0, y - 0.36, label, transform=edge, color=quiet, va="center")
+        # On the colour of the page, which the line of zero does not cross.
+        write = partial(ax.text, y=y - 0.36, transform=edge, va="center", bbox=_BEHIND)
+        write(0, s=label, color=quiet)
         if layout.numbers or row.found.low is None:
             text = typeset(_interval_text(row.found, metric))
-            ax.text(1, y - 0.36, text, transform=edge, color=MUTED.light, va="center", ha="right")
+            write(1, s=text, color=MUTED.light, ha="right")
     _frame(ax, len(rows), reach)
     ax.set_ylim(len(rows) - 0.6, -0.65)
     ax.set_yticks([])
