@@ -1,6 +1,6 @@
 """Whether the protocol of compare chooses well: learning rates, and the recalibration.
 
-    python benchmarks/protocol.py --out runs/protocol            # half an hour on two cores
+    python benchmarks/protocol.py --out runs/protocol            # 45 minutes of one core
     python benchmarks/protocol.py --out runs/protocol --small    # a few minutes
     python benchmarks/protocol.py --out runs/digits --data digits-lt --seeds 5
 
@@ -40,9 +40,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int)
     parser.add_argument("--small", action="store_true", help="one seed, three losses, few steps")
     options = parser.parse_args()
-    losses, budget = LOSSES, "quick"
+    losses, budget = LOSSES, "default"
     if options.small:
-        options.seeds, losses = 1, SMALL
+        options.seeds, losses, budget = 1, SMALL, "quick"
     options.out.mkdir(parents=True, exist_ok=True)
     regrets, likelihoods = [], []
     for seed in range(options.seeds):
