@@ -107,6 +107,7 @@ def _facts(console: Console, spec: Spec) -> None:
         ("targets", ", ".join(spec.targets)),
         ("range", spec.value_range),
         ("mean divides by", spec.denominator),
+        *([("accuracy", spec.accuracy)] if spec.accuracy else []),
         (
             "reference",
             f"{reference.authors}. {reference.title}. {reference.venue}, {reference.equation}",

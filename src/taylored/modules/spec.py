@@ -15,6 +15,7 @@ from torch import Tensor
 from taylored.modules.base import Loss, Takes, parameters_of
 from taylored.modules.classification import links_of
 from taylored.modules.docs import append
+from taylored.modules.exactness.roundings import ROUNDINGS
 from taylored.modules.fields.parameter import REQUIRED, Parameter
 
 Call = Literal["plain", "features", "stacked", "distances", "sets", "batch"]
@@ -92,6 +93,12 @@ class Spec:
         """Own parameters, then the shared ones."""
         return self.parameters + self.shared
 
+    @property
+    def accuracy(self) -> str:
+        """How exact float32 is, measured and tested; empty where nothing is stated."""
+        found = ROUNDINGS.get(self.name)
+        return "" if found is None else found.said()
+
 
 def spec_of(
     name: str,
@@ -148,6 +155,8 @@ def spec_of(
         append(documented, "Differs from", "\n".join(f"{k}: {v}." for k, v in differs.items()))
         cited = (reference.authors, reference.title, reference.venue, reference.equation)
         append(documented, "Reference", f"{', '.join(cited)}.")
+        if spec.accuracy:
+            append(documented, "Accuracy", f"{spec.accuracy} (docs/accuracy.md).")
     return spec
 
 

@@ -1,0 +1,1 @@
+"""How exact the float32 numbers of each loss are."""
