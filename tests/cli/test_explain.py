@@ -1,6 +1,8 @@
 """`taylored explain`, as a user runs it."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -73,3 +75,13 @@ def test_outputs_that_cannot_be_read_end_in_a_message(tmp_path, content):
     assert result.exit_code == 2
     assert "`data` outputs.npz" in result.stderr
     assert "Fix: save it by numpy.savez(path, logits=logits, target=target)" in result.stderr
+
+
+def test_nothing_of_the_lab_is_loaded_for_curves():
+    program = (
+        "import sys; from taylored.cli.app import app;"
+        "app(['explain', 'poly'], standalone_mode=False);"
+        "assert not {'taylored.lab.data', 'rich.syntax'} & sys.modules.keys()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -6,6 +6,7 @@ seen on the same axis: how strongly does it push a sample that is this right or 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -139,8 +140,9 @@ def _link_of(loss: LossFunction, otherwise: Link) -> Link:
 
 def _along(loss: LossFunction, margins: Tensor, target: int, link: Link) -> tuple[Tensor, Tensor]:
     """Value and push at every margin, each sample in a batch of its own."""
-    together = in_one_batch(loss, margins, target, link)
-    if together is not None:
+    found = in_one_batch(loss, margins, (target,), link)
+    if found is not None:
+        together = (found[0][0], found[1][0])
         ends = torch.linspace(0, len(margins) - 1, 3).long()
         alone = _one_by_one(loss, margins[ends], target, link)
         if all(_same(whole[ends], part) for whole, part in zip(together, alone, strict=True)):
@@ -160,11 +162,11 @@ def _one_by_one(
 
 
 def in_one_batch(
-    loss: LossFunction, margins: Tensor, target: int, link: Link
+    loss: LossFunction, margins: Tensor, targets: Sequence[int], link: Link
 ) -> tuple[Tensor, Tensor] | None:
-    """Values and pushes of one batch with all margins; None for a loss that does not give them.
+    """Values and pushes of one batch with all margins, (targets, points) each.
 
-    Whether each depends on the others is not looked at.
+    None for a loss that does not give them. Whether each depends on the others is not looked at.
     """
     found: list[Tensor] = []
 
@@ -173,14 +175,18 @@ def in_one_batch(
         found.append(value.detach())
         return value
 
-    logits, truth = _samples(margins, target, link)
+    parts = [_samples(margins, target, link) for target in targets]
+    logits, truth = (torch.cat(each) for each in zip(*parts, strict=True))
     try:
         _, slope = gradient(watched, logits, truth)
     except (ValueError, RuntimeError):  # it takes one sample at a time
         return None
-    if found[0].numel() != len(margins):
+    shape = (len(targets), len(margins))
+    if found[0].numel() != len(logits):
         return None
-    return found[0].reshape(-1).to(margins.dtype), _push(slope, target, link)
+    slopes = slope.reshape(*shape, -1)
+    pushes = [_push(each, target, link) for each, target in zip(slopes, targets, strict=True)]
+    return found[0].reshape(shape).to(margins.dtype), torch.stack(pushes)
 
 
 def _samples(margins: Tensor, target: int, link: Link) -> tuple[Tensor, Tensor]:

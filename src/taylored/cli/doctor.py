@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.padding import Padding
-from rich.syntax import Syntax
 from rich.text import Text
 
 from taylored.cli.failures import USAGE, reported, stop
@@ -103,5 +102,7 @@ def _finding(console: Console, finding: Finding) -> None:
     for line in (finding.title, seen, f"Fix: {finding.fix}"):
         console.print(Padding(Text(escaped(line)), (0, 2)))
     if finding.severity != "info" and finding.snippet:
+        from rich.syntax import Syntax  # which brings a library of languages
+
         code = Syntax(finding.snippet, "python", theme="ansi_light", background_color="default")
         console.print(Padding(code, (1, 4, 0, 4)))

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from taylored.cli.failures import USAGE, reported, stop
+from taylored.cli.failures import USAGE, stop, told
 
 if TYPE_CHECKING:
     from taylored.explain import (
@@ -69,7 +69,7 @@ def explain(
         found = explained(losses, data=None if data is None else _outputs(data))
     except ValueError as error:
         stop(str(error), USAGE)
-    with reported():
+    with told():
         written = list(_write(found, png, svg, html))
     if as_json:
         sys.stdout.write(found.to_json() + "\n")

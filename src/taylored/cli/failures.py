@@ -12,19 +12,27 @@ USAGE = 2
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn the errors that carry a fix into a message: 2 for the request, 1 for the run."""
+    """Turn the errors of the lab into a message: 2 for the request, 1 for the run."""
     try:
         from taylored.lab.data import DataError
-        from taylored.lab.errors import RunError, UsageError, described
+        from taylored.lab.errors import RunError, UsageError
     except ModuleNotFoundError as error:
         fix = 'Install it with: pip install "taylored[lab]"'
         stop(f"this command needs the package {error.name!r}. {fix}", FAILURE)
+    with told():
+        try:
+            yield
+        except (DataError, UsageError) as error:
+            stop(str(error), USAGE)
+        except RunError as error:
+            stop(str(error), FAILURE)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn what any command may meet into a message: files, missing packages, an interrupt."""
     try:
         yield
-    except (DataError, UsageError) as error:
-        stop(str(error), USAGE)
-    except RunError as error:
-        stop(str(error), FAILURE)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "taylored":
             raise
@@ -34,6 +42,8 @@ def reported() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except (OSError, UnicodeError, MemoryError) as error:
+        from taylored.lab.errors import described
+
         stop(f"{described(error)}.", FAILURE)
 
 

@@ -81,7 +81,7 @@ def _costs(subject: Subject, logits: Tensor, label: int) -> _Costs:
         leaf = part.clone().requires_grad_()
         with quiet(), torch.enable_grad():
             outputs = subject.outputs(leaf)
-            value = subject.loss(outputs, subject.labels(outputs.detach(), label))
+            value = subject.each(outputs, subject.labels(outputs.detach(), label))
             slope = torch.zeros_like(leaf)
             if value.requires_grad:
                 (slope,) = torch.autograd.grad(

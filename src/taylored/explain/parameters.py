@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from taylored.explain.subject import Subject, parts_of, quiet
-from taylored.explain.views import Target, View, view_of
+from taylored.explain.views import Target, View, lines_of, view_of
 from taylored.modules.base import parameters_of
+from taylored.modules.fields.field import Field
 from taylored.modules.fields.parameter import Scale, Search
 
 _FAMILY = 5
@@ -22,7 +23,7 @@ _WIDEST, _POINTS = 8.0, 81
 
 @dataclass(frozen=True)
 class Knob:
-    """A number of a loss that has a declared search range.
+    """A number of a loss that has a declared search range; 0 is in it where the loss allows that.
 
     Args:
         path: of the part that has it, empty for the loss itself.
@@ -103,24 +104,76 @@ def knobs_of(subject: Subject) -> list[Knob]:
             search, number = field.parameter.search, isinstance(value, (int, float))
             if search is None or field.about.fixed or isinstance(value, bool) or not number:
                 continue
-            found.append((path, name, field.about.effect, search, field.number is int, value))
-    names = [name for _, name, *_ in found]
-    return [_knob(*each, unique=names.count(each[1]) == 1) for each in found]
+            found.append((path, field, search, value))
+    names = [field.name for _, field, *_ in found]
+    knobs = [_knob(*each, unique=names.count(each[1].name) == 1) for each in found]
+    return [
+        _from_zero(subject, knob) if 0 in field.interval else knob
+        for knob, (_, field, *_) in zip(knobs, found, strict=True)
+    ]
+
+
+def _from_zero(subject: Subject, knob: Knob) -> Knob:
+    """The knob down to 0, where most parameters are switched off; not if the loss jumps there."""
+    if knob.scale == "log" or knob.low <= 0:
+        return knob
+    wider = replace(knob, low=0.0)
+    tried = [varied(subject, [(wider, value)]) for value in (0.0, 1e-6 * knob.high)]
+    at, near = [
+        None if each is None else lines_of(each, (1, 0), widest=_WIDEST / 2, points=_POINTS // 4)
+        for each in tried
+    ]
+    if at is None or near is None:
+        return knob
+    steady = knob.whole or torch.allclose(at, near, rtol=1e-3, atol=1e-3)
+    return wider if steady else knob
 
 
 def varied(subject: Subject, settings: Sequence[tuple[Knob, float]]) -> Subject | None:
     """The loss with other values of its parameters; None for values that do not go together."""
-    loss = copy.deepcopy(subject.loss)
-    if not isinstance(loss, nn.Module):
-        return None
-    parts = parts_of(loss)
-    try:
-        with quiet():
-            for knob, value in settings:
-                setattr(parts[knob.path], knob.name, int(value) if knob.whole else value)
-    except ValueError:
-        return None
-    return replace(subject, loss=loss)
+    knobs, values = [knob for knob, _ in settings], [value for _, value in settings]
+    return Turned(subject, knobs).at(values)
+
+
+class Turned:
+    """A loss whose parameters are turned again and again: one copy, in which what moves is set.
+
+    What it gives is valid until it is turned again.
+    """
+
+    def __init__(self, subject: Subject, knobs: Sequence[Knob]) -> None:
+        self.subject, self._knobs = subject, tuple(knobs)
+        self._now: list[float | None] = []
+        self._copy: nn.Module | None = None
+
+    def at(self, values: Sequence[float]) -> Subject | None:
+        """The loss at these values of the knobs; None for values that do not go together."""
+        if not self._knobs:
+            return self.subject
+        if not isinstance(self.subject.loss, nn.Module):
+            return None
+        # From values that were fine, the way may lead past some that are not: then from the start.
+        fresh = self._copy is None
+        loss = self._set(self._copy or copy.deepcopy(self.subject.loss), values)
+        if loss is None and not fresh:
+            self._now = []
+            loss = self._set(copy.deepcopy(self.subject.loss), values)
+        self._copy = loss
+        return None if loss is None else replace(self.subject, loss=loss)
+
+    def _set(self, loss: nn.Module, values: Sequence[float]) -> nn.Module | None:
+        before = self._now or [None] * len(values)
+        self._now = []
+        parts = parts_of(loss)
+        try:
+            with quiet():
+                for knob, old, value in zip(self._knobs, before, values, strict=True):
+                    if value != old:
+                        setattr(parts[knob.path], knob.name, int(value) if knob.whole else value)
+        except ValueError:
+            return None
+        self._now = list(values)
+        return loss
 
 
 def effects_of(subject: Subject, knobs: list[Knob], sides: dict[Target, str]) -> list[Effect]:
@@ -149,10 +202,10 @@ def _moves(views: Sequence[View]) -> bool:
     )
 
 
-def _knob(
-    path: str, name: str, effect: str, search: Search, whole: bool, value: float, *, unique: bool
-) -> Knob:
-    label = name if unique or not path else f"{path}.{name}"
+def _knob(path: str, field: Field, search: Search, value: float, *, unique: bool) -> Knob:
+    """The knob of a field, over its search range and with its present value."""
+    label = field.name if unique or not path else f"{path}.{field.name}"
     low, high = min(search.low, value), max(search.high, value)
     scale: Scale = "log" if search.scale == "log" and low > 0 and math.isfinite(high) else "linear"
-    return Knob(path, name, label, effect, low, high, scale, whole, float(value))
+    effect, whole = field.about.effect, field.number is int
+    return Knob(path, field.name, label, effect, low, high, scale, whole, float(value))

@@ -22,6 +22,7 @@ from taylored.losses.classification.term import TermLoss
 from taylored.modules.base import Loss, parameters_of
 from taylored.modules.classification import ClassificationLoss
 from taylored.modules.loss_sum import LossSum
+from taylored.modules.overlap.base import OverlapLoss
 from taylored.own import is_reference, own_loss
 
 COUNTS = (100.0, 1.0)
@@ -37,6 +38,7 @@ class Subject:
         loss: called for one sample, or for many of which each has its own value.
         link: by which it reads its outputs; that of somebody's function is found by trying.
         at_once: whether it gives several samples a value each, which does not depend on others.
+        by_sample: whether it gives each sample the costs of its ratios, of which the mean is meant.
         assumed: the counts that stand in for those of the data; None where it needs none.
 
     """
@@ -45,7 +47,16 @@ class Subject:
     loss: LossFunction
     link: Link
     at_once: bool
+    by_sample: bool = False
     assumed: tuple[float, ...] | None = None
+
+    @property
+    def each(self) -> LossFunction:
+        """The loss with one value for each sample, where it can give one."""
+        return self._mean_of_ratios if self.by_sample else self.loss
+
+    def _mean_of_ratios(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return self.loss(outputs, labels).reshape(len(outputs), -1).mean(dim=1)
 
     def outputs(self, logits: Tensor) -> Tensor:
         """Outputs of which the last is the logit of class 1, and the other is 0."""
@@ -61,7 +72,7 @@ class Subject:
     def values(self, logits: Tensor, label: int) -> Tensor:
         """The loss of a label at each logit of class 1."""
         outputs = self.outputs(logits)
-        return self.loss(outputs, self.labels(outputs, label)).detach()
+        return self.each(outputs, self.labels(outputs, label)).detach()
 
     def sides(self) -> tuple[str, str]:
         """What its samples with target 1, and with target 0, are called."""
@@ -97,7 +108,7 @@ def subject_of(loss: str | LossFunction, name: str) -> Subject:
     if isinstance(loss, str):
         loss, assumed = _read(loss)
     if not isinstance(loss, Loss):
-        return _made(name, loss, _link_of(loss), assumed)
+        return _tried(Subject(name, loss, _link_of(loss), False, assumed=assumed))
     if loss.takes != "logits" or any(
         part.spec.call in ("features", "stacked") for part in _catalogued(loss)
     ):
@@ -107,7 +118,28 @@ def subject_of(loss: str | LossFunction, name: str) -> Subject:
     if not any(part.spec.call == "batch" for part in _catalogued(seen)):
         _without_mean(seen)
     link: Link = "softmax" if getattr(seen, "link", None) == "softmax" else "sigmoid"
-    return _made(name, seen, link, assumed)
+    found = Subject(name, seen, link, False, assumed=assumed)
+    apart = _ratios_of_samples(seen)
+    if apart is not None:
+        tried = _tried(replace(found, loss=apart, by_sample=True), meant=found)
+        if tried.at_once:
+            return tried
+    return _tried(found)
+
+
+def _ratios_of_samples(loss: Loss) -> Loss | None:
+    """An overlap loss with ratios for each sample, of which a mean over the batch is one of one."""
+    fields = parameters_of(type(loss))
+    if not isinstance(loss, OverlapLoss) or "average" not in fields:
+        return None
+    average = {"class": "sample", "micro": "sample_micro"}.get(loss.average, loss.average)
+    plain = loss.reduction == "mean" and loss.empty != "skip" and loss.weight is None
+    if not plain or average not in fields["average"].choices:
+        return None
+    apart = copy.deepcopy(loss)
+    for name, value in (("average", average), ("reduction", "none")):
+        setattr(apart, name, value)
+    return apart
 
 
 def _without_mean(loss: Loss) -> None:
@@ -143,18 +175,26 @@ def _moves(loss: LossFunction, link: Link) -> bool:
     return bool(values.any())
 
 
-def _made(name: str, loss: LossFunction, link: Link, assumed: tuple[float, ...] | None) -> Subject:
-    """The subject of a loss, which is tried on three samples: together, and each alone."""
-    found = Subject(name, loss, link, False, assumed)
+def _tried(found: Subject, meant: Subject | None = None) -> Subject:
+    """The subject, after a look at samples of both labels: together, and each alone.
+
+    Args:
+        found: the subject.
+        meant: the loss that the samples alone are seen by; None for the same.
+
+    """
+    alone = found if meant is None else meant
     logits = torch.tensor([-3.0, 0.5, 2.0], dtype=torch.float64)
     try:
         with quiet():
-            together = found.values(logits, 1)
-            alone = torch.stack([found.values(part, 1).sum() for part in logits.split(1)])
+            outputs = found.outputs(logits.repeat(2))
+            labels = torch.cat([found.labels(found.outputs(logits), label) for label in (1, 0)])
+            together = found.each(outputs, labels).detach()
+            apart = [alone.values(x, label).sum() for label in (1, 0) for x in logits.split(1)]
     except (ValueError, RuntimeError, TypeError):
         return found
-    at_once = together.numel() == 3 and torch.allclose(together.flatten(), alone)
-    return replace(found, at_once=at_once)
+    same = together.numel() == 6 and torch.allclose(together.flatten(), torch.stack(apart))
+    return replace(found, at_once=same)
 
 
 def parts_of(loss: nn.Module) -> dict[str, Loss]:

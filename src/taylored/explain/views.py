@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -54,11 +55,6 @@ class View:
         value, gradient, gain = (float(a + part * (b - a)) for a, b in ends)
         return value, gradient, gain
 
-    def blank(self) -> View:
-        """The same axis without any line."""
-        gap = self.value * float("nan")
-        return replace(self, value=gap, gradient=gap, gain=gap)
-
     def to_dict(self) -> dict[str, Any]:
         """Plain lists; a number that is not finite is None."""
         lines = ("margins", "p_t", "value", "gradient", "gain")
@@ -85,17 +81,26 @@ def view_of(
     return _view(side, curves.margins, curves.values[name], curves.gradients[name])
 
 
-def view_of_many(
-    subject: Subject, target: Target, *, widest: float = WIDEST, points: int = POINTS
-) -> View:
-    """The same for one of many variants of a loss: its samples are not tried alone once more."""
+def lines_of(subject: Subject, targets: Sequence[Target], *, widest: float, points: int) -> Tensor:
+    """Loss and gain of each target alone, (targets, 2, points), for one of many variants.
+
+    Whether its samples depend on each other was tried on the loss that it is a variant of.
+    """
     if subject.at_once:
         margins = torch.linspace(-widest, widest, points, dtype=torch.float64)
         with quiet():
-            found = in_one_batch(subject.loss, margins, target, subject.link)
+            found = in_one_batch(subject.each, margins, targets, subject.link)
         if found is not None:
-            return _view("", margins, *found)
-    return view_of(subject, target, "", widest=widest, points=points)
+            values, gradients = found
+            return torch.stack([values, gradients / (-margins).sigmoid()], dim=1)
+    views = [view_of(subject, target, "", widest=widest, points=points) for target in targets]
+    return torch.stack([torch.stack([view.value, view.gain]) for view in views])
+
+
+def margins_of(subject: Subject, *, widest: float, points: int) -> Tensor:
+    """Where these lines have their points."""
+    count = points if subject.at_once else points // SLOWER
+    return torch.linspace(-widest, widest, count, dtype=torch.float64)
 
 
 def _view(side: str, margins: Tensor, value: Tensor, gradient: Tensor) -> View:
@@ -119,7 +124,7 @@ def _curves(subject: Subject, target: Target, widest: float, points: int) -> Gra
     try:
         with quiet():
             return gradient_curves(
-                {subject.name: subject.loss},
+                {subject.name: subject.each},
                 target=target,
                 link=subject.link,
                 widest=widest,
