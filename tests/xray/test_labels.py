@@ -186,6 +186,16 @@ def test_targets_of_every_kind_are_one():
         assert torch.equal(found.positive, wanted.positive), name
 
 
+def test_the_weights_of_torchs_own_loss_are_read():
+    built, train, validation = drawn("rows")
+    base = "binary_cross_entropy(pos_weight=[3, 1, 0.2, 2])"
+    wanted = xray(built, base, train, validation, learning_rate=RATE)
+    given = nn.BCEWithLogitsLoss(pos_weight=torch.tensor([3, 1, 0.2, 2]).double())
+    found = xray(built, given, train, validation, learning_rate=RATE)
+    torch.testing.assert_close(found.coefficient, wanted.coefficient)
+    torch.testing.assert_close(found.effect_by_class(2), wanted.effect_by_class(2))
+
+
 def test_a_function_has_the_link_that_it_says_or_that_the_target_shows():
     built, train, validation = drawn("rows")
     wanted = xray(built, "binary_cross_entropy", train, validation, learning_rate=RATE)

@@ -14,6 +14,7 @@ from taylored.lab.trial.protocol import Protocol, TrialSpec, streams
 from taylored.lab.trial.train import Diverged, Part, Parts, fit
 from taylored.lab.trial.watched_loss import WatchedLoss
 from taylored.xray.as_function import as_function, evaluated
+from taylored.xray.asked import training_loss
 from taylored.xray.judges import class_mean, label_mean
 from taylored.xray.looks import Batch, Step
 from taylored.xray.moment import Moment, moment_of
@@ -82,15 +83,16 @@ def _moment(
     link: LinkName = "sigmoid" if prepared.link == "sigmoid" else "softmax"
     judge = (label_mean if link == "sigmoid" else class_mean)(validation.labels, len(groups))
     function, at = as_function(prepared.model, None)
+    loss = training_loss(prepared.loss)
     step = Step(
         function=function,
         at=at,
-        loss=prepared.loss,
+        loss=loss,
         link=link,
         judge=judge,
         learning_rate=rate,
         scale=dict.fromkeys(at, 1.0),
-        modules=(prepared.model, prepared.loss),
+        modules=(prepared.model, loss),
     )
     judged = _in_parts(validation, len(groups))
     looks = step.looks(_in_parts(train, len(groups)), judged, groups)
