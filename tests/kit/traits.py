@@ -78,7 +78,7 @@ def needs_all_logits(name: str) -> bool:
 def needs_a_tensor(name: str) -> bool:
     """Whether the loss refuses logits that it may overwrite, or of which it has some classes."""
     logits, _, _ = arguments_of(name)
-    return _refuses(name, donate(logits))
+    return _refuses(name, donate(logits.requires_grad_() * 1.0))
 
 
 def _refuses(name: str, input: object) -> bool:

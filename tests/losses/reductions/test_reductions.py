@@ -10,11 +10,13 @@ from kit.elements import CLASSES, HARD, LOGITS
 from taylored import (
     BinaryCrossEntropyLoss,
     CrossEntropyLoss,
+    FocalLoss,
     HardestLoss,
     LDAMLoss,
     TiltedLoss,
     ZLPRLoss,
     catalog,
+    donate,
 )
 
 
@@ -99,3 +101,16 @@ def test_losses_without_values_are_refused(wrapper: type) -> None:
 def test_a_tilted_loss_has_no_values() -> None:
     with pytest.raises(ValueError, match=r'^`reduction` must be "mean".* Fix: '):
         TiltedLoss(CrossEntropyLoss(reduction="none"))(LOGITS, CLASSES)
+
+
+@pytest.mark.parametrize("wrapper", [HardestLoss, TiltedLoss])
+@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+def test_donated_logits_are_read_before_they_are_gone(wrapper: type, link: str) -> None:
+    loss = wrapper(FocalLoss(link=link))
+    found = []
+    for hand_in in (lambda z: z, donate):
+        leaf = LOGITS.clone().requires_grad_()
+        value = loss(hand_in(leaf * 1.0), CLASSES if link == "softmax" else HARD)
+        found.append((value.detach(), *torch.autograd.grad(value, leaf)))
+    for left, right in zip(*found, strict=True):
+        torch.testing.assert_close(left, right)

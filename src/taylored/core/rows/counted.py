@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -14,15 +16,27 @@ from taylored.core.plan.prepare import prepare
 from taylored.core.terms.elementary import nll
 
 
-def share_of_each(input: Logits, target: Tensor, options: Options, values: Tensor) -> Tensor:
-    """Mask times sample weight of every unreduced value, in its shape.
+def share_of_each(input: Logits, target: Tensor, options: Options) -> Callable[[Tensor], Tensor]:
+    """Mask times sample weight, for unreduced values that are given later, in their shape.
 
-    0 for what is ignored, and for a class without weight.
+    0 for what is ignored, and for a class without weight. It is asked before the values are found,
+    because donated logits are gone afterwards.
     """
     each = options._replace(reduction="none", normalizer=None)
     if isinstance(input, ShardedLogits):
-        return planned(input, target, nll, each).rows.reshape(values.shape)
-    logits, plan = prepare(outline(input), target, nll, each)
+        rows = planned(input, target, nll, each).rows
+    else:
+        rows = _rows(input, target, each)
+
+    def in_shape_of(values: Tensor) -> Tensor:
+        one = values.numel() != rows.numel()  # one value for all classes of a position
+        return (rows.amax(dim=1) if one else rows).reshape(values.shape)
+
+    return in_shape_of
+
+
+def _rows(input: Logits, target: Tensor, options: Options) -> Tensor:
+    logits, plan = prepare(outline(input), target, nll, options)
     rows = plan.rows
     if plan.link == "sigmoid":
         rows = rows.expand(logits.shape)
@@ -30,6 +44,4 @@ def share_of_each(input: Logits, target: Tensor, options: Options, values: Tenso
             rows = torch.where(plan.target == plan.ignore, 0.0, rows)
         if plan.positive is not None:
             rows = torch.where(along_classes(plan.positive, logits) == 0, 0.0, rows)
-        if values.numel() != logits.numel():  # one value for all classes of a position
-            rows = rows.amax(dim=1)
-    return rows.reshape(values.shape)
+    return rows

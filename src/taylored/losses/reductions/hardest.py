@@ -67,8 +67,9 @@ class HardestLoss(UnreducedLoss):
 
     def evaluate(self, input: Logits, target: Tensor, options: Options) -> Tensor:
         """The hardest of the values of the wrapped loss."""
+        share_of = share_of_each(input, target, options)
         values = self.each(input, target, options)
-        counted = share_of_each(input, target, options, values) != 0
+        counted = share_of(values) != 0
         taken = hardest(values, counted, self.share)
         values = torch.where(taken, values, 0.0)
         if options.reduction == "none":

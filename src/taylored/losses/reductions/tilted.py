@@ -75,8 +75,9 @@ class TiltedLoss(UnreducedLoss):
         given = options.sample_weight
         # The wrapped loss is told what counts for nothing, and nothing else of the weights.
         mask = None if given is None else (given != 0).to(torch.float32)
+        share_of = share_of_each(input, target, options._replace(weight=None))
         values = self.each(input, target, options._replace(sample_weight=mask))
-        weight = share_of_each(input, target, options._replace(weight=None), values)
+        weight = share_of(values)
         found = tilted_mean(values, weight, self.t)
         if options.normalizer is not None:
             amount = torch.as_tensor(options.normalizer, device=found.device).to(found)
