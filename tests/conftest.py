@@ -18,6 +18,11 @@ os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where `tests/losses/test_device.py` runs."""
+    parser.addoption("--device", default="cpu", help="a device of torch: cuda, cuda:1, mps, ...")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """File by file in the order of their names, where the last ones are short."""
