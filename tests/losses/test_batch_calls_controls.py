@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -21,8 +23,8 @@ TWO_WAY = Case("two_way()", "multi-hot", (7, 5))
 def test_ignored_positions_in_the_share(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in nnU-Net: the share is one of all positions."""
 
-    def everything(input: Tensor, target: Tensor, options: Options, values: Tensor) -> Tensor:
-        return torch.ones_like(values)
+    def everything(input: Tensor, target: Tensor, options: Options) -> Callable[[Tensor], Tensor]:
+        return torch.ones_like
 
     for module, case in ((hardest, ALL), (tilted, TILTED)):
         with monkeypatch.context() as patch:

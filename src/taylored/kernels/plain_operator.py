@@ -177,8 +177,9 @@ def register(library: Library) -> None:
         sums = torch.zeros(2, given[0].shape[1], dtype=torch.float64, device="cpu")
         loss, found, denominator = _run(library, _Call(*given), gradient, sums)
         assert found is not None  # noqa: S101 - it was given sums
-        amount = torch.as_tensor(1.0 if denominator is None else denominator, dtype=torch.float64)
-        return loss, parcel, found, amount.clone()
+        amount = torch.empty((), dtype=torch.float64, device="cpu")
+        amount.fill_(1.0 if denominator is None else denominator)
+        return loss, parcel, found, amount
 
     for operator in (plain_value, plain_sweep, plain_counting_sweep):
         OPERATORS.impl(operator.__name__, operator, "CPU")
