@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kit.cases import CLASSES, Case, build, cases, default_dtype, identified
 from kit.executors import PATHS, running
+from kit.heads import WIDTH, Parts, by_hand, found, parts
 from kit.traits import NEED_ALL_LOGITS
 from taylored import (
     ArcFaceLoss,
@@ -28,31 +28,6 @@ from taylored import (
 )
 from taylored.core.engine.linear import sizes, softmax_tiles, tile_walk
 from taylored.core.engine.linear.tile import Sink, Tiles
-
-WIDTH = 3
-Parts = tuple[Tensor, Tensor, Tensor]
-
-
-def parts(shape: tuple[int, ...], dtype: torch.dtype = torch.float64, seed: int = 0) -> Parts:
-    """Features, weight and bias of a head whose logits have a shape."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def drawn(*size: int) -> Tensor:
-        values = torch.randn(size, generator=generator, dtype=torch.float64)
-        return values.to(dtype).requires_grad_()
-
-    return drawn(shape[0], *shape[2:], WIDTH), drawn(shape[1], WIDTH), drawn(shape[1])
-
-
-def by_hand(features: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return F.linear(features, weight, bias).movedim(-1, 1)
-
-
-def found(value: Tensor, wanted: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The value, and gradients of a sum in which every entry weighs something else."""
-    weights = torch.linspace(0.5, 2.0, max(1, value.numel()), dtype=value.dtype)
-    gradients = torch.autograd.grad((value * weights.reshape(value.shape)).sum(), wanted)
-    return value.detach(), *gradients
 
 
 def agree(loss: nn.Module, given: Parts, target: Tensor, **call: Tensor) -> None:
