@@ -18,21 +18,21 @@ from torch import Tensor
 from taylored.core.engine.executor import Direct
 from taylored.core.inputs.logits import Logits
 from taylored.core.inputs.targets import check_indices
-from taylored.core.numerics import computing_dtype
 from taylored.core.plan.options import Options
 from taylored.core.plan.plan import Plan, sums_by_logits
 from taylored.core.terms.term import Term
 from taylored.kernels import plain_operator
-from taylored.kernels.abi import layout_of
 from taylored.kernels.executor import accepted_plan, packed
 from taylored.kernels.library import Library
 from taylored.kernels.parcel import (
     EXACT,
     OPERATORS,
     define,
+    fake_loss,
     fake_parcel,
+    fake_sums,
+    laid_out,
     parcel_for,
-    strides_of_gradient,
 )
 from taylored.kernels.sweep import Batch, Formula, swept
 
@@ -127,17 +127,14 @@ def _register(library: Library) -> None:
 def _run(
     library: Library, given: Sequence[Any], gradient: Tensor | None, sums: Tensor | None
 ) -> Tensor:
-    """Check what only values tell, and bring the logits into a layout of the library."""
+    """Check what only values tell, and run the library."""
     batch, formula = _split(given)
     logits = batch.logits
     if logits.numel() == 0:
         return _loss_like(*given)
     if formula.by_index:
         _check_classes(library, batch.target, logits.shape[1], formula.link)
-    strides = strides_of_gradient(logits)
-    if logits.stride() != strides or layout_of(logits) is None:
-        logits = logits.new_empty_strided(logits.shape, strides).copy_(logits)
-    return swept(library, batch._replace(logits=logits), formula, gradient, sums)
+    return swept(library, batch._replace(logits=laid_out(logits)), formula, gradient, sums)
 
 
 def _check_classes(library: Library, target: Tensor, classes: int, link: str) -> None:
@@ -149,14 +146,8 @@ def _check_classes(library: Library, target: Tensor, classes: int, link: str) ->
 
 
 def _loss_like(*given: Any) -> Tensor:
-    """A tensor of the shape and dtype of the loss, of zeros."""
     batch, formula = _split(given)
-    logits, dtype = batch.logits, computing_dtype(batch.logits)
-    if not formula.by_value:
-        return logits.new_zeros((), dtype=dtype)
-    if formula.link == "softmax":
-        return logits.new_zeros((*logits.shape[:1], *logits.shape[2:]), dtype=dtype)
-    return logits.new_zeros(logits.shape, dtype=dtype)
+    return fake_loss(batch.logits, formula.link, by_value=formula.by_value)
 
 
 def _fake_sweep(*given: Any) -> tuple[Tensor, Tensor]:
@@ -164,8 +155,7 @@ def _fake_sweep(*given: Any) -> tuple[Tensor, Tensor]:
 
 
 def _fake_counting_sweep(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
-    sums = given[0].new_zeros(2, given[0].shape[1], dtype=torch.float64)
-    return _loss_like(*given), fake_parcel(given[0]), sums
+    return _loss_like(*given), fake_parcel(given[0]), fake_sums(given[0])
 
 
 OPERATORS.define(f"value{_GIVEN} -> Tensor", tags=EXACT)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from taylored.core.engine.executor import gradient_dtype
+from taylored.core.numerics import computing_dtype
 
 _SEAL = 64
 """Bytes after the gradient in a parcel; the first says whether it was opened."""
@@ -44,6 +45,14 @@ def strides_of_gradient(logits: Tensor) -> tuple[int, ...]:
     if logits.is_contiguous():
         return logits.stride()
     return torch.empty_like(logits, device="meta").stride()
+
+
+def laid_out(logits: Tensor) -> Tensor:
+    """The logits in the strides of their gradient, which the library reads."""
+    strides = strides_of_gradient(logits)
+    if logits.stride() == strides:
+        return logits
+    return logits.new_empty_strided(logits.shape, strides).copy_(logits)
 
 
 def _lying_in(
@@ -97,6 +106,19 @@ def _fake_opened(parcel: Tensor, *given: Any) -> Tensor:
 def fake_parcel(logits: Tensor) -> Tensor:
     """What a compiler knows of a parcel."""
     return logits.new_empty(0, dtype=gradient_dtype(logits))
+
+
+def fake_loss(logits: Tensor, link: str, *, by_value: bool) -> Tensor:
+    """Zeros in the shape and dtype of a loss: what a compiler knows, and the loss of no logits."""
+    shape: Sequence[int] = ()
+    if by_value:
+        shape = (*logits.shape[:1], *logits.shape[2:]) if link == "softmax" else logits.shape
+    return logits.new_zeros(shape, dtype=computing_dtype(logits))
+
+
+def fake_sums(logits: Tensor) -> Tensor:
+    """What a compiler knows of the (2, C) sums of the gradient per class."""
+    return logits.new_zeros(2, logits.shape[1], dtype=torch.float64)
 
 
 def define(name: str, arguments: str, results: str, fake: Callable[..., Any]) -> None:

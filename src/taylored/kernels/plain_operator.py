@@ -17,7 +17,6 @@ from taylored.core.checks import debugging
 from taylored.core.context import being_transformed, exporting
 from taylored.core.engine.executor import Direct
 from taylored.core.inputs.logits import Logits
-from taylored.core.numerics import computing_dtype
 from taylored.core.plan.canonical import in_shape_of
 from taylored.core.plan.options import LinkName, Options, Reduction
 from taylored.core.plan.per_class_numbers import outcome_weights, tensor_or_none
@@ -32,9 +31,11 @@ from taylored.kernels.parcel import (
     EXACT,
     OPERATORS,
     define,
+    fake_loss,
     fake_parcel,
+    fake_sums,
+    laid_out,
     parcel_for,
-    strides_of_gradient,
 )
 from taylored.kernels.plain import countable, has_plain_options, run_plain
 from taylored.kernels.program import Program, program_of
@@ -191,10 +192,7 @@ _Found = tuple[Tensor, Tensor | None, Tensor | float | None]
 
 def _run(library: Library, call: _Call, gradient: Tensor | None, sums: Tensor | None) -> _Found:
     """The shortcut, or else the plan; the gradient is written in its layout."""
-    logits, target, options = call.logits, call.target.contiguous(), call.options()
-    strides = strides_of_gradient(logits)
-    if logits.stride() != strides:
-        logits = logits.new_empty_strided(logits.shape, strides).copy_(logits)
+    logits, target, options = laid_out(call.logits), call.target.contiguous(), call.options()
     if logits.numel() > 0:
         found = run_plain(library, logits, target, call.program(), options, gradient, sums)
         if found is not None:
@@ -226,13 +224,8 @@ def _planned(library: Library, call: _Call, gradient: Tensor | None, sums: Tenso
 
 
 def _loss_like(*given: Any) -> Tensor:
-    """A tensor of the shape and dtype of the loss, of zeros."""
     call = _Call(*given)
-    shape, dtype = call.logits.shape, computing_dtype(call.logits)
-    if call.reduction != "none":
-        return call.logits.new_zeros((), dtype=dtype)
-    by_element = call.link == "sigmoid"
-    return call.logits.new_zeros(shape if by_element else (shape[0], *shape[2:]), dtype=dtype)
+    return fake_loss(call.logits, call.link, by_value=call.reduction == "none")
 
 
 def _fake_sweep(*given: Any) -> tuple[Tensor, Tensor]:
@@ -240,9 +233,8 @@ def _fake_sweep(*given: Any) -> tuple[Tensor, Tensor]:
 
 
 def _fake_counting_sweep(*given: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    sums = given[0].new_zeros(2, given[0].shape[1], dtype=torch.float64)
-    denominator = given[0].new_zeros((), dtype=torch.float64)
-    return _loss_like(*given), fake_parcel(given[0]), sums, denominator
+    sums = fake_sums(given[0])
+    return _loss_like(*given), fake_parcel(given[0]), sums, sums.new_zeros(())
 
 
 OPERATORS.define(f"plain_value{_GIVEN} -> Tensor", tags=EXACT)
